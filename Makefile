@@ -1,0 +1,35 @@
+# Every target makes .venv and installs what it needs: nothing has to be there before but Python.
+PYTHON ?= python3
+# Where kernels run: cpu, or cuda12 or cuda13 beside an NVIDIA GPU. On a Mac MLX brings Metal along.
+ENGINE ?= cpu
+BIN := .venv/bin
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/bench
+	$(BIN)/python -m tools.demo $(ARGS)
+
+test: .venv/test .venv/bench
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $$(find shaders loader -name '*.metal' -o -name '*.h')
+
+format: .venv/lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find shaders loader -name '*.metal' -o -name '*.h')
+
+bench: .venv/bench
+	$(BIN)/python -m tools.bench $(ARGS)
+
+# One mark a set of extras; a changed pyproject.toml installs anew.
+.venv/%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[$(ENGINE),$*]'
+	touch $@
+
+clean:
+	rm -rf .venv dist demo.png
