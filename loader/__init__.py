@@ -1,0 +1,77 @@
+"""Linear recurrences for MLX: plain `.metal` kernels, one manifest, cached kernels and custom VJPs.
+
+    import loader
+    rglru = loader.get("rglru")
+    y = rglru(a, b)                                             # differentiable
+    y, state = rglru(a, b, initial_state=state, return_state=True)
+
+The environment variable LOADER_BACKEND (metal, opencl, reference) chooses the engine; by default it is
+the first that can run here.
+"""
+
+from pathlib import Path
+
+try:
+    import mlx.core  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
+    ) from error
+
+from . import backends, manifest, reference
+from .document import suggest
+from .errors import BackendError, CompileError, LoaderError, ManifestError
+from .op import Op
+
+__all__ = ["BackendError", "CompileError", "LoaderError", "ManifestError", "Op", "backend", "get", "load", "names"]
+
+
+def load(path, references=None, backend=None):
+    """The ops of a manifest, `{name: Op}`, built for the engine in use or for `backend`.
+
+    `references` maps an op's name to the same op in plain MLX: a function of the inputs and options by
+    name that returns every output, as a tuple. Without one an op runs only where its kernels do.
+    Raises ManifestError naming file, line, op and key.
+    """
+    engine = backends.choose(backend) if backend else _engine
+    return _build(Path(path), references or {}, engine)
+
+
+def get(name, backend=None):
+    """The op called `name`, built at import. `backend` gives the one of another engine instead.
+
+    An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
+    Raises ValueError for a name that is not in `names()`.
+    """
+    ops = _ops[backend or _engine.NAME] if (backend or _engine.NAME) in _ops else load(_PATH, _REFERENCES, backend)
+    if name not in ops:
+        raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
+    return ops[name]
+
+
+def names():
+    """The names of the ops that `get` knows."""
+    return tuple(_ops[_engine.NAME])
+
+
+def backend():
+    """The name of the engine that runs the kernels: metal, opencl or reference."""
+    return _engine.NAME
+
+
+def _build(path, references, engine):
+    specs = manifest.load(path)
+    return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
+
+
+def _find_manifest():
+    """manifest.yaml lies inside this package in a wheel, and beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    inside = here / "manifest.yaml"
+    return inside if inside.is_file() else here.parent / "manifest.yaml"
+
+
+_PATH = _find_manifest()
+_REFERENCES = {name: f for name, f in vars(reference).items() if callable(f) and not name.startswith("_")}
+_engine = backends.choose()
+_ops = {engine.NAME: _build(_PATH, _REFERENCES, engine) for engine in (backends.metal, _engine)}

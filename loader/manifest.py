@@ -1,0 +1,264 @@
+"""Reads manifest.yaml, strictly. The format is documented at the top of manifest.yaml itself."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import document, expression
+from .document import suggest
+from .expression import DTYPES
+from .spec import BATCH, FLOATS, TIME, Array, KernelStep, OpSpec, Option, SumStep, Variant
+
+EDITION = 1
+
+
+@dataclass(frozen=True)
+class Names:
+    """What an expression may mention: `numbers` by name, `arrays` through dtype(), ndim() and has()."""
+
+    numbers: frozenset
+    arrays: frozenset
+
+    def expression(self, value, text=None):
+        """The expression that a value writes."""
+        try:
+            parsed = expression.parse(value.text() if text is None else text)
+        except ValueError as error:
+            raise value.error(str(error)) from None
+        for name in sorted(parsed.names - self.numbers):
+            known = ", ".join(sorted(self.numbers))
+            raise value.error(f"{parsed}: no input binds {name!r}; known are {known}.{suggest(name, self.numbers)}")
+        for name in sorted(parsed.arrays - self.arrays):
+            raise value.error(f"{parsed}: {name!r} is no input.{suggest(name, self.arrays)}")
+        return parsed
+
+    def expressions(self, values):
+        return tuple(self.expression(value) for value in values)
+
+    def triple(self, value):
+        items = value.items()
+        if len(items) != 3:
+            raise value.error(f"expected three sizes but got {len(items)}")
+        return self.expressions(items)
+
+    def plus(self, numbers):
+        return replace(self, numbers=self.numbers | set(numbers))
+
+
+def load(path):
+    """The ops of a manifest, `{name: OpSpec}`. Kernel files lie in `shaders/` beside it.
+
+    Raises ManifestError naming file, line, op and key.
+    """
+    path = Path(path)
+    root = document.read(path, path.name).fields(("edition", "ops"))
+    if root["edition"].integer() != EDITION:
+        raise root["edition"].error(f"this loader reads edition {EDITION}")
+    ops = {name: _op(name, value, path.parent) for name, value in root["ops"].named().items()}
+    _refuse_orphans(root["ops"], ops, path.parent / "shaders")
+    return ops
+
+
+def _refuse_orphans(value, ops, shaders):
+    used = {shaders / f"{step.kernel}.metal" for op in ops.values() for step in op.steps}
+    for path in sorted(shaders.rglob("*.metal")):
+        if path not in used:
+            raise value.error(f"no op uses the kernel file {path.relative_to(shaders.parent)}")
+
+
+def _op(name, value, root):
+    value = value.within(name)
+    fields = value.fields(
+        ("summary", "inputs", "outputs", "forward"),
+        ("paper", "options", "requires", "bounds", "examples", "variants", *_VARIANT_KEYS),
+    )
+    arrays = frozenset(fields["inputs"].named())
+    options = _options(fields["options"], arrays) if "options" in fields else ()
+    dims = _dims(fields["inputs"])
+    names = Names(dims | {o.name for o in options if o.kind != "float"}, arrays)
+    spec = OpSpec(
+        name=name,
+        summary=fields["summary"].text().strip(),
+        paper=fields["paper"].text() if "paper" in fields else "",
+        inputs=tuple(_input(n, v, names) for n, v in fields["inputs"].named().items()),
+        outputs=_arrays(fields["outputs"], names),
+        options=options,
+        requires=_requires(fields["requires"], names) if "requires" in fields else (),
+        bounds=_bounds(fields["bounds"]) if "bounds" in fields else (),
+        examples=_examples(fields["examples"], dims) if "examples" in fields else (),
+        variants=(),
+        root=root,
+    )
+    _refuse_shared_names(value, spec)
+    base = _variant(value, fields, spec, names, Variant())
+    variants = [
+        _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base)
+        for item in (fields["variants"].items() if "variants" in fields else ())
+    ]
+    return replace(spec, variants=(*variants, base))
+
+
+def _refuse_shared_names(value, spec):
+    seen = set()
+    for thing in (*spec.inputs, *spec.outputs, *spec.options):
+        if thing.name in seen:
+            raise value.error(f"{thing.name!r} is declared twice among inputs, outputs and options")
+        seen.add(thing.name)
+
+
+def _dims(inputs):
+    """The names that stand alone in an input's shape: these bind, every other expression is checked."""
+    dims = set()
+    for value in inputs.named().values():
+        shape = value.fields(("shape", "dtype"), _INPUT_KEYS)["shape"]
+        sizes = [size for axes in _alternatives(shape) for size in axes]
+        dims |= {size.text() for size in sizes if size.text().isidentifier()}
+    return frozenset(dims)
+
+
+def _alternatives(shape):
+    """`[B, L]` or `[[B, L], [B, L, D]]` as a list of shapes."""
+    items = shape.items()
+    return [item.items() for item in items] if items and items[0].is_list() else [items]
+
+
+_INPUT_KEYS = ("optional", "sample")
+_VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
+
+
+def _input(name, value, names):
+    fields = value.fields(("shape", "dtype"), _INPUT_KEYS)
+    dtype = fields["dtype"].text()
+    if dtype not in (*DTYPES, "float"):
+        raise fields["dtype"].error(f"expected float or one of {', '.join(DTYPES)} but got {dtype!r}")
+    return Array(
+        name=name,
+        shapes=tuple(names.expressions(axes) for axes in _alternatives(fields["shape"])),
+        dtypes=FLOATS if dtype == "float" else (dtype,),
+        optional="optional" in fields and fields["optional"].boolean(),
+        sample=_sample(fields["sample"]) if "sample" in fields else ("normal",),
+    )
+
+
+def _arrays(value, names):
+    """Outputs, saved or workspace arrays: one shape, a dtype or the input whose dtype they take."""
+    arrays = []
+    for name, child in value.named().items():
+        fields = child.fields(("shape", "dtype"))
+        dtype, shape = fields["dtype"].text(), names.expressions(fields["shape"].items())
+        if dtype not in DTYPES and dtype not in names.arrays:
+            known = ", ".join((*DTYPES, *sorted(names.arrays)))
+            raise fields["dtype"].error(f"expected a dtype or an input, one of {known}, but got {dtype!r}")
+        kind = {"dtypes": (dtype,)} if dtype in DTYPES else {"like": dtype}
+        arrays.append(Array(name=name, shapes=(shape,), **kind))
+    return tuple(arrays)
+
+
+def _sample(value):
+    if not value.is_mapping() and value.text() == "normal":
+        return ("normal",)
+    bounds = value.fields(("uniform",))["uniform"].items()
+    if len(bounds) != 2:
+        raise value.error("expected normal or {uniform: [low, high]}")
+    return ("uniform", *(bound.number() for bound in bounds))
+
+
+def _options(value, arrays):
+    options = []
+    for name, child in value.named().items():
+        fields = child.fields(("type", "default"))
+        default = fields["default"]
+        readers = {"float": default.number, "int": default.integer, "bool": default.boolean}
+        kind = fields["type"].text()
+        if kind not in readers:
+            raise fields["type"].error(f"expected one of {', '.join(readers)} but got {kind!r}")
+        options.append(Option(name, kind, readers[kind]()))
+    return tuple(options)
+
+
+def _requires(value, names):
+    """Conditions on a call, each with the sentence to say where it does not hold."""
+    return tuple((names.expression(child, text), child.text()) for text, child in value.fields().items())
+
+
+def _bounds(value):
+    """Errors larger than the project promises: (dtype, bound, reason)."""
+    bounds = []
+    for dtype, child in value.fields((), FLOATS).items():
+        fields = child.fields(("bound", "reason"))
+        bounds.append((dtype, fields["bound"].number(), fields["reason"].text()))
+    return tuple(bounds)
+
+
+def _examples(value, dims):
+    """Sizes to test the op at: mappings of every dim but B and L."""
+    free = tuple(sorted(dims - {BATCH, TIME}))
+    return tuple({n: size.integer() for n, size in child.fields(free).items()} for child in value.items())
+
+
+def _variant(value, fields, spec, names, base):
+    """The variant that `fields` describes; what they leave out is as in `base`."""
+    constants = dict(base.constants)
+    made = {"when": names.expression(fields["when"])} if "when" in fields else {}
+    for name, child in (fields["constants"].named() if "constants" in fields else {}).items():
+        constants[name] = names.plus(constants).expression(child)
+    names = names.plus(constants)
+    for key in {"saved", "workspace"} & fields.keys():
+        made[key] = _arrays(fields[key], names)
+    for key in {"forward", "backward"} & fields.keys():
+        made[key] = tuple(_step(item, names, spec) for item in fields[key].items())
+    variant = replace(base, constants=tuple(constants.items()), **made)
+    inputs, outputs, saved = ({a.name for a in group} for group in (spec.inputs, spec.outputs, variant.saved))
+    inputs |= {option.name for option in spec.options if option.kind == "float"}
+    _check_flow(value, variant.forward, variant, inputs, outputs | saved)
+    if variant.backward:
+        given = inputs | outputs | saved | {f"grad_{name}" for name in outputs}
+        _check_flow(
+            value, variant.backward, variant, given, {f"grad_{a.name}" for a in spec.inputs if a.differentiable}
+        )
+    return variant
+
+
+def _check_flow(value, steps, variant, given, due):
+    """Every array is declared, made once and made before it is read; none that is due stays unmade."""
+    have, may = set(given), due | {array.name for array in variant.workspace}
+    for step in steps:
+        for name in step.reads:
+            if name not in have:
+                raise step.where.error(f"reads {name!r}, which is neither given nor made before.{suggest(name, have)}")
+        for name in step.makes:
+            if name in have:
+                raise step.where.error(f"makes {name!r}, which is there already")
+            if name not in may:
+                known = ", ".join(sorted(may))
+                raise step.where.error(f"makes {name!r}, which is not declared; known are {known}.{suggest(name, may)}")
+            have.add(name)
+    for name in sorted(due - have):
+        raise (steps[-1].where if steps else value).error(f"no step makes {name!r}")
+
+
+def _step(value, names, spec):
+    if "sum" in value.fields():
+        fields = value.fields(("sum", "axis", "into"))
+        return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
+    fields = value.fields(("kernel", "inputs", "outputs", "grid"), ("template",))
+    kernel = fields["kernel"].text()
+    if not (spec.root / "shaders" / f"{kernel}.metal").is_file():
+        raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
+    grid = fields["grid"].fields(("groups", "threads"))
+    template = fields["template"].named() if "template" in fields else {}
+    return KernelStep(
+        kernel=kernel,
+        inputs=_pairs(fields["inputs"]),
+        outputs=_pairs(fields["outputs"]),
+        template=tuple((name, names.expression(child)) for name, child in template.items()),
+        groups=names.triple(grid["groups"]),
+        threads=names.triple(grid["threads"]),
+        where=value,
+    )
+
+
+def _pairs(value):
+    """`[a, b]` or `{parameter: array}` as pairs of a kernel's parameter and an array."""
+    if value.is_mapping():
+        return tuple((name, child.name()) for name, child in value.named().items())
+    return tuple((child.name(), child.name()) for child in value.items())

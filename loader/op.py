@@ -1,0 +1,248 @@
+"""An op: one entry of the manifest, callable and differentiable on the engine it was built for."""
+
+import contextlib
+import inspect
+import warnings
+from functools import lru_cache
+
+import mlx.core as mx
+
+from . import plan, source, transforms
+from .document import suggest
+from .errors import LoaderError
+from .spec import TIME
+
+STATE = "final_state"
+_PLANS = 512
+
+
+class Op:
+    """One recurrence. `print(op)` shows its inputs, shapes, kernels and paper.
+
+    `engine` is a backend module; `reference` is the same op in plain MLX, a function of the inputs by
+    name that returns all outputs as a tuple.
+    """
+
+    def __init__(self, spec, engine, reference=None):
+        self.spec, self.engine, self._reference = spec, engine, reference
+        self._kernels = {step: _build(step, spec, engine) for step in spec.steps}
+        self._plan = lru_cache(maxsize=_PLANS)(self._make_plan)
+        self._differentiable = lru_cache(maxsize=None)(self._make_differentiable)
+        self._warned = False
+        self.__name__ = self.__qualname__ = spec.name
+        self.__signature__ = _signature(spec)
+        self.__doc__ = str(self)
+
+    def __call__(self, *arrays, return_state=False, stream=None, **keywords):
+        """Run the op. Required inputs are positional; optional ones and options are keywords.
+
+        Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
+        Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
+        """
+        inputs, options = self._arguments(arrays, keywords)
+        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+            if self._on_kernels(inputs, options):
+                results = self._differentiable(tuple(inputs), options)(*inputs.values())
+            else:
+                results = self._call_reference(inputs, options)
+        return self._present(results, return_state)
+
+    def forward(self, *arrays, return_state=False, stream=None, **keywords):
+        """The call without mx.custom_function, so that mx.export_function takes it; where kernels are lazy
+        it has no gradient. An engine that cannot run here, as Metal on Linux, still exports."""
+        if not self.engine.LAZY:
+            return self(*arrays, return_state=return_state, stream=stream, **keywords)
+        inputs, options = self._arguments(arrays, keywords)
+        runs = self.engine.ready(list(inputs.values())) or self.engine.missing()
+        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+            if self.plan(inputs, options).empty or not runs:
+                return self._present(self._call_reference(inputs, options), return_state)
+            return self._present(self.run_forward(inputs, options), return_state)
+
+    def reference(self, *arrays, return_state=False, stream=None, **keywords):
+        """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
+        inputs, options = self._arguments(arrays, keywords)
+        self.plan(inputs, options)
+        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+            return self._present(self._call_reference(inputs, options), return_state)
+
+    def step(self, *arrays, stream=None, **keywords):
+        """One token: every input and output as in a call, without its time axis.
+
+        Returns the outputs followed by the new state: `y, state = op.step(a, b, initial_state=state)`.
+        """
+        inputs, _ = self._arguments(arrays, keywords)
+        for array in self.spec.inputs:
+            at = array.axis(TIME)
+            if array.name in inputs and at is not None:
+                inputs[array.name] = self._with_time(array, inputs[array.name], at)
+        positional = [inputs.pop(array.name) for array in self.spec.required]
+        options = {name: value for name, value in keywords.items() if name not in inputs}
+        results = self(*positional, return_state=True, stream=stream, **inputs, **options)
+        axes = [array.axis(TIME) for array in self.spec.outputs]
+        results = results if isinstance(results, tuple) else (results,)
+        return tuple(y if at is None else mx.squeeze(y, at) for y, at in zip(results, axes))
+
+    def _with_time(self, array, x, at):
+        if x.ndim not in {len(shape) - 1 for shape in array.shapes}:
+            axes = ", ".join(e.text for i, e in enumerate(array.shapes[0]) if i != at)
+            raise ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
+        return mx.expand_dims(x, at)
+
+    def plan(self, inputs, options):
+        """The plan for a mapping of arrays by name; raises where they do not fit the op."""
+        signature = (inputs.get(array.name) for array in self.spec.inputs)
+        return self._plan(tuple(x if x is None else (tuple(x.shape), x.dtype) for x in signature), options)
+
+    def results(self, inputs, options):
+        """The outputs and saved arrays, as the manifest declares them, that these inputs lead to."""
+        return self.plan(inputs, options).results
+
+    def run_forward(self, inputs, options):
+        """Outputs and saved arrays, by the kernels."""
+        made = self.plan(inputs, options)
+        arrays = {**inputs, **self._scalars(options)}
+        for launch in made.forward:
+            launch.run(arrays)
+        return tuple(arrays[array.name] for array in made.results)
+
+    def run_backward(self, inputs, options, results, cotangents):
+        """One gradient an input, by the kernels, or through the reference where they cannot run."""
+        if not self.engine.ready((*inputs.values(), *results, *cotangents)):
+            return self._reference_gradients(inputs, options, cotangents)
+        made = self.plan(inputs, options)
+        arrays = {**inputs, **self._scalars(options)}
+        arrays.update((array.name, x) for array, x in zip(made.results, results))
+        arrays.update((f"grad_{array.name}", x) for array, x in zip(self.spec.outputs, cotangents))
+        for launch in made.backward:
+            launch.run(arrays)
+        return tuple(
+            arrays[f"grad_{array.name}"] if array.differentiable else mx.zeros_like(inputs[array.name])
+            for array in self.spec.inputs
+            if array.name in inputs
+        )
+
+    def _reference_gradients(self, inputs, options, cotangents):
+        names = [array.name for array in self.spec.inputs if array.name in inputs and array.differentiable]
+
+        def function(*arrays):
+            return self._call_reference({**inputs, **dict(zip(names, arrays))}, options)
+
+        _, gradients = mx.vjp(function, [inputs[name] for name in names], list(cotangents))
+        found = dict(zip(names, gradients))
+        return tuple(found.get(name, mx.zeros_like(x)) for name, x in inputs.items())
+
+    def _arguments(self, arrays, keywords):
+        """Inputs by name, in the manifest's order, and the options' values."""
+        spec = self.spec
+        names = [array.name for array in spec.required]
+        if len(arrays) != len(names):
+            raise TypeError(f"[{spec.name}] expected {len(names)} arrays ({', '.join(names)}) but got {len(arrays)}.")
+        given = dict(zip(names, arrays))
+        known = [thing.name for thing in (*spec.optional, *spec.options)]
+        for name, value in keywords.items():
+            if name not in known:
+                raise TypeError(
+                    f"[{spec.name}] has no keyword {name!r}.{suggest(name, known)} It takes {', '.join(known)}."
+                )
+            if value is not None:
+                given[name] = value
+        inputs = {array.name: given[array.name] for array in spec.inputs if array.name in given}
+        for name, x in inputs.items():
+            if not isinstance(x, mx.array):
+                raise TypeError(
+                    f"[{spec.name}] expected {name} to be an mlx.core.array but got {type(x).__name__}; "
+                    "convert it with mx.array."
+                )
+        return inputs, tuple(_option(spec, option, given.get(option.name, option.default)) for option in spec.options)
+
+    def _on_kernels(self, inputs, options):
+        """Whether kernels run this call; says once where they could but for a transformation."""
+        if self.plan(inputs, options).empty:
+            return False
+        if self.engine.ready(list(inputs.values())):
+            return True
+        if self._kernels and self.engine.NAME != "reference" and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"[{self.spec.name}] the {self.engine.NAME} backend cannot run here (under mx.compile, mx.vmap or "
+                "mx.export_function, or on another device): this call takes the plain-MLX reference, slower.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return False
+
+    def _call_reference(self, inputs, options):
+        if self._reference is None:
+            raise LoaderError(f"[{self.spec.name}] has no plain-MLX reference; pass one to loader.load.")
+        return tuple(self._reference(**inputs, **{o.name: v for o, v in zip(self.spec.options, options)}))
+
+    def _present(self, results, return_state):
+        """What the caller sees of the outputs: the state only where it asked for it."""
+        pairs = zip(self.spec.outputs, results)
+        chosen = tuple(x for array, x in pairs if return_state or array.name != STATE)
+        return chosen if len(chosen) > 1 else chosen[0]
+
+    def _scalars(self, options):
+        """Options that are floats reach kernels as arrays of one element."""
+        pairs = zip(self.spec.options, options)
+        return {o.name: mx.array([value], mx.float32) for o, value in pairs if o.kind == "float"}
+
+    def _make_plan(self, inputs, options):
+        return plan.make(self.spec, self._kernels, inputs, options)
+
+    def _make_differentiable(self, present, options):
+        return transforms.differentiable(self, present, options)
+
+    def __repr__(self):
+        return f"<loader.Op {self.spec.name} on {self.engine.NAME}>"
+
+    def __str__(self):
+        spec = self.spec
+        lines = [f"{spec.name}{_signature(spec)} on {self.engine.NAME}", f"  {spec.summary}", ""]
+        lines += [_row(array, "optional" if array.optional else "") for array in spec.inputs]
+        lines += ["  ->"] + [
+            _row(array, "with return_state=True" if array.name == STATE else "") for array in spec.outputs
+        ]
+        lines += ["", "  kernels: " + ", ".join(dict.fromkeys(f"shaders/{s.kernel}.metal" for s in spec.steps))]
+        return "\n".join(lines + ([f"  {spec.paper}"] if spec.paper else []))
+
+
+def _build(step, spec, engine):
+    """The engine's kernel of a step, after checking that file and manifest say the same."""
+    kernel = _read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
+    inputs, outputs = (tuple(name for name, _ in pairs) for pairs in (step.inputs, step.outputs))
+    template = {name for name, _ in step.template} | {flag for flag, _ in plan.flags(step, spec)}
+    for what, declared, written in (
+        ("inputs", inputs, kernel.inputs),
+        ("outputs", outputs, kernel.outputs),
+        ("template constants", tuple(sorted(template)), tuple(sorted(p.name for p in kernel.template))),
+    ):
+        if declared != written:
+            raise step.where.error(f"{what} are ({', '.join(declared)}) but {kernel.file} takes ({', '.join(written)})")
+    return engine.build(kernel.unique_name, inputs, outputs, kernel.body, kernel.header)
+
+
+_read = lru_cache(maxsize=None)(source.read)
+
+
+def _option(spec, option, value):
+    kinds = {"float": (int, float), "int": (int,), "bool": (bool,)}[option.kind]
+    if not isinstance(value, kinds) or (option.kind != "bool" and isinstance(value, bool)):
+        raise TypeError(f"[{spec.name}] expected {option.name} to be a {option.kind} but got {value!r}.")
+    return value
+
+
+def _signature(spec):
+    Parameter = inspect.Parameter
+    parameters = [Parameter(array.name, Parameter.POSITIONAL_ONLY) for array in spec.required]
+    keywords = {array.name: None for array in spec.optional} | {o.name: o.default for o in spec.options}
+    keywords["return_state"] = False
+    parameters += [Parameter(n, Parameter.KEYWORD_ONLY, default=v) for n, v in keywords.items()]
+    return inspect.Signature(parameters)
+
+
+def _row(array, note):
+    shapes = " or ".join(f"[{', '.join(e.text for e in axes)}]" for axes in array.shapes)
+    dtype = f"dtype of {array.like}" if array.like else "|".join(array.dtypes)
+    return f"  {array.name:<16} {shapes:<24} {dtype}{'  ' + note if note else ''}".rstrip()

@@ -1,0 +1,176 @@
+"""What one call of an op comes to: sizes bound, inputs checked, and the launches of either pass."""
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from .expression import DTYPES, Scope
+from .spec import SumStep
+
+# An absent optional input reaches its kernel as this many elements that are never read.
+_DUMMY_SIZE = 8
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to run an op on inputs of these shapes and dtypes.
+
+    `results` are the outputs followed by what is saved for backward. `empty` says that some size is 0,
+    so that nothing is to be launched.
+    """
+
+    forward: tuple
+    backward: tuple
+    results: tuple
+    empty: bool
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel call: all that a kernel of mx.fast.metal_kernel's takes, but for the arrays."""
+
+    kernel: object
+    inputs: tuple
+    outputs: tuple
+    arguments: dict
+
+    def run(self, arrays):
+        inputs = [_dummy(*name) if isinstance(name, tuple) else arrays[name] for name in self.inputs]
+        arrays.update(zip(self.outputs, self.kernel(inputs=inputs, **self.arguments)))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One reduction of a partial result."""
+
+    array: str
+    axis: int
+    into: str
+    dtype: object
+
+    def run(self, arrays):
+        arrays[self.into] = mx.sum(arrays[self.array], axis=self.axis).astype(self.dtype)
+
+
+def _dummy(*dtype):
+    return mx.zeros((_DUMMY_SIZE,), *dtype)
+
+
+def make(spec, kernels, inputs, options):
+    """The plan of a call.
+
+    `inputs` holds the (shape, dtype) of every input in order, None for an absent one, and `options`
+    the values of the options. Raises ValueError and TypeError, naming what was expected.
+    """
+    given = {array.name: value for array, value in zip(spec.inputs, inputs) if value is not None}
+    _check_dtypes(spec, given)
+    dims = _bind(spec, given)
+    dtypes = {a.name: given[a.name][1] if a.name in given else DTYPES[a.dtypes[0]] for a in spec.inputs}
+    numbers = {o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}
+    scope = Scope({**dims, **numbers}, {name: shape for name, (shape, _) in given.items()}, dtypes)
+    _check_sizes(spec, given, dims, scope)
+    if 0 in dims.values():
+        return Plan((), (), (), empty=True)
+    variant = next(v for v in spec.variants if v.when is None or v.when(scope))
+    for name, value in variant.constants:
+        scope[name] = value(scope)
+    arrays = _declared(spec, variant, given, dtypes, scope)
+    launches = [
+        tuple(_launch(step, spec, kernels, arrays, given, scope) for step in steps)
+        for steps in (variant.forward, variant.backward)
+    ]
+    results = (*spec.outputs, *variant.saved)
+    return Plan(*launches, results=results, empty=False)
+
+
+def _check_dtypes(spec, given):
+    for array in spec.inputs:
+        if array.name in given and _NAMES.get(given[array.name][1]) not in array.dtypes:
+            got = _NAMES.get(given[array.name][1], given[array.name][1])
+            raise TypeError(
+                f"[{spec.name}] expected {array.name} to have dtype {' or '.join(array.dtypes)} but got {got}; "
+                f"cast it with {array.name}.astype(...)."
+            )
+
+
+def _axes(array, shape):
+    """The alternative of the declared shapes that has this rank, or None."""
+    return next((axes for axes in array.shapes if len(axes) == len(shape)), None)
+
+
+def _bind(spec, given):
+    """The size of every dim, from the inputs in order; those that disagree raise."""
+    dims = {}
+    for array in spec.inputs:
+        if array.name not in given:
+            continue
+        shape = given[array.name][0]
+        for axis, size in zip(_axes(array, shape) or (), shape):
+            if axis.text.isidentifier():
+                dims.setdefault(axis.text, size)
+    return dims
+
+
+def _check_sizes(spec, given, dims, scope):
+    for array in spec.inputs:
+        if array.name not in given:
+            continue
+        shape = given[array.name][0]
+        axes = _axes(array, shape)
+        expected = axes and tuple(axis(scope) for axis in axes)
+        if expected != tuple(shape):
+            raise ValueError(_shape_error(spec, array, shape, expected))
+    for condition, sentence in spec.requires:
+        if not condition(scope):
+            sizes = ", ".join(f"{name} = {scope[name]}" for name in sorted(condition.names))
+            raise ValueError(f"[{spec.name}] {sentence} ({sizes}).")
+
+
+def _shape_error(spec, array, shape, expected):
+    declared = " or ".join(f"({', '.join(axis.text for axis in axes)})" for axes in array.shapes)
+    if expected:
+        axes = _axes(array, shape)
+        declared = f"({', '.join(axis.text for axis in axes)}) = {expected}"
+    return f"[{spec.name}] expected {array.name} to have shape {declared} but got {tuple(shape)}."
+
+
+def _declared(spec, variant, given, dtypes, scope):
+    """(shape, dtype) of every array that a step may make."""
+    arrays = {}
+    for array in (*spec.outputs, *variant.saved, *variant.workspace):
+        dtype = dtypes[array.like] if array.like else DTYPES[array.dtypes[0]]
+        arrays[array.name] = (tuple(axis(scope) for axis in array.shapes[0]), dtype)
+    for array in spec.inputs:
+        arrays[f"grad_{array.name}"] = given.get(array.name, ((_DUMMY_SIZE,), dtypes[array.name]))
+    return arrays
+
+
+def _launch(step, spec, kernels, arrays, given, scope):
+    if isinstance(step, SumStep):
+        return Sum(step.array, step.axis, step.into, arrays[step.into][1])
+    absent = {a.name: (DTYPES[a.dtypes[0]],) for a in spec.optional if a.name not in given}
+    template = [(name, value(scope)) for name, value in step.template]
+    template += [(flag, name in given) for flag, name in flags(step, spec)]
+    shapes, dtypes = zip(*(arrays[name] for name in step.makes))
+    threads = tuple(value(scope) for value in step.threads)
+    groups = tuple(value(scope) for value in step.groups)
+    return Launch(
+        kernel=kernels[step],
+        inputs=tuple(absent.get(name, name) for name in step.reads),
+        outputs=step.makes,
+        arguments={
+            "output_shapes": list(shapes),
+            "output_dtypes": list(dtypes),
+            "grid": tuple(g * t for g, t in zip(groups, threads)),
+            "threadgroup": threads,
+            "template": template,
+        },
+    )
+
+
+def flags(step, spec):
+    """The bool template constants of a step, `(HAS_<NAME>, name)`: one for each optional input of which
+    it takes the value or makes the gradient."""
+    mentioned = {*step.reads, *step.makes}
+    return [(f"HAS_{a.name.upper()}", a.name) for a in spec.optional if {a.name, f"grad_{a.name}"} & mentioned]

@@ -1,0 +1,122 @@
+"""What a manifest says, as frozen dataclasses: the vocabulary between manifest.py and op.py."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TIME, BATCH = "L", "B"
+FLOATS = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Array:
+    """An input, output, saved or workspace array.
+
+    `shapes` are the shapes it may have and `dtypes` the dtypes; `like` names the input whose dtype it
+    takes instead. `sample` says how tests and benchmarks draw it.
+    """
+
+    name: str
+    shapes: tuple
+    dtypes: tuple = ()
+    like: str | None = None
+    optional: bool = False
+    sample: tuple = ("normal",)
+
+    @property
+    def differentiable(self):
+        return set(self.dtypes) <= set(FLOATS)
+
+    def axis(self, dim):
+        """The axis called `dim`, or None."""
+        return next((i for i, e in enumerate(self.shapes[0]) if e.text == dim), None)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword of the op that is no array: `kind` is float, int or bool."""
+
+    name: str
+    kind: str
+    default: object
+
+
+@dataclass(frozen=True)
+class KernelStep:
+    """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets."""
+
+    kernel: str
+    inputs: tuple
+    outputs: tuple
+    template: tuple
+    groups: tuple
+    threads: tuple
+    where: object = field(repr=False, compare=False)
+
+    @property
+    def reads(self):
+        return tuple(array for _, array in self.inputs)
+
+    @property
+    def makes(self):
+        return tuple(array for _, array in self.outputs)
+
+
+@dataclass(frozen=True)
+class SumStep:
+    """Add up `array` over `axis` into the array `into`."""
+
+    array: str
+    axis: int
+    into: str
+    where: object = field(repr=False, compare=False)
+
+    @property
+    def reads(self):
+        return (self.array,)
+
+    @property
+    def makes(self):
+        return (self.into,)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute the op, taken where `when` holds; without `when`, always."""
+
+    when: object = None
+    constants: tuple = ()
+    saved: tuple = ()
+    workspace: tuple = ()
+    forward: tuple = ()
+    backward: tuple = ()
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """One op. `variants` are tried in order, and the last one has no condition."""
+
+    name: str
+    summary: str
+    paper: str
+    inputs: tuple
+    outputs: tuple
+    options: tuple
+    requires: tuple
+    bounds: tuple
+    examples: tuple
+    variants: tuple
+    root: Path = field(repr=False)
+
+    @property
+    def required(self):
+        return tuple(array for array in self.inputs if not array.optional)
+
+    @property
+    def optional(self):
+        return tuple(array for array in self.inputs if array.optional)
+
+    @property
+    def steps(self):
+        """Every kernel step of every variant."""
+        steps = (s for v in self.variants for s in (*v.forward, *v.backward))
+        return tuple(s for s in steps if isinstance(s, KernelStep))

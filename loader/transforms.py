@@ -1,0 +1,99 @@
+"""An op as an mx.custom_function, with what that gets wrong silently made right."""
+
+import mlx.core as mx
+
+from .errors import ManifestError
+from .spec import BATCH, Array
+
+
+def differentiable(op, present, options):
+    """The function of the inputs called `present` that returns the op's outputs and what it saves.
+
+    Its gradient is the op's backward pass, exact in count, shape and dtype; vmap folds the mapped axis
+    into the batch, on either side of grad; jvp and second order raise.
+    """
+    spec = op.spec
+    inputs = tuple(array for array in spec.inputs if array.name in present)
+    outputs = len(spec.outputs)
+
+    @mx.custom_function
+    def forward(*arrays):
+        return op.run_forward(dict(zip(present, arrays)), options)
+
+    @mx.custom_function
+    def backward(*arrays):
+        primals, rest = arrays[: len(inputs)], arrays[len(inputs) :]
+        results, cotangents = rest[:-outputs], rest[-outputs:]
+        return op.run_backward(dict(zip(present, primals)), options, results, cotangents)
+
+    @forward.vjp
+    def _(primals, cotangents, results):
+        gradients = backward(*primals, *results, *cotangents[:outputs])
+        return tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
+
+    def results_of(arrays):
+        return op.results(dict(zip(present, arrays)), options)
+
+    def backward_inputs(arrays):
+        return (*inputs, *results_of(arrays), *spec.outputs)
+
+    forward.vmap(_folding(forward, lambda arrays: inputs, results_of))
+    backward.vmap(_folding(backward, backward_inputs, lambda arrays: inputs))
+    forward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
+    backward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
+    backward.vjp(_refusal(spec, "second-order gradients"))
+    return forward
+
+
+def _fit(spec, array: Array, primal, gradient):
+    """A gradient as autodiff must get it: of its primal's shape and dtype."""
+    if gradient.shape != primal.shape:
+        raise ManifestError(
+            f"[{spec.name}] expected grad_{array.name} to have shape {primal.shape} but the backward pass "
+            f"made {gradient.shape}."
+        )
+    return gradient.astype(primal.dtype)
+
+
+def _refusal(spec, what):
+    def refuse(*_):
+        raise NotImplementedError(f"[{spec.name}] has no {what}; {spec.name}.reference(...) does, in plain MLX.")
+
+    return refuse
+
+
+def _folding(function, inputs_of, outputs_of):
+    """The vmap rule of `function`: one call on a larger batch where all that varies has a batch axis."""
+
+    def rule(arrays, axes):
+        count = next(x.shape[axis] for x, axis in zip(arrays, axes) if axis is not None)
+        single = [x if axis is None else mx.take(x, 0, axis=axis) for x, axis in zip(arrays, axes)]
+        specs, made = inputs_of(single), outputs_of(single)
+        mapped = [spec for spec, axis in zip(specs, axes) if axis is not None]
+        if any(spec.axis(BATCH) is None for spec in (*mapped, *made)):
+            return _one_by_one(function, arrays, axes, count)
+        folded = [_fold(x, axis, spec.axis(BATCH), count) for x, axis, spec in zip(arrays, axes, specs)]
+        results = function(*folded)
+        positions = [spec.axis(BATCH) for spec in made]
+        return tuple(mx.unflatten(y, at, (count, -1)) for y, at in zip(results, positions)), tuple(positions)
+
+    return rule
+
+
+def _fold(x, axis, batch, count):
+    if batch is None:
+        return x
+    if axis is None:
+        x = mx.repeat(mx.expand_dims(x, batch), count, axis=batch)
+    else:
+        x = mx.moveaxis(x, axis, batch)
+    return mx.flatten(x, batch, batch + 1)
+
+
+def _one_by_one(function, arrays, axes, count):
+    calls = [
+        function(*(x if axis is None else mx.take(x, i, axis=axis) for x, axis in zip(arrays, axes)))
+        for i in range(count)
+    ]
+    results = tuple(mx.stack(parts) for parts in zip(*calls))
+    return results, (0,) * len(results)
