@@ -1,0 +1,54 @@
+"""Engines that run kernels. Each is a module with the four names that `Engine` lists."""
+
+import os
+import warnings
+from typing import Protocol
+
+from ..errors import BackendError
+from . import metal, opencl, reference
+
+
+class Engine(Protocol):
+    """What a backend module offers."""
+
+    NAME: str
+    LAZY: bool
+    """Whether kernels build graph nodes; an engine that is not lazy evaluates its inputs at the call."""
+
+    def missing() -> str | None:
+        """What the engine lacks to run here and how to get it, or None."""
+
+    def build(name, input_names, output_names, source, header):
+        """A callable with the calling convention of mx.fast.metal_kernel's."""
+
+    def ready(arrays) -> bool:
+        """Whether kernels can take these arrays now, on the current default device."""
+
+
+_ENGINES = {engine.NAME: engine for engine in (metal, opencl, reference)}
+
+
+def choose(name=None):
+    """The engine called `name`, by default LOADER_BACKEND or else the first that can run here.
+
+    Raises BackendError where the one that was asked for cannot run, saying what to do.
+    """
+    name = name or os.environ.get("LOADER_BACKEND") or _first()
+    if name not in _ENGINES:
+        raise BackendError(f"[loader] expected LOADER_BACKEND to be one of {', '.join(_ENGINES)} but got {name!r}.")
+    missing = _ENGINES[name].missing()
+    if missing:
+        raise BackendError(f"[loader] the backend {name!r} cannot run here: {missing}")
+    return _ENGINES[name]
+
+
+def _first():
+    first = next(name for name, engine in _ENGINES.items() if engine.missing() is None)
+    if first == reference.NAME:
+        reasons = " ".join(f"{name}: {engine.missing()}" for name, engine in _ENGINES.items() if engine.missing())
+        warnings.warn(
+            f"[loader] no engine can run kernels here, so ops run their plain-MLX reference, slowly. {reasons}",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return first

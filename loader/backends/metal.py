@@ -1,0 +1,22 @@
+"""Apple GPUs: mx.fast.metal_kernel itself. Kernels are built on every machine and run where Metal is."""
+
+import mlx.core as mx
+
+NAME = "metal"
+LAZY = True
+
+
+def missing():
+    if mx.metal.is_available():
+        return None
+    return "it needs an Apple GPU; choose LOADER_BACKEND=opencl on x86-64 Linux, or reference."
+
+
+def build(name, input_names, output_names, source, header):
+    return mx.fast.metal_kernel(
+        name=name, input_names=input_names, output_names=output_names, source=source, header=header
+    )
+
+
+def ready(arrays):
+    return mx.default_device() == mx.Device(mx.gpu)

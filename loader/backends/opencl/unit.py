@@ -1,0 +1,166 @@
+"""The OpenCL translation unit of a kernel: MLX's signature around the body, and Metal's thread ids."""
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from .rewrite import rewrite
+
+TYPES = {
+    mx.bool_: "bool",
+    mx.int8: "char",
+    mx.int16: "short",
+    mx.int32: "int",
+    mx.int64: "long",
+    mx.uint8: "uchar",
+    mx.uint16: "ushort",
+    mx.uint32: "uint",
+    mx.uint64: "ulong",
+    mx.float16: "half",
+    mx.bfloat16: "bfloat",
+    mx.float32: "float",
+    mx.complex64: "complex64_t",
+}
+
+# Metal's attributes in terms of what `_ids` derives, for the axes x, y and z; `_n` is the threadgroup before
+# the grid cuts it, `_t` after. All of it in int: unsigned arithmetic may wrap, so it would not vectorise.
+_VECTORS = {
+    "thread_position_in_grid": "_g{0} * _n{0} + _l{0}",
+    "thread_position_in_threadgroup": "_l{0}",
+    "threadgroup_position_in_grid": "_g{0}",
+    "threads_per_threadgroup": "_t{0}",
+    "dispatch_threads_per_threadgroup": "_n{0}",
+    "threads_per_grid": "_dispatch.grid.{0}",
+    "grid_size": "_dispatch.grid.{0}",
+    "threadgroups_per_grid": "(_dispatch.grid.{0} + _n{0} - 1) / _n{0}",
+}
+_SCALARS = {
+    "thread_index_in_threadgroup": "_index",
+    "thread_index_in_simdgroup": "_lane",
+    "simdgroup_index_in_threadgroup": "_simdgroup",
+    "thread_index_in_quadgroup": "_index % 4",
+    "quadgroup_index_in_threadgroup": "_index / 4",
+    "simdgroups_per_threadgroup": "(_tx * _ty * _tz + 31) / 32",
+    "dispatch_simdgroups_per_threadgroup": "(_nx * _ny * _nz + 31) / 32",
+    "quadgroups_per_threadgroup": "(_tx * _ty * _tz + 3) / 4",
+    "threads_per_simdgroup": "32",
+    "thread_execution_width": "32",
+}
+# MLX passes an input below this size as `constant`.
+_SMALL = 8
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What an input is to the signature: its dtype, whether it has dims, whether it is small."""
+
+    dtype: object
+    scalar: bool
+    small: bool
+
+    @classmethod
+    def of(cls, array):
+        return cls(array.dtype, array.ndim == 0, array.size < _SMALL)
+
+
+def sizes_read(source, name):
+    """Which of shape, strides and ndim of an input a body reads: MLX too looks for the bare name."""
+    return [size for size in ("shape", "strides", "ndim") if f"{name}_{size}" in source]
+
+
+def write(kernel, arguments, output_dtypes, template, threads):
+    """The unit for one set of argument types.
+
+    `threads` is the threadgroup's shape where every group is whole and made of whole simdgroups, else
+    None: then groups are linear and their shape comes at run time.
+    """
+    parameters, bindings = [], []
+    for name, argument in zip(kernel.input_names, arguments):
+        space = "constant" if argument.small else "device"
+        _pointer(parameters, bindings, f"{space} const", TYPES[argument.dtype], name, argument.scalar)
+        if not argument.scalar:
+            _sizes(parameters, bindings, name, sizes_read(kernel.source, name))
+    for name, dtype in zip(kernel.output_names, output_dtypes):
+        element = f"atomic<{TYPES[dtype]}>" if kernel.atomic_outputs else TYPES[dtype]
+        _pointer(parameters, bindings, "device", element, name, False)
+    parameters.append("const _Dispatch _dispatch")
+    bindings += [_constant(name, value) for name, value in template]
+    bindings += _ids(threads)
+    bindings += [_vector(name, axis) for name, axis in _VECTORS.items() if name in kernel.source]
+    bindings += [f"const uint {name} = (uint)({value});" for name, value in _SCALARS.items() if name in kernel.source]
+    return "\n".join(
+        [
+            "#include <metal_stdlib>",
+            "struct _Dispatch { int4 first, threads, nominal, grid; };",
+            '#line 1 "header"',
+            rewrite(kernel.header),
+            f"__kernel __attribute__((intel_reqd_sub_group_size(32))) void k({', '.join(parameters)}) {{",
+            *bindings,
+            f'#line 1 "{kernel.name}"',
+            rewrite(kernel.source),
+            "}",
+        ]
+    )
+
+
+def _pointer(parameters, bindings, space, element, name, reference):
+    """A buffer. OpenCL takes no pointer to bool and no reference, so both come as something else."""
+    passed = {"bool": "uchar", "complex64_t": "float"}.get(element, element)
+    if passed == element and not reference:
+        parameters.append(f"{space} {element}* {name}")
+        return
+    parameters.append(f"{space} {passed}* _{name}")
+    pointer = f"({space} {element}*)_{name}"
+    kind, value = ("&", f"*{pointer}") if reference else ("*", pointer)
+    bindings.append(f"{space} {element}{kind} {name} = {value};")
+
+
+def _sizes(parameters, bindings, name, sizes):
+    for size in sizes:
+        if size == "ndim":
+            _pointer(parameters, bindings, "constant const", "int", f"{name}_ndim", True)
+        else:
+            element = "int" if size == "shape" else "long"
+            _pointer(parameters, bindings, "constant const", element, f"{name}_{size}", False)
+
+
+def _constant(name, value):
+    if isinstance(value, bool):
+        return f"constexpr bool {name} = {str(value).lower()};"
+    if isinstance(value, int):
+        return f"constexpr int {name} = {value};"
+    return f"using {name} = {TYPES[value]};"
+
+
+def _vector(name, axis):
+    return f"const uint3 {name} = (uint3)({', '.join(f'(uint)({axis.format(a)})' for a in 'xyz')});"
+
+
+def _ids(threads):
+    """Ids from an OpenCL group whose dimension 0 runs along the simdgroup: only there do sub-groups form."""
+    lines = ["__builtin_assume(get_local_id(0) < 0x10000);", "__builtin_assume(get_local_id(1) < 0x10000);"]
+    lines += [f"const int _g{a} = (int)get_group_id({i}) + _dispatch.first.{a};" for i, a in enumerate("xyz")]
+    if threads is None:
+        values = {f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"}
+        values |= {"_index": "(int)get_local_id(0)", "_lane": "_index % 32", "_simdgroup": "_index / 32"}
+        local = ("_index % _tx", "_index / _tx % _ty", "_index / (_tx * _ty)")
+    else:
+        values = {f"_{kind}{a}": size for kind in "nt" for a, size in zip("xyz", threads)}
+        values |= {
+            "_lane": "(int)get_local_id(0)",
+            "_simdgroup": "(int)get_local_id(1)",
+            "_index": "_simdgroup * 32 + _lane",
+        }
+        local = _local_ids(*threads)
+    values |= dict(zip(("_lx", "_ly", "_lz"), local))
+    return lines + [f"const int {name} = {value};" for name, value in values.items()]
+
+
+def _local_ids(x, y, z):
+    """The thread's place in a group of whole simdgroups: linear in the lane wherever it can be."""
+    if y == z == 1:
+        return "_index", "0", "0"
+    if x % 32 == 0:
+        row = f"_simdgroup / {x // 32}"
+        return f"_simdgroup % {x // 32} * 32 + _lane", f"{row} % {y}", f"{row} / {y}"
+    return f"_index % {x}", f"_index / {x} % {y}", f"_index / {x * y}"

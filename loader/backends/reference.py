@@ -1,0 +1,16 @@
+"""No engine at all: every op runs its plain-MLX twin, and kernels do not run."""
+
+NAME = "reference"
+LAZY = True
+
+
+def missing():
+    return None
+
+
+def build(name, input_names, output_names, source, header):
+    return None
+
+
+def ready(arrays):
+    return False
