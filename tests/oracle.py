@@ -1,0 +1,88 @@
+"""The truth about an op: its recurrence in float64, and random inputs for it drawn as the manifest says."""
+
+import itertools
+
+import mlx.core as mx
+import numpy as np
+
+from loader.expression import DTYPES, Scope
+
+BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
+LENGTHS = (1, 7, 63, 100, 500)
+
+
+def error(got, want):
+    """rms(got - want) / rms(want); where `want` is all zero, 0 if `got` is too and infinity if not."""
+    got, want = (np.array(x.astype(mx.float64), copy=False) for x in (got, want))
+    assert got.shape == want.shape
+    scale = np.sqrt(np.mean(want**2))
+    if scale == 0:
+        return 0.0 if not np.any(got) else np.inf
+    return np.sqrt(np.mean((got - want) ** 2)) / scale
+
+
+def bound(op, dtype):
+    """The error that the op promises for results of this dtype."""
+    return {DTYPES[name]: value for name, value, _ in op.spec.bounds}.get(dtype, BOUNDS[dtype])
+
+
+def assert_close(op, got, want, what):
+    limit = bound(op, got.dtype)
+    found = error(got, want)
+    assert found <= limit, f"{what} ({got.dtype}): error {found:.2e} is above {limit:.0e}"
+
+
+def dtype_mixes(op):
+    """Dtypes of the float inputs to test: every mix of two, else all alike and each alone in float32."""
+    floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
+    if len(floats) <= 2:
+        mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
+    else:
+        mixes = [(d,) * len(floats) for d in floats[0].dtypes]
+        mixes += [
+            tuple("float32" if i == odd else half for i in range(len(floats)))
+            for half in ("float16", "bfloat16")
+            for odd in range(len(floats))
+        ]
+    return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
+
+
+def option_sets(op):
+    """Every subset of the optional inputs."""
+    names = [array.name for array in op.spec.optional]
+    return [c for n in range(len(names) + 1) for c in itertools.combinations(names, n)]
+
+
+def draw(op, dims, present=(), dtypes=None, seed=0):
+    """Random inputs by name, in the manifest's order; of the optional ones those in `present`."""
+    rng = np.random.default_rng(seed)
+    scope = Scope(dims, {}, {})
+    wanted = [array for array in op.spec.inputs if not array.optional or array.name in present]
+    return {
+        array.name: _random(rng, array, [axis(scope) for axis in array.shapes[0]], (dtypes or {}).get(array.name))
+        for array in wanted
+    }
+
+
+def _random(rng, array, shape, dtype):
+    if array.dtypes == ("bool",):
+        return mx.array(rng.random(shape) < 0.1)
+    kind, *limits = array.sample
+    values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
+    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype or array.dtypes[0]])
+
+
+def truth(op, inputs, cotangents):
+    """(outputs, gradients of the float inputs by name) of the recurrence in float64."""
+    names = [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
+    fixed = {name: x for name, x in inputs.items() if name not in names}
+    options = {option.name: option.default for option in op.spec.options}
+    with mx.stream(mx.cpu):
+        primals = [inputs[name].astype(mx.float64) for name in names]
+        outputs, gradients = mx.vjp(
+            lambda *arrays: op._reference(**dict(zip(names, arrays)), **fixed, **options),
+            primals,
+            [c.astype(mx.float64) for c in cotangents],
+        )
+        mx.eval(outputs, gradients)
+    return outputs, dict(zip(names, gradients))

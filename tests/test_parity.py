@@ -1,0 +1,79 @@
+"""Every op against its recurrence in float64: outputs, states and every gradient, for each dtype mix,
+shape and option, with outputs that hold NaN until a kernel writes them."""
+
+import functools
+import itertools
+import math
+from types import SimpleNamespace
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import LENGTHS, assert_close, draw, dtype_mixes, option_sets, truth
+
+import loader
+from loader import Op
+
+
+def _cases():
+    for name in loader.names():
+        op = loader.get(name)
+        for dtypes, present in itertools.product(dtype_mixes(op), option_sets(op)):
+            label = "-".join((name, *dtypes.values(), *present))
+            yield pytest.param(name, dtypes, present, id=label)
+
+
+@functools.cache
+def poisoned(name):
+    """The op with outputs that start as NaN, so that an element no thread writes shows."""
+    op = loader.get(name)
+    engine = SimpleNamespace(**{key: getattr(op.engine, key) for key in ("NAME", "LAZY", "missing", "ready")})
+    engine.build = lambda *arguments: functools.partial(op.engine.build(*arguments), init_value=math.nan)
+    return Op(op.spec, op.engine if op.engine.NAME == "reference" else engine, op._reference)
+
+
+def call(function, op, inputs):
+    """`function`, the op or one of its methods, on inputs by name."""
+    given = dict(inputs)
+    positional = [given.pop(array.name) for array in op.spec.required]
+    return function(*positional, return_state=True, **given)
+
+
+def run(op, inputs, cotangents):
+    """(outputs, gradients by name) of the op, all outputs and both passes."""
+    names = [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
+
+    def function(*arrays):
+        return call(op, op, {**inputs, **dict(zip(names, arrays))})
+
+    outputs, gradients = mx.vjp(function, [inputs[name] for name in names], cotangents)
+    return outputs, dict(zip(names, gradients))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("name, dtypes, present", list(_cases()))
+def test_parity(name, dtypes, present, length):
+    op = poisoned(name)
+    for sizes in op.spec.examples:
+        inputs = draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, seed=length)
+        check(op, inputs)
+
+
+@pytest.mark.parametrize("batch, length", [(1, 1), (1, 4), (5, 129), (1, 1025)])
+def test_small_and_ragged(op, batch, length):
+    """Arrays below 8 elements, which kernels see in another address space, and lengths around a tile."""
+    for sizes in op.spec.examples:
+        check(poisoned(op.spec.name), draw(op, {"B": batch, "L": length, **sizes}, [a.name for a in op.spec.optional]))
+
+
+def check(op, inputs):
+    rng = np.random.default_rng(1)
+    outputs = call(op.reference, op, inputs)
+    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in outputs]
+    outputs, gradients = run(op, inputs, cotangents)
+    want_outputs, want_gradients = truth(op, inputs, cotangents)
+    for array, got, want in zip(op.spec.outputs, outputs, want_outputs):
+        assert_close(op, got, want, array.name)
+    for name, want in want_gradients.items():
+        assert gradients[name].dtype == inputs[name].dtype
+        assert_close(op, gradients[name], want, f"grad_{name}")
