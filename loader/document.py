@@ -16,16 +16,16 @@ def suggest(word, known):
 
 
 class Value:
-    """A YAML node and the way to it."""
+    """A YAML node and the way to it; `line` is that of its key, where it has one."""
 
-    def __init__(self, node, file, op=None, key=""):
+    def __init__(self, node, file, op=None, key="", line=None):
         self.node, self.file, self.op, self.key = node, file, op, key
+        self.line = node.start_mark.line + 1 if line is None else line
 
     def error(self, message):
         """The error to raise about this value."""
         where = " ".join(part for part in (f"[{self.op}]" if self.op else "", self.key) if part)
-        line = self.node.start_mark.line + 1
-        return ManifestError(f"{self.file}:{line}: {where + ': ' if where else ''}{message}")
+        return ManifestError(f"{self.file}:{self.line}: {where + ': ' if where else ''}{message}")
 
     def fields(self, required=(), optional=()):
         """A mapping with just these keys, as a dict of values; with neither given, any keys."""
@@ -34,16 +34,15 @@ class Value:
         found = {}
         for key_node, value_node in self.node.value:
             name = key_node.value
-            child = Value(value_node, self.file, self.op, f"{self.key}.{name}" if self.key else str(name))
+            key, line = f"{self.key}.{name}" if self.key else str(name), key_node.start_mark.line + 1
+            child = Value(value_node, self.file, self.op, key, line)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise child.error("expected a plain key")
             if name in found:
-                raise Value(key_node, self.file, self.op, child.key).error("this key is here twice")
+                raise child.error("this key is here twice")
             known = (*required, *optional)
             if known and name not in known:
-                raise Value(key_node, self.file, self.op, child.key).error(
-                    f"unknown key; expected one of {', '.join(known)}.{suggest(name, known)}"
-                )
+                raise child.error(f"unknown key; expected one of {', '.join(known)}.{suggest(name, known)}")
             found[name] = child
         for name in required:
             if name not in found:
@@ -60,7 +59,7 @@ class Value:
 
     def within(self, op):
         """The same value as the entry of an op, for errors."""
-        return Value(self.node, self.file, op)
+        return Value(self.node, self.file, op, line=self.line)
 
     def items(self):
         """A sequence, as a list of values."""

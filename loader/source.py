@@ -147,7 +147,7 @@ def _split(text):
 
 
 def _parameter(text):
-    match = _PARAMETER.match(text)
+    match = _PARAMETER.match(text.split("=")[0].strip())
     if not match:
         return Parameter(text, "")
     return Parameter(" ".join(match["type"].split()), match["name"], match["attribute"])

@@ -72,11 +72,11 @@ def _random(rng, array, shape, dtype):
     return mx.array(values.astype(np.float32)).astype(DTYPES[dtype or array.dtypes[0]])
 
 
-def truth(op, inputs, cotangents):
+def truth(op, inputs, cotangents, **options):
     """(outputs, gradients of the float inputs by name) of the recurrence in float64."""
     names = [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
     fixed = {name: x for name, x in inputs.items() if name not in names}
-    options = {option.name: option.default for option in op.spec.options}
+    options = {option.name: option.default for option in op.spec.options} | options
     with mx.stream(mx.cpu):
         primals = [inputs[name].astype(mx.float64) for name in names]
         outputs, gradients = mx.vjp(

@@ -3,7 +3,7 @@
 import mlx.core as mx
 
 from .kernel import Kernel
-from .library import find_library
+from .library import find_library, refuse_fork
 from .program import counts
 
 __all__ = ["LAZY", "NAME", "build", "counts", "missing", "ready"]
@@ -22,6 +22,7 @@ def build(name, input_names, output_names, source, header):
 
 def ready(arrays):
     """Kernels run at the call, so the inputs must have values: under compile, vmap and export they have none."""
+    refuse_fork()
     if mx.default_device() != mx.Device(mx.cpu):
         return False
     try:

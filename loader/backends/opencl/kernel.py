@@ -8,7 +8,7 @@ import re
 import mlx.core as mx
 
 from . import program, unit
-from .library import check, library, lock
+from .library import check, library, lock, refuse_fork
 
 # Data of MLX is aligned to 8 bytes; a kernel that loads vectors through pointers needs more.
 _VECTOR_POINTER = re.compile(r"\b(?:u?(?:char|short|int|long)|half|float|bfloat)[234]\s*(?:const\s*)?\*|\bvec<")
@@ -29,6 +29,7 @@ class Kernel:
     def __call__(
         self, *, inputs, output_shapes, output_dtypes, grid, threadgroup, template=(), init_value=None, stream=None
     ):
+        refuse_fork()
         inputs = [mx.contiguous(x) for x in inputs]
         outputs = [_output(shape, dtype, init_value) for shape, dtype in zip(output_shapes, output_dtypes)]
         mx.eval(inputs, outputs)

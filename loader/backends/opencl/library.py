@@ -96,16 +96,21 @@ _state = {"library": None, "forked": False}
 
 
 def library():
-    """The runtime, loaded at the first call. Raises BackendError in a child forked after that."""
+    """The runtime, loaded at the first call."""
+    refuse_fork()
+    if _state["library"] is None:
+        with lock:
+            _state["library"] = _state["library"] or Library()
+    return _state["library"]
+
+
+def refuse_fork():
+    """Raise BackendError in a child forked after the runtime was loaded; anything else there hangs."""
     if _state["forked"]:
         raise BackendError(
             "[opencl] this process was forked after its parent ran a kernel, and the runtime's threads did not "
             "survive that; start workers with multiprocessing's 'spawn' or 'forkserver' method."
         )
-    if _state["library"] is None:
-        with lock:
-            _state["library"] = _state["library"] or Library()
-    return _state["library"]
 
 
 def _mark_fork():

@@ -97,7 +97,7 @@ def write(kernel, arguments, output_dtypes, template, threads):
             f"__kernel __attribute__((intel_reqd_sub_group_size(32))) void k({', '.join(parameters)}) {{",
             *bindings,
             f'#line 1 "{kernel.name}"',
-            rewrite(kernel.source),
+            rewrite(kernel.source, kernel.header),
             "}",
         ]
     )
@@ -141,7 +141,9 @@ def _ids(threads):
     lines = ["__builtin_assume(get_local_id(0) < 0x10000);", "__builtin_assume(get_local_id(1) < 0x10000);"]
     lines += [f"const int _g{a} = (int)get_group_id({i}) + _dispatch.first.{a};" for i, a in enumerate("xyz")]
     if threads is None:
-        values = {f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"}
+        values = {
+            f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"
+        }
         values |= {"_index": "(int)get_local_id(0)", "_lane": "_index % 32", "_simdgroup": "_index / 32"}
         local = ("_index % _tx", "_index / _tx % _ty", "_index / (_tx * _ty)")
     else:

@@ -1,0 +1,195 @@
+"""Choosing an engine, what it compiles and keeps, and what happens where there is none."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import loader
+from loader.backends.opencl import Kernel, counts
+
+ROOT = Path(__file__).parent.parent
+opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="the engine in use is not opencl")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about machines without Metal")
+
+# Makes Python believe that Intel's runtime is not installed.
+HIDE = """
+import importlib.metadata as metadata
+find = metadata.files
+def files(name):
+    if name == "intel-opencl-rt":
+        raise metadata.PackageNotFoundError(name)
+    return find(name)
+metadata.files = files
+"""
+RUN = """
+import mlx.core as mx, loader
+op = loader.get("rglru")
+a, b = mx.full((2, 9, 4), 0.5), mx.ones((2, 9, 4))
+y = op(a, b)
+grad = mx.grad(lambda a: op(a, b).sum())(a)
+print(loader.backend(), round(y[0, -1, 0].item(), 6), round(grad.sum().item(), 3))
+"""
+
+
+def python(code, **environment):
+    """Run code in a new process: (what it printed, what it warned or raised)."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        env={**{k: v for k, v in os.environ.items() if k != "LOADER_BACKEND"}, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout.strip(), done.stderr.strip()
+
+
+def test_reference_gives_the_same_numbers():
+    here, _ = python(RUN)
+    there, errors = python(RUN, LOADER_BACKEND="reference")
+    assert there.split()[0] == "reference" and here.split()[1:] == there.split()[1:]
+    assert errors == ""
+
+
+@linux
+def test_without_a_runtime_one_warning_and_the_reference():
+    printed, errors = python(HIDE + RUN)
+    assert printed.split() == ["reference", "1.996094", *python(RUN)[0].split()[2:]]
+    assert errors.count("RuntimeWarning") == 1
+    assert "no engine can run kernels here" in errors and "pip install intel-opencl-rt intel-cmplr-lib-rt" in errors
+
+
+@linux
+def test_impossible_choices_say_what_to_do():
+    _, errors = python("import loader", LOADER_BACKEND="metal")
+    assert "BackendError: [loader] the backend 'metal' cannot run here: it needs an Apple GPU" in errors
+    assert "LOADER_BACKEND=opencl" in errors
+    _, errors = python("import loader", LOADER_BACKEND="vulkan")
+    assert "expected LOADER_BACKEND to be one of metal, opencl, reference but got 'vulkan'" in errors
+    _, errors = python(HIDE + "import loader", LOADER_BACKEND="opencl")
+    assert "Intel's OpenCL runtime is not installed; run: pip install" in errors
+
+
+def test_metal_kernels_are_built_everywhere():
+    for name in loader.names():
+        assert loader.get(name, backend="metal").engine.NAME == "metal"
+
+
+@opencl
+def test_new_lengths_and_batches_compile_nothing():
+    op = loader.get("rglru")
+
+    def run(batch, length):
+        a, b = mx.random.uniform(shape=(batch, length, 48)), mx.random.normal((batch, length, 48))
+        mx.eval(mx.grad(lambda a, b: op(a, b).sum(), argnums=(0, 1))(a, b))
+
+    run(2, 64)
+    before = counts.compiled + counts.loaded
+    for i in range(10):
+        run(1 + i, 10 + 37 * i)
+    assert counts.compiled + counts.loaded == before
+
+
+@opencl
+def test_a_second_process_compiles_nothing(tmp_path):
+    code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
+    first, _ = python(code, LOADER_CACHE=str(tmp_path))
+    second, _ = python(code, LOADER_CACHE=str(tmp_path))
+    assert first.splitlines()[1] == "2 0" and second.splitlines()[1] == "0 2"
+    assert first.splitlines()[0] == second.splitlines()[0]
+
+
+@opencl
+def test_a_damaged_or_read_only_cache_only_costs_time(tmp_path):
+    code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
+    want, _ = python(code, LOADER_CACHE=str(tmp_path))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-7])
+    assert python(code, LOADER_CACHE=str(tmp_path))[0] == want
+    (tmp_path / "file").write_text("")
+    assert python(code, LOADER_CACHE=str(tmp_path / "file" / "below"))[0] == want
+
+
+@opencl
+def test_a_forked_child_raises_and_does_not_hang():
+    code = RUN + textwrap.dedent("""
+        import os, sys
+        child = os.fork()
+        if child == 0:
+            try:
+                op(a, b)
+            except loader.BackendError as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(loader.backend(), op(a, b).shape)
+    """)
+    printed, _ = python(code)
+    assert "this process was forked after its parent ran a kernel" in printed
+    assert printed.splitlines()[-1] == "opencl (2, 9, 4)"
+
+
+IDS = """
+    uint3 at = thread_position_in_grid;
+    uint i = (at.z * threads_per_grid.y + at.y) * threads_per_grid.x + at.x;
+    uint3 g = threadgroup_position_in_grid, t = thread_position_in_threadgroup, n = threads_per_threadgroup;
+    uint values[12] = {at.x, at.y, at.z, g.x, g.y, g.z, t.x, t.y, t.z, thread_index_in_threadgroup,
+                       thread_index_in_simdgroup, simdgroup_index_in_threadgroup};
+    for (uint k = 0; k < 12; ++k) ids[i * 13 + k] = values[k];
+    ids[i * 13 + 12] = n.x * n.y * n.z;
+"""
+
+
+@opencl
+@pytest.mark.parametrize(
+    "grid, threads",
+    [
+        ((64, 1, 1), (64, 1, 1)),
+        ((70, 1, 1), (32, 1, 1)),
+        ((16, 16, 2), (8, 8, 1)),
+        ((17, 9, 3), (8, 4, 2)),
+        ((64, 4, 4), (64, 2, 2)),
+        ((96, 5, 1), (96, 2, 1)),
+        ((5, 3, 2), (5, 3, 2)),
+        ((3, 2, 1), (32, 32, 1)),
+        ((48, 2, 2), (16, 2, 1)),
+        ((1, 1, 1), (1, 1, 1)),
+        ((1024, 1, 1), (1024, 1, 1)),
+    ],
+)
+def test_ids_of_any_threadgroup(grid, threads):
+    """Every id of every thread, partial groups included, against Metal's definitions."""
+    kernel = Kernel("ids", [], ["ids"], IDS)
+    total = int(np.prod(grid))
+    (ids,) = kernel(
+        inputs=[], output_shapes=[(total, 13)], output_dtypes=[mx.uint32], grid=grid, threadgroup=threads, init_value=0
+    )
+    z, y, x = np.unravel_index(np.arange(total), grid[::-1])
+    at = np.stack([x, y, z], axis=1)
+    nominal = np.minimum(threads, grid)
+    group, local = at // nominal, at % nominal
+    size = np.minimum(nominal, np.array(grid) - group * nominal)
+    index = (local[:, 2] * size[:, 1] + local[:, 1]) * size[:, 0] + local[:, 0]
+    want = np.column_stack([at, group, local, index, index % 32, index // 32, size.prod(axis=1)])
+    np.testing.assert_array_equal(np.array(ids), want)
+
+
+@opencl
+def test_a_compile_error_names_the_kernel_and_the_line():
+    kernel = Kernel("wrong", [], ["y"], "\n  y[0] = 1;\n  y[1] = nothing;\n")
+    with pytest.raises(loader.CompileError, match=r"\[wrong\] does not compile(.|\n)*wrong:3:\d+: error: .*'nothing'"):
+        kernel(inputs=[], output_shapes=[(2,)], output_dtypes=[mx.float32], grid=(1, 1, 1), threadgroup=(1, 1, 1))
+
+
+def test_print_shows_the_op(op):
+    text = str(op)
+    assert all(array.name in text for array in (*op.spec.inputs, *op.spec.outputs))
+    assert re.search(rf"shaders/{op.spec.name}/\w+\.metal", text) and loader.backend() in text
+    assert op.__doc__ == text and op.__name__ == op.spec.name

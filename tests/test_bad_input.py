@@ -1,0 +1,124 @@
+"""Every wrong call: (what is called how, error, message). Nothing of it may run, and nothing may crash."""
+
+import re
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import draw, option_sets
+
+import loader
+
+A, B = mx.ones((2, 16, 64)), mx.ones((2, 16, 64))
+STATE, RESET = mx.ones((2, 64)), mx.zeros((2, 16), dtype=mx.bool_)
+rglru = loader.get("rglru")
+
+CALLS = [
+    (lambda: rglru(), TypeError, "[rglru] expected 2 arrays (a, b) but got 0."),
+    (lambda: rglru(A), TypeError, "[rglru] expected 2 arrays (a, b) but got 1."),
+    (lambda: rglru(A, B, STATE), TypeError, "[rglru] expected 2 arrays (a, b) but got 3."),
+    (
+        lambda: rglru(A, B, inital_state=STATE),
+        TypeError,
+        "has no keyword 'inital_state'. Did you mean 'initial_state'?",
+    ),
+    (lambda: rglru(A, np.ones((2, 16, 64))), TypeError, "expected b to be an mlx.core.array but got ndarray"),
+    (lambda: rglru([1.0], B), TypeError, "expected a to be an mlx.core.array but got list; convert it with mx.array"),
+    (lambda: rglru(None, B), TypeError, "expected a to be an mlx.core.array but got NoneType"),
+    (lambda: rglru(A, B, reset=[True]), TypeError, "expected reset to be an mlx.core.array but got list"),
+    (
+        lambda: rglru(A, B.astype(mx.int32)),
+        TypeError,
+        "expected b to have dtype float32 or float16 or bfloat16 but got int32",
+    ),
+    (
+        lambda: rglru(A.astype(mx.bool_), B),
+        TypeError,
+        "expected a to have dtype float32 or float16 or bfloat16 but got bool",
+    ),
+    (lambda: rglru(A, B.astype(mx.complex64)), TypeError, "but got complex64"),
+    (
+        lambda: rglru(A, B, initial_state=STATE.astype(mx.bfloat16)),
+        TypeError,
+        "expected initial_state to have dtype float32",
+    ),
+    (lambda: rglru(A, B, reset=RESET.astype(mx.int32)), TypeError, "expected reset to have dtype bool but got int32"),
+    (
+        lambda: rglru(A, B[:, :, :32]),
+        ValueError,
+        "[rglru] expected b to have shape (B, L, D) = (2, 16, 64) but got (2, 16, 32).",
+    ),
+    (lambda: rglru(A, B[:1]), ValueError, "expected b to have shape (B, L, D) = (2, 16, 64) but got (1, 16, 64)"),
+    (lambda: rglru(A, B[:, :8]), ValueError, "expected b to have shape (B, L, D) = (2, 16, 64) but got (2, 8, 64)"),
+    (lambda: rglru(A[0], B), ValueError, "expected a to have shape (B, L, D) but got (16, 64)."),
+    (lambda: rglru(A, B[None]), ValueError, "expected b to have shape (B, L, D) but got (1, 2, 16, 64)."),
+    (lambda: rglru(mx.array(1.0), B), ValueError, "expected a to have shape (B, L, D) but got ()."),
+    (
+        lambda: rglru(A, B, initial_state=STATE[:, :8]),
+        ValueError,
+        "initial_state to have shape (B, D) = (2, 64) but got (2, 8)",
+    ),
+    (
+        lambda: rglru(A, B, initial_state=STATE[0]),
+        ValueError,
+        "expected initial_state to have shape (B, D) but got (64,).",
+    ),
+    (
+        lambda: rglru(A, B, reset=RESET[:1]),
+        ValueError,
+        "expected reset to have shape (B, L) = (2, 16) but got (1, 16).",
+    ),
+    (lambda: rglru.step(A, B), ValueError, "[rglru.step] expected a to have shape (B, D) but got (2, 16, 64)"),
+    (lambda: rglru.step(A[:, 0]), TypeError, "[rglru] expected 2 arrays (a, b) but got 1."),
+    (lambda: rglru.reference(A, B[:1]), ValueError, "[rglru] expected b to have shape"),
+    (lambda: rglru.forward(A, B[:1]), ValueError, "[rglru] expected b to have shape"),
+    (lambda: loader.get("rglr"), ValueError, "there is no op 'rglr'; expected one of"),
+    (lambda: loader.get("rglr"), ValueError, "Did you mean 'rglru'?"),
+    (lambda: loader.get("rglru", backend="vulkan"), loader.BackendError, "expected LOADER_BACKEND to be one of"),
+    (lambda: loader.load("no/such/manifest.yaml"), loader.ManifestError, "manifest.yaml:1: cannot be read"),
+]
+
+
+@pytest.mark.parametrize("call, kind, message", CALLS, ids=[f"{i}-{c[2][:40]}" for i, c in enumerate(CALLS)])
+def test_wrong_calls(call, kind, message):
+    with pytest.raises(kind, match=re.escape(message)):
+        call()
+
+
+def test_every_input_is_checked(op):
+    """For every op of the manifest: each input of a wrong dtype, rank or size raises, and names itself."""
+    sizes = {"B": 2, "L": 4, **op.spec.examples[-1]}
+    for present in option_sets(op):
+        inputs = draw(op, sizes, present)
+        for array in op.spec.inputs:
+            if array.name not in inputs:
+                continue
+            good = inputs[array.name]
+            wrong = [
+                (good.astype(mx.int8), TypeError),
+                (good[..., None, None, None], ValueError),
+                (mx.concatenate([good, good], axis=-1), ValueError),
+            ]
+            for bad, kind in wrong:
+                given = {**inputs, array.name: bad}
+                positional = [given.pop(a.name) for a in op.spec.required]
+                with pytest.raises(
+                    kind, match=rf"\[{op.spec.name}\] expected {'.*' if kind is ValueError else array.name}"
+                ):
+                    op(*positional, **given)
+
+
+def test_empty_sizes_give_empty_results(op):
+    for name in ("B", "L", "D"):
+        for present in option_sets(op):
+            inputs = draw(op, {"B": 2, "L": 3, **op.spec.examples[-1], name: 0}, present)
+            given = dict(inputs)
+            positional = [given.pop(a.name) for a in op.spec.required]
+            outputs = op(*positional, return_state=True, **given)
+            y, state = outputs[0], outputs[-1]
+            assert y.size == 0
+            if name == "L":
+                assert mx.array_equal(state, inputs.get("initial_state", mx.zeros(state.shape)))
+            mx.eval(mx.grad(lambda *x, given=given: op(*x, **given).sum())(*positional))
+            forward = op.forward(*positional, **given)
+            assert forward.shape == y.shape

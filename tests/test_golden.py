@@ -1,0 +1,90 @@
+"""The Metal translation unit that MLX hands to Apple's compiler, for every kernel of the manifest: it is
+exported, checked and kept. `make test ARGS=--update-golden` writes the files anew."""
+
+import itertools
+import re
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+from oracle import draw, option_sets
+
+import loader
+from loader import source
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def kernels(op):
+    return [source.read(op.spec.root / "shaders" / f"{step.kernel}.metal", op.spec.root) for step in op.spec.steps]
+
+
+def units(op, inputs, tmp_path):
+    """The unit of every kernel of both passes, by the kernel's name, from what export_function stores."""
+    names = list(inputs)
+    options = tuple(option.default for option in op.spec.options)
+
+    def both(*arrays):
+        given = dict(zip(names, arrays))
+        results = op.run_forward(given, options)
+        plan = op.plan(given, options)
+        given.update((array.name, x) for array, x in zip(plan.results, results))
+        given.update((f"grad_{a.name}", mx.zeros_like(x)) for a, x in zip(op.spec.outputs, results))
+        for launch in plan.backward:
+            launch.run(given)
+        return [x for name, x in given.items() if name not in names]
+
+    path = tmp_path / "both.mlxfn"
+    mx.export_function(str(path), both, *inputs.values())
+    stored = path.read_bytes().decode("latin-1")
+    return {kernel.name: _unit(stored, kernel) for kernel in kernels(op)}
+
+
+def _unit(stored, kernel):
+    signature = re.search(rf"\[\[kernel\]\] void custom_kernel_{kernel.unique_name}", stored).start()
+    start = stored.rindex(f'#line 1 "{kernel.file}"', 0, signature)
+    return stored[start : stored.index(";", stored.index("[[host_name(", signature)) + 1] + "\n"
+
+
+@pytest.fixture
+def metal():
+    """The ops as an Apple GPU gets them; they are built on every machine."""
+    return {name: loader.get(name, backend="metal") for name in loader.names()}
+
+
+@pytest.mark.parametrize("name", loader.names())
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_units_are_as_kept(name, dtype, metal, tmp_path, request):
+    op = metal[name]
+    everything = [array.name for array in op.spec.optional]
+    dtypes = {array.name: dtype for array in op.spec.inputs if array.differentiable and len(array.dtypes) > 1}
+    found = units(op, draw(op, {"B": 2, "L": 16, **op.spec.examples[-1]}, everything, dtypes), tmp_path)
+    for kernel, text in found.items():
+        path = GOLDEN / f"{kernel}.{dtype}.metal"
+        if request.config.getoption("--update-golden"):
+            path.write_text(text)
+        assert text.split() == path.read_text().split(), f"{path.name} differs; see the top of this file"
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_units_have_the_written_signature(name, metal, tmp_path):
+    """MLX writes the parameters that the author wrote: the same names, pointers, constness and attributes,
+    but for the address space of an input below 8 elements."""
+    op = metal[name]
+    for present, length in itertools.product(option_sets(op), (1, 16)):
+        inputs = draw(op, {"B": 1, "L": length, **op.spec.examples[0]}, present)
+        found = units(op, inputs, tmp_path)
+        for kernel in kernels(op):
+            text = found[kernel.name]
+            parameters = text[text.index("[[kernel]]") :].split("{")[0]
+            written = {p.name: p for p in kernel.parameters}
+            made = re.findall(r"([\w ]+[*&]?) (\w+) \[\[(\w+)(?:\(\d+\))?\]\]", parameters)
+            assert {n for _, n, _ in made} == set(written), kernel.name
+            for kind, n, attribute in made:
+                assert (attribute == "buffer") == (written[n].attribute is None)
+                if attribute == "buffer":
+                    assert ("const" in kind.split()) == ("const" in written[n].type.split())
+                    if n in inputs:
+                        assert ("constant" in kind.split()) == (inputs[n].size < 8)
+                else:
+                    assert (kind.strip(), attribute) == (written[n].type, written[n].attribute)

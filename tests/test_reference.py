@@ -1,0 +1,63 @@
+"""The oracle itself: every reference against NumPy in float64 and against finite differences."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import draw, option_sets
+
+import loader
+from loader import reference
+
+
+def rglru(a, b, initial_state=None, reset=None):
+    h = np.zeros(b[:, 0].shape) if initial_state is None else initial_state
+    y = np.empty_like(b)
+    for t in range(b.shape[1]):
+        if reset is not None:
+            h = h * ~reset[:, t, None]
+        y[:, t] = h = a[:, t] * h + b[:, t]
+    return y, h
+
+
+NUMPY = {"rglru": rglru}
+
+
+def float64(inputs):
+    return {n: x.astype(mx.float64) if x.dtype == mx.float32 else x for n, x in inputs.items()}
+
+
+def test_every_op_has_a_reference_and_a_numpy_twin():
+    assert set(loader.names()) == set(NUMPY)
+    assert all(callable(getattr(reference, name)) for name in loader.names())
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_reference_is_the_recurrence(name):
+    op = loader.get(name)
+    for present in option_sets(op):
+        inputs = draw(op, {"B": 2, "L": 33, **op.spec.examples[-1]}, present)
+        with mx.stream(mx.cpu):
+            got = op._reference(**float64(inputs))
+            want = NUMPY[name](**{n: np.array(x) for n, x in float64(inputs).items()})
+            for x, y in zip(got, want):
+                np.testing.assert_allclose(np.array(x), y, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_reference_gradients_are_finite_differences(name):
+    op = loader.get(name)
+    with mx.stream(mx.cpu):
+        for present in option_sets(op):
+            inputs = float64(draw(op, {"B": 2, "L": 5, **op.spec.examples[0]}, present))
+
+            def loss(inputs):
+                return sum((y * mx.cos(mx.arange(y.size).reshape(y.shape))).sum() for y in op._reference(**inputs))
+
+            for array in op.spec.inputs:
+                if array.name not in inputs or not array.differentiable:
+                    continue
+                x = inputs[array.name]
+                gradient = mx.grad(lambda x, n=array.name, i=inputs: loss({**i, n: x}))(x)
+                way = mx.random.normal(x.shape).astype(mx.float64)
+                up, down = (loss({**inputs, array.name: x + step * way}) for step in (1e-6, -1e-6))
+                assert np.isclose(((up - down) / 2e-6).item(), (gradient * way).sum().item(), rtol=1e-6, atol=1e-8)

@@ -1,0 +1,110 @@
+"""A kernel file cut into header, body and signature."""
+
+import pytest
+
+import loader
+from loader import source
+
+KERNEL = """// Twice x.
+#include <metal_stdlib>
+#include "../common/twice.h"
+using namespace metal;
+
+template <typename T, int N = 2>
+[[kernel]] void twice(
+    const device T* x [[buffer(0)]],  // [N] x_strides
+    const constant int* x_shape,
+    device T* y,  // [N]
+    uint3 thread_position_in_grid [[thread_position_in_grid]]) {
+  /* y_ndim
+     in here */ const char* s = "// kept";
+  if (x_shape[0]) { y[0] = twice_of(x[0]); }
+}
+"""
+HEADER = """#pragma once
+#include "deep.h"
+// no y_shape
+template <typename T> T twice_of(T x) { return 2 * deep(x); }
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "shaders" / "common").mkdir(parents=True)
+    (tmp_path / "shaders" / "op").mkdir()
+    (tmp_path / "shaders" / "common" / "twice.h").write_text(HEADER)
+    (tmp_path / "shaders" / "common" / "deep.h").write_text('#pragma once\n#include "twice.h"\nint deep(int x);\n')
+    (tmp_path / "shaders" / "op" / "twice.metal").write_text(KERNEL)
+    return tmp_path
+
+
+def read(tree):
+    return source.read(tree / "shaders" / "op" / "twice.metal", tree)
+
+
+def test_cut(tree):
+    kernel = read(tree)
+    assert (kernel.name, kernel.file) == ("twice", "shaders/op/twice.metal")
+    assert [(p.type, p.name) for p in kernel.template] == [("typename", "T"), ("int", "N")]
+    assert kernel.parameters[-1].attribute == "thread_position_in_grid"
+    assert kernel.parameters[1].type == "const constant int*"
+    assert "y[0] = twice_of(x[0]);" in kernel.body and "[[kernel]]" not in kernel.header
+
+
+def test_comments_go_and_strings_stay(tree):
+    kernel = read(tree)
+    for word in ("x_strides", "y_ndim", "y_shape", "Twice x"):
+        assert word not in kernel.body + kernel.header
+    assert '"// kept"' in kernel.body
+
+
+def test_includes_are_in_place_once(tree):
+    header = read(tree).header
+    assert "#pragma once" not in header and '#include "' not in header
+    assert header.count("twice_of(T x)") == header.count("int deep(int x)") == 1
+    assert header.index("int deep") < header.index("twice_of")
+    assert "#include <metal_stdlib>" in header
+
+
+def test_line_marks_lead_back(tree):
+    """Every line of header and body, followed through its #line marks, is a line of the file it names."""
+    files = {
+        path.relative_to(tree).as_posix(): path.read_text().splitlines()
+        for path in tree.rglob("*.[mh]*")
+        if path.is_file()
+    }
+    kernel = read(tree)
+    for text in (kernel.header, kernel.body):
+        file, number, seen = None, 0, 0
+        for line in text.splitlines():
+            if line.startswith("#line"):
+                _, mark, file = line.split(maxsplit=2)
+                file, number = file.strip('"'), int(mark)
+                continue
+            if line.strip() and file:
+                assert line.strip() in files[file][number - 1]
+                seen += 1
+            number += 1
+        assert seen >= 2
+
+
+def test_the_name_follows_the_text(tree):
+    before = read(tree).unique_name
+    (tree / "shaders" / "common" / "deep.h").write_text("int deep(int y);\n")
+    assert read(tree).unique_name != before and before.startswith("twice_")
+
+
+ERRORS = [
+    ("[[kernel]] ", "", r"twice.metal:1: expected one \[\[kernel\]\] void function but found 0"),
+    ("  if (x_shape[0]) {", "  if (x_shape[0]) {{", "this { is never closed"),
+    ("#include <metal_stdlib>", '#include "gone.h"', r"twice.metal:2: there is no file gone.h"),
+    ("}\n}\n", "}\n}\nvoid more();\n", "the kernel must be the last thing in its file"),
+]
+
+
+@pytest.mark.parametrize("old, new, message", ERRORS)
+def test_errors_name_the_line(tree, old, new, message):
+    text = KERNEL.replace(old, new, 1) if old != "}\n}\n" else KERNEL + "void more();\n"
+    (tree / "shaders" / "op" / "twice.metal").write_text(text)
+    with pytest.raises(loader.ManifestError, match=message):
+        read(tree)

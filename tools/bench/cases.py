@@ -1,0 +1,64 @@
+"""What is timed: an op at one size, on random inputs, beside plain MLX and whoever else computes the same."""
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+import numpy as np
+
+import loader
+from loader.expression import DTYPES, Scope
+
+from . import peers
+
+TOLERANCE = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 3e-2}
+
+
+@dataclass
+class Case:
+    """`contenders` maps a name to a function of the op's required inputs; the first is ours."""
+
+    op: object
+    label: str
+    dtype: str
+    inputs: dict
+    cotangent: object
+    contenders: dict
+
+
+def names():
+    return loader.names()
+
+
+def make(name, batch, length, dims, dtype):
+    """The case of an op. Raises ValueError where `dims` do not fit it."""
+    op = loader.get(name)
+    sizes = {"B": batch, "L": length, **dict(dims)}
+    rng = np.random.default_rng(0)
+    inputs = {array.name: _draw(rng, array, sizes, dtype) for array in op.spec.required}
+    y = op(*inputs.values())
+    cotangent = mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype)
+    mx.eval(inputs, cotangent)
+    contenders = {"ours": op, "plain MLX": op.reference, **peers.of(name)}
+    label = f"{name} " + " ".join(f"{n}{s}" for n, s in sizes.items())
+    return Case(op, label, dtype, inputs, cotangent, contenders)
+
+
+def _draw(rng, array, sizes, dtype):
+    shape = [axis(Scope(sizes, {}, {})) for axis in array.shapes[0]]
+    kind, *limits = array.sample
+    values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
+    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype])
+
+
+def check(case):
+    """Refuse to time what is not right: every contender agrees with ours, outputs and gradients."""
+    primals = list(case.inputs.values())
+    want = None
+    for name, function in case.contenders.items():
+        outputs, gradients = mx.vjp(function, primals, [case.cotangent])
+        got = [x.astype(mx.float32) for x in (*outputs, *gradients)]
+        want = want or got
+        for x, y in zip(got, want):
+            error = (mx.sqrt(((x - y) ** 2).mean()) / mx.sqrt((y**2).mean())).item()
+            if not error <= TOLERANCE[case.dtype]:
+                raise SystemExit(f"{case.label}: {name} differs from ours by {error:.1e}; not timed.")
