@@ -1,0 +1,2 @@
+// Part of <metal_stdlib>.
+#include <metal_stdlib>

@@ -1,0 +1,74 @@
+// Conversions between element types, `as_type`, and a `static_cast` that knows vectors.
+#pragma once
+
+#include "types.h"
+
+namespace msl {
+template <typename T>
+constexpr constant bool small_float = same<T, half> || same<T, bfloat>;
+
+// x with elements of type E. Structs (packed, bool) name their vector by `vector()`.
+template <typename E, typename T>
+METAL_FUNC constexpr E to_scalar(T x) {
+  if constexpr (small_float<E> && small_float<T> && !same<E, T>) {
+    return (E)(float)x;  // clang refuses half to bfloat
+  } else {
+    return (E)x;
+  }
+}
+
+template <typename E, typename T, int N>
+METAL_FUNC constexpr metal::vec<E, N> to_vector(metal::vec<T, N> x) {
+  if constexpr (same<E, T>) {
+    return x;
+  } else if constexpr (!same<E, bfloat> && !same<T, bfloat>) {
+    return __builtin_convertvector(x, metal::vec<E, N>);
+  } else if constexpr (N == 2) {
+    return metal::vec<E, N>{to_scalar<E>(x[0]), to_scalar<E>(x[1])};
+  } else if constexpr (N == 3) {
+    return metal::vec<E, N>{to_scalar<E>(x[0]), to_scalar<E>(x[1]), to_scalar<E>(x[2])};
+  } else {
+    return metal::vec<E, N>{to_scalar<E>(x[0]), to_scalar<E>(x[1]), to_scalar<E>(x[2]), to_scalar<E>(x[3])};
+  }
+}
+
+template <typename E, typename T>
+METAL_FUNC constexpr auto to(T x) {
+  if constexpr (shape<T>::size > 1) {
+    return to_vector<E>(x);
+  } else if constexpr (__is_class(T) && !__is_convertible(T, E)) {
+    return to_vector<E>(x.vector());
+  } else {
+    return to_scalar<E>(x);
+  }
+}
+
+template <typename T>
+METAL_FUNC constexpr auto widen(T x) {
+  return to<float>(x);
+}
+
+template <typename T>
+T value_of(T);
+
+// What static_cast is defined as: also between vectors, and between half and bfloat.
+template <typename T, typename A>
+METAL_FUNC constexpr T cast(A&& x) {
+  using From = decltype(value_of(x));
+  if constexpr (shape<T>::size > 1 && shape<From>::size > 1) {
+    return to_vector<element<T>>((From)x);
+  } else if constexpr (small_float<T> && small_float<From>) {
+    return to_scalar<T>((From)x);
+  } else {
+    return (T)x;
+  }
+}
+}  // namespace msl
+
+namespace metal {
+template <typename T, typename U>
+METAL_FUNC constexpr T as_type(U x) {
+  static_assert(sizeof(T) == sizeof(U), "as_type keeps the bits: both types must have the same size.");
+  return __builtin_bit_cast(T, x);
+}
+}  // namespace metal

@@ -1,0 +1,29 @@
+// The words Metal adds to C++, as C++ for OpenCL spells them.
+#pragma once
+
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#pragma clang diagnostic ignored "-Wc++11-narrowing"
+
+#define device __global
+#define constant __constant
+#define threadgroup __local
+#define thread
+
+#define __METAL__ 1
+#define __METAL_VERSION__ 320
+#define __HAVE_BFLOAT__ 1
+#define METAL_FUNC inline __attribute__((always_inline))
+#define METAL_CONST static constant constexpr
+
+// OpenCL declares functions of the same names globally. Between two equal overloads clang takes the
+// one with enable_if, so an unqualified call in a kernel means Metal's function, not OpenCL's.
+#define MSL_FN METAL_FUNC __attribute__((enable_if(true, "")))
+
+// Free words in Metal, reserved in OpenCL.
+#define local local_
+#define global global_
+#define generic generic_
+#define pipe pipe_
+#define read_only read_only_
+#define write_only write_only_
+#define read_write read_write_

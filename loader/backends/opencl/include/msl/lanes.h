@@ -1,0 +1,189 @@
+// How lanes exchange values: the building blocks of simd.h, quad.h and simdgroup_matrix.h.
+// Rotations by constants and broadcasts cost 1 to 3 ns here, sub_group_shuffle 150: all is built from the former.
+#pragma once
+
+#include "common.h"
+#include "relational.h"
+
+namespace msl {
+METAL_FUNC uint lane() { return get_sub_group_local_id(); }
+
+// The lanes that run this statement, as bits; folds to a constant where control flow is uniform.
+METAL_FUNC uint active_lanes() { return sub_group_ballot(1).x; }
+METAL_FUNC bool is_active() { return (active_lanes() >> lane()) & 1; }
+
+// The type a value of type T travels in.
+template <typename T>
+struct carrier {
+  using type = T;
+};
+template <>
+struct carrier<bool> {
+  using type = uint;
+};
+template <>
+struct carrier<half> {
+  using type = ushort;
+};
+template <>
+struct carrier<bfloat> {
+  using type = ushort;
+};
+
+template <typename T>
+METAL_FUNC typename carrier<T>::type pack_lane(T x) {
+  if constexpr (same<T, bool>) {
+    return x;
+  } else {
+    return __builtin_bit_cast(typename carrier<T>::type, x);
+  }
+}
+template <typename T>
+METAL_FUNC T unpack_lane(typename carrier<T>::type x) {
+  if constexpr (same<T, bool>) {
+    return x != 0;
+  } else {
+    return __builtin_bit_cast(T, x);
+  }
+}
+
+// f on each element of x.
+template <typename T, typename F>
+METAL_FUNC T each(T x, F f) {
+  if constexpr (shape<T>::size > 1) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < shape<T>::size; ++i) x[i] = f((element<T>)x[i]);
+    return x;
+  } else {
+    return f(x);
+  }
+}
+template <typename T, typename F>
+METAL_FUNC T each(T x, T y, F f) {
+  if constexpr (shape<T>::size > 1) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < shape<T>::size; ++i) x[i] = f((element<T>)x[i], (element<T>)y[i]);
+    return x;
+  } else {
+    return f(x, y);
+  }
+}
+
+// x of lane `lane() ^ mask`.
+template <typename T>
+METAL_FUNC T xor_lane(T x, uint mask) {
+  auto c = pack_lane(x);
+  if (mask & 1) c = sub_group_clustered_rotate(c, 1, 2);
+  if (mask & 2) c = sub_group_clustered_rotate(c, 2, 4);
+  if (mask & 4) c = sub_group_clustered_rotate(c, 4, 8);
+  if (mask & 8) c = sub_group_clustered_rotate(c, 8, 16);
+  if (mask & 16) c = sub_group_clustered_rotate(c, 16, 32);
+  return unpack_lane<T>(c);
+}
+
+// x of lane `source`, the same in all lanes.
+template <typename T>
+METAL_FUNC T broadcast_lane(T x, uint source) {
+  return unpack_lane<T>(sub_group_broadcast(pack_lane(x), source));
+}
+
+// Lanes in clusters of Width: simdgroups (32) and quads (4).
+template <uint Width>
+struct cluster {
+  static METAL_FUNC uint index() { return lane() % Width; }
+
+  // x of lane `source` of the cluster, a value of each lane's own.
+  template <typename T>
+  static METAL_FUNC T gather(T x, uint source) {
+    T r = x;
+#pragma clang loop unroll(full)
+    for (uint i = 0; i < Width; ++i) {
+      if constexpr (Width == 32) {
+        T y = broadcast_lane(x, i);
+        r = source % Width == i ? y : r;
+      } else {
+        T y = xor_lane(x, i);
+        r = (source ^ lane()) % Width == i ? y : r;
+      }
+    }
+    return r;
+  }
+
+  // x of the lane `delta` further, around the end.
+  template <typename T>
+  static METAL_FUNC T rotate(T x, int delta) {
+    if constexpr (Width == 32) {
+      return unpack_lane<T>(sub_group_rotate(pack_lane(x), delta));
+    } else {
+      return gather(x, index() + (uint)delta);
+    }
+  }
+
+  // All lanes' values joined by `op`; lanes that do not run count as `identity`.
+  template <typename T, typename Op>
+  static METAL_FUNC T reduce(T x, T identity, Op op) {
+    x = is_active() ? x : identity;
+#pragma clang loop unroll(full)
+    for (uint mask = 1; mask < Width; mask *= 2) x = op(x, xor_lane(x, mask));
+    return x;
+  }
+
+  template <typename T, typename Op>
+  static METAL_FUNC T scan(T x, T identity, Op op, bool inclusive) {
+    x = is_active() ? x : identity;
+    if (!inclusive) {
+      T before = rotate(x, -1);
+      x = index() == 0 ? identity : before;
+    }
+#pragma clang loop unroll(full)
+    for (uint d = 1; d < Width; d *= 2) {
+      T before = rotate(x, -(int)d);
+      x = op(x, index() >= d ? before : identity);
+    }
+    return x;
+  }
+
+  // x of the lane `delta` before (up) or after (down); at the border x itself, or the end of `fill`.
+  template <typename T>
+  static METAL_FUNC T shift_up(T x, uint delta) {
+    T moved = rotate(x, -(int)delta);
+    return index() >= delta ? moved : x;
+  }
+  template <typename T>
+  static METAL_FUNC T shift_down(T x, uint delta) {
+    T moved = rotate(x, (int)delta);
+    return index() + delta < Width ? moved : x;
+  }
+  template <typename T>
+  static METAL_FUNC T fill_up(T x, T fill, uint delta, uint modulo) {
+    T moved = rotate(x, -(int)delta), end = rotate(fill, (int)(modulo - delta));
+    return index() % modulo >= delta ? moved : end;
+  }
+  template <typename T>
+  static METAL_FUNC T fill_down(T x, T fill, uint delta, uint modulo) {
+    T moved = rotate(x, (int)delta), end = rotate(fill, (int)(delta - modulo));
+    return index() % modulo + delta < modulo ? moved : end;
+  }
+
+  static METAL_FUNC uint ballot(bool p) {
+    uint bits = sub_group_ballot((int)p).x;
+    return Width == 32 ? bits : (bits >> (lane() / Width * Width)) & ((1u << Width % 32) - 1);
+  }
+};
+
+// What sums and products are accumulated in.
+template <typename T>
+struct accumulator {
+  using type = T;
+};
+template <>
+struct accumulator<half> {
+  using type = float;
+};
+template <>
+struct accumulator<bfloat> {
+  using type = float;
+};
+template <typename T>
+using accumulator_t = typename accumulator<T>::type;
+}  // namespace msl

@@ -1,0 +1,65 @@
+// packed_float3 and the like: vectors with the alignment of their elements.
+#pragma once
+
+#include "vector.h"
+
+namespace metal {
+// OpenCL pads its vectors of 3 to 4 elements, so these are structs; they become vectors in expressions.
+template <typename T>
+struct packed_3 {
+  T x, y, z;
+
+  packed_3() = default;
+  packed_3(const packed_3&) = default;
+  packed_3(const constant packed_3& p) : x(p.x), y(p.y), z(p.z) {}
+  packed_3(vec<T, 3> v) : x(v.x), y(v.y), z(v.z) {}
+  template <typename A, typename... Rest>
+  packed_3(A a, Rest... rest) : packed_3(make_vector<vec<T, 3>>(a, rest...)) {}
+  packed_3& operator=(const packed_3&) = default;
+
+  vec<T, 3> vector() const { return vec<T, 3>{x, y, z}; }
+  operator vec<T, 3>() const { return vec<T, 3>{x, y, z}; }
+  operator vec<T, 3>() const constant { return vec<T, 3>{x, y, z}; }
+  T& operator[](int i) { return (&x)[i]; }
+  T operator[](int i) const { return (&x)[i]; }
+  T operator[](int i) const constant { return (&x)[i]; }
+
+#define MSL_PACKED_ASSIGN(op) \
+  packed_3& operator op##=(vec<T, 3> v) { return *this = vector() op v; }
+  MSL_PACKED_ASSIGN(+)
+  MSL_PACKED_ASSIGN(-)
+  MSL_PACKED_ASSIGN(*)
+  MSL_PACKED_ASSIGN(/)
+#undef MSL_PACKED_ASSIGN
+};
+
+#define MSL_PACKED(_, T)                                                   \
+  typedef vec<T, 2> packed_##T##2 __attribute__((aligned(sizeof(T))));     \
+  typedef packed_3<T> packed_##T##3;                                       \
+  typedef vec<T, 4> packed_##T##4 __attribute__((aligned(sizeof(T))));
+MSL_VECTOR_ELEMENTS(MSL_PACKED, )
+#undef MSL_PACKED
+}  // namespace metal
+
+#define packed_float2(...) make_vector<float2>(__VA_ARGS__)
+#define packed_float4(...) make_vector<float4>(__VA_ARGS__)
+#define packed_half2(...) make_vector<half2>(__VA_ARGS__)
+#define packed_half4(...) make_vector<half4>(__VA_ARGS__)
+#define packed_bfloat2(...) make_vector<bfloat2>(__VA_ARGS__)
+#define packed_bfloat4(...) make_vector<bfloat4>(__VA_ARGS__)
+#define packed_char2(...) make_vector<char2>(__VA_ARGS__)
+#define packed_char4(...) make_vector<char4>(__VA_ARGS__)
+#define packed_uchar2(...) make_vector<uchar2>(__VA_ARGS__)
+#define packed_uchar4(...) make_vector<uchar4>(__VA_ARGS__)
+#define packed_short2(...) make_vector<short2>(__VA_ARGS__)
+#define packed_short4(...) make_vector<short4>(__VA_ARGS__)
+#define packed_ushort2(...) make_vector<ushort2>(__VA_ARGS__)
+#define packed_ushort4(...) make_vector<ushort4>(__VA_ARGS__)
+#define packed_int2(...) make_vector<int2>(__VA_ARGS__)
+#define packed_int4(...) make_vector<int4>(__VA_ARGS__)
+#define packed_uint2(...) make_vector<uint2>(__VA_ARGS__)
+#define packed_uint4(...) make_vector<uint4>(__VA_ARGS__)
+#define packed_long2(...) make_vector<long2>(__VA_ARGS__)
+#define packed_long4(...) make_vector<long4>(__VA_ARGS__)
+#define packed_ulong2(...) make_vector<ulong2>(__VA_ARGS__)
+#define packed_ulong4(...) make_vector<ulong4>(__VA_ARGS__)

@@ -1,0 +1,121 @@
+// 8x8 matrices spread over a simdgroup, two elements a lane.
+#pragma once
+
+#include "lanes.h"
+
+namespace msl {
+// The layout of Apple GPUs. Bits of the lane: row 2, column 2, row 1, row 0, column 1; the element is column 0.
+METAL_FUNC int fragment_row() { return (lane() >> 4 & 1) << 2 | (lane() >> 1 & 3); }
+METAL_FUNC int fragment_column() { return (lane() >> 3 & 1) << 2 | (lane() & 1) << 1; }
+
+// Where bit 2 and 1 of a column, and all bits of a row, lie in the lane.
+METAL_FUNC constexpr uint column_lanes(uint c) { return (c >> 2 & 1) << 3 | (c >> 1 & 1); }
+METAL_FUNC constexpr uint row_lanes(uint r) { return (r >> 2 & 1) << 4 | (r & 3) << 1; }
+
+struct fragment {
+  float first, second;
+
+  // Take the elements of the lanes `mask` away, where `condition` holds.
+  METAL_FUNC void exchange(uint mask, bool condition) {
+    float a = xor_lane(first, mask), b = xor_lane(second, mask);
+    first = condition ? a : first;
+    second = condition ? b : second;
+  }
+};
+
+// Cannon's scheme with xor for rotation: with A'(m, p) = A(m, p ^ m) and B'(q, n) = B(q ^ n, n),
+// (A B)(m, n) = sum over s of A'(m, n ^ s) B'(m ^ s, n), and each s is a fixed exchange of lanes.
+METAL_FUNC fragment multiply_add(fragment a, fragment b, fragment c) {
+  const uint m = fragment_row(), n = fragment_column();
+  float old = a.first;
+  a.first = m & 1 ? a.second : a.first;
+  a.second = m & 1 ? old : a.second;
+  a.exchange(column_lanes(2), m & 2);
+  a.exchange(column_lanes(4), m & 4);
+  b.second = xor_lane(b.second, row_lanes(1));
+  b.exchange(row_lanes(2), n & 2);
+  b.exchange(row_lanes(4), n & 4);
+#pragma clang loop unroll(full)
+  for (uint s = 0; s < 8; ++s) {
+    float a0 = xor_lane(s & 1 ? a.second : a.first, column_lanes(s));
+    float a1 = xor_lane(s & 1 ? a.first : a.second, column_lanes(s));
+    c.first = ::fma(a0, xor_lane(b.first, row_lanes(s)), c.first);
+    c.second = ::fma(a1, xor_lane(b.second, row_lanes(s)), c.second);
+  }
+  return c;
+}
+}  // namespace msl
+
+namespace metal {
+template <typename T, int Columns = 8, int Rows = 8>
+struct simdgroup_matrix {
+  static_assert(Columns == 8 && Rows == 8, "Metal has simdgroup matrices of 8x8 only.");
+  static_assert(is_floating_point_v<T>, "Metal has simdgroup matrices of float, half and bfloat only.");
+
+  simdgroup_matrix() = default;
+  explicit simdgroup_matrix(T diagonal) {
+    int row = msl::fragment_row(), column = msl::fragment_column();
+    elements[0] = row == column ? diagonal : (T)0.0f;
+    elements[1] = row == column + 1 ? diagonal : (T)0.0f;
+  }
+
+  vec<T, 2>& thread_elements() { return elements; }
+  const vec<T, 2>& thread_elements() const { return elements; }
+  msl::fragment wide() const { return {(float)elements[0], (float)elements[1]}; }
+
+ private:
+  vec<T, 2> elements;
+};
+using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
+using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
+using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+
+template <typename T, int Columns, int Rows>
+METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
+  simdgroup_matrix<T, Columns, Rows> r;
+  r.thread_elements() = (vec<T, 2>)value;
+  return r;
+}
+template <typename T, int Columns, int Rows>
+METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {
+  return simdgroup_matrix<T, Columns, Rows>(value);
+}
+
+// Offsets within the matrix are int: they vectorize, 64-bit ones become slow gathers.
+template <typename T, typename Pointer>
+METAL_FUNC void simdgroup_load(simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8,
+                               ulong2 origin = 0, bool transposed = false) {
+  auto p = source + (origin.y * elements_per_row + origin.x);
+  const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
+  const int first = transposed ? column * stride + row : row * stride + column;
+  d.thread_elements()[0] = p[first];
+  d.thread_elements()[1] = p[first + (transposed ? stride : 1)];
+}
+template <typename T, typename Pointer>
+METAL_FUNC void simdgroup_store(simdgroup_matrix<T> a, Pointer destination, ulong elements_per_row = 8,
+                                ulong2 origin = 0, bool transposed = false) {
+  auto p = destination + (origin.y * elements_per_row + origin.x);
+  const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
+  const int first = transposed ? column * stride + row : row * stride + column;
+  p[first] = a.thread_elements()[0];
+  p[first + (transposed ? stride : 1)] = a.thread_elements()[1];
+}
+
+// d = a b + c, summed in float and rounded once.
+template <typename D, typename A, typename B, typename C>
+METAL_FUNC void simdgroup_multiply_accumulate(
+    simdgroup_matrix<D>& d, simdgroup_matrix<A> a, simdgroup_matrix<B> b, simdgroup_matrix<C> c) {
+  msl::fragment r = msl::multiply_add(a.wide(), b.wide(), c.wide());
+  d.thread_elements() = vec<D, 2>{(D)r.first, (D)r.second};
+}
+template <typename D, typename A, typename B>
+METAL_FUNC void simdgroup_multiply(simdgroup_matrix<D>& d, simdgroup_matrix<A> a, simdgroup_matrix<B> b) {
+  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(0.0f));
+}
+template <typename A, typename B>
+METAL_FUNC simdgroup_matrix<A> operator*(simdgroup_matrix<A> a, simdgroup_matrix<B> b) {
+  simdgroup_matrix<A> d;
+  simdgroup_multiply(d, a, b);
+  return d;
+}
+}  // namespace metal

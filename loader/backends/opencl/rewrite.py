@@ -1,0 +1,115 @@
+"""What no header can teach OpenCL of Metal's language, rewritten in the source. Every line keeps its number."""
+
+import re
+
+_VECTOR = r"(?:metal::|simd::)?(?:float|half|bfloat|char|uchar|short|ushort|int|uint|long|ulong)[234]\b"
+_ANY_VECTOR = rf"(?:(?:metal::)?vec\s*<[^;]*>|{_VECTOR})"
+_QUIET = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE)
+_LITERAL = re.compile(r"\b((?:\d+\.\d*|\d+(?=[eE]))(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)bf\b", re.IGNORECASE)
+_ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
+_OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
+_CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
+_POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
+_SHARED = re.compile(r"\bthreadgroup\s+((?:[^;{}=*&()\[\]]|\[[^\]]*\])+);")
+_DECLARATOR = r"\w+\s*(?:\[[^\]]*\]\s*)*"
+_DECLARATION = re.compile(rf"(.+?)\s+({_DECLARATOR}(?:,\s*{_DECLARATOR})*)", re.DOTALL)
+
+
+def rewrite(source: str, context: str = "") -> str:
+    """Metal source, the body of a kernel or what stands above it, in the words that our `metal_stdlib` understands.
+
+    `context` is source compiled before it: aliases of vector types declared there are known here.
+    """
+    names = {"vec"} | {name for match in _ALIAS.findall(_blank(context + "\n" + source)) for name in match if name}
+    source = _edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(_blank(source))])
+    source = _edit(source, _casts(_blank(source)))
+    source = _edit(source, _constructors(_blank(source), names))
+    source = _edit(
+        source,
+        [(m.start(), m.end(), f"operator metal::vec<{m[1]}, {m[2]}>") for m in _OPERATOR.finditer(_blank(source))],
+    )
+    return _edit(source, _hoists(source, _blank(source, _DIRECTIVE)))
+
+
+def _blank(source: str, also: re.Pattern | None = None) -> str:
+    """The source with comments and strings as spaces, so that positions stay and braces in them do not count."""
+    for pattern in (_QUIET, also):
+        if pattern:
+            source = pattern.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source)
+    return source
+
+
+def _edit(source: str, edits: list[tuple[int, int, str]]) -> str:
+    """The source with each (start, end) replaced; an edit inside another's range must only insert."""
+    for start, end, text in sorted(edits, key=lambda e: e[0], reverse=True):
+        source = source[:start] + text + source[end:]
+    return source
+
+
+def _closing(text: str, start: int, pair: str) -> int:
+    """The position after the bracket that closes the one at `start`, or 0."""
+    depth = 0
+    for i in range(start, len(text)):
+        depth += (text[i] == pair[0]) - (text[i] == pair[1])
+        if depth == 0:
+            return i + 1
+    return 0
+
+
+def _constructors(text: str, names: set[str]) -> list[tuple[int, int, str]]:
+    """`vec<T, 4>(...)`, `alias(...)` -> `make_vector<...>(...)`: clang takes one argument in such an expression."""
+    edits = []
+    for match in re.finditer(rf"(?<![\w.~])(?:{'|'.join(sorted(names))})\b\s*(?=[<(])", text):
+        end = match.end()
+        if text[end] == "<":
+            end = _closing(text, end, "<>")
+        if (
+            end
+            and text[end:].lstrip()[:1] == "("
+            and not re.search(r"\boperator\s*(?:metal::)?$", text[: match.start()])
+        ):
+            edits += [(match.start(), match.start(), "make_vector<"), (end, end, ">")]
+    return edits
+
+
+def _casts(text: str) -> list[tuple[int, int, str]]:
+    """`(half4)x` -> `half4(x)`: OpenCL's cast does not convert between vectors."""
+    edits = []
+    for match in _CAST.finditer(text):
+        before = re.search(r"(\w+|[)\]>])\s*$", text[: match.start()])
+        if before and before[1] != "return":
+            continue  # a call, or a list of parameters
+        end = start = match.end()
+        while inner := _CAST.match(text, end):
+            end = inner.end()
+        if text[end] != "(":
+            end = re.compile(r"\w+").match(text, end).end()
+        while end < len(text) and (text[end] in "([" or _POSTFIX.match(text, end)):
+            step = _POSTFIX.match(text, end)
+            end = step.end() if step else _closing(text, end, "()" if text[end] == "(" else "[]")
+        edits += [(match.start(), start, match[1] + "("), (end, end, ")")]
+    return edits
+
+
+def _hoists(source: str, text: str) -> list[tuple[int, int, str]]:
+    """A threadgroup variable of a nested scope moves before the statement it is in; a reference takes its place."""
+    edits = []
+    for count, match in enumerate(_SHARED.finditer(text)):
+        depth = boundary = 0
+        for i, c in enumerate(text[: match.start()]):
+            depth += (c in "({[") - (c in ")}]")
+            if depth == 0 and c in ";}" and not re.match(r"\s*else\b", text[i + 1 :]):
+                boundary = i + 1
+        declaration = _DECLARATION.fullmatch(source[match.start(1) : match.end(1)].strip())
+        if depth == 0 or not declaration:
+            continue
+        hoisted, references = [], []
+        for declarator in re.findall(_DECLARATOR, declaration[2]):
+            name, extents = re.match(r"(\w+)\s*(.*)", declarator, re.DOTALL).groups()
+            hoisted.append(f"{name}_nested_{count}{' '.join(extents.split())}")
+            references.append(f"auto& {name} = {name}_nested_{count};")
+        lines = "\n" * source[match.start() : match.end()].count("\n")
+        edits.append((boundary, boundary, f" threadgroup {' '.join(declaration[1].split())} {', '.join(hoisted)};"))
+        edits.append((match.start(), match.end(), " ".join(references) + lines))
+    return edits
