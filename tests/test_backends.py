@@ -20,7 +20,9 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about m
 
 # Makes Python believe that Intel's runtime is not installed.
 HIDE = """
-import importlib.metadata as metadata
+import sys
+from importlib import metadata
+sys.prefix = "/nowhere"
 find = metadata.files
 def files(name):
     if name == "intel-opencl-rt":

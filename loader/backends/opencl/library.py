@@ -1,7 +1,6 @@
 """Intel's OpenCL CPU runtime through ctypes: finding libintelocl.so, and the few calls that are used."""
 
 import ctypes
-import importlib.metadata
 import os
 import platform
 import sys
@@ -39,15 +38,19 @@ def find_library():
     """(path of libintelocl.so, None), or (None, what is missing)."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         return None, "it runs on x86-64 Linux only; choose LOADER_BACKEND=reference."
-    candidates = [Path(sys.prefix) / "lib" / "libintelocl.so"]
+    path = Path(sys.prefix) / "lib" / "libintelocl.so"
+    if path.is_file():
+        return path.resolve(), None
+    # Imported late: it costs 20 ms, and is asked only where the runtime is not in its usual place.
+    from importlib import metadata
+
     try:
-        files = importlib.metadata.files("intel-opencl-rt") or ()
-    except importlib.metadata.PackageNotFoundError:
+        files = metadata.files("intel-opencl-rt") or ()
+    except metadata.PackageNotFoundError:
         return None, f"Intel's OpenCL runtime is not installed; {_INSTALL}"
-    candidates += [Path(f.locate()) for f in files if f.name == "libintelocl.so"]
-    for path in candidates:
-        if path.is_file():
-            return path.resolve(), None
+    for file in files:
+        if file.name == "libintelocl.so" and Path(file.locate()).is_file():
+            return Path(file.locate()).resolve(), None
     return None, (
         "intel-opencl-rt is installed without its libraries, as `pip install --target` leaves it; "
         "install it into a virtual environment."

@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import os
-import tempfile
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -134,8 +134,9 @@ def _to_disk(path, program):
     check("clGetProgramInfo", get(program, _BINARIES, ctypes.sizeof(pointer), pointer, None))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(binary.raw).digest() + binary.raw)
-        os.replace(file.name, path)
+        # Written aside and moved, so that no other process reads half of it.
+        aside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        aside.write_bytes(hashlib.sha256(binary.raw).digest() + binary.raw)
+        os.replace(aside, path)
     except OSError:
         pass

@@ -38,6 +38,14 @@ struct atomic {
   T value;
 };
 
+// Instantiated here, or a kernel may not take pointers to them.
+template struct atomic<bool>;
+template struct atomic<int>;
+template struct atomic<uint>;
+template struct atomic<long>;
+template struct atomic<ulong>;
+template struct atomic<float>;
+
 using ::memory_order;
 using ::memory_order_acq_rel;
 using ::memory_order_acquire;

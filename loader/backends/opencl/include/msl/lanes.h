@@ -12,40 +12,29 @@ METAL_FUNC uint lane() { return get_sub_group_local_id(); }
 METAL_FUNC uint active_lanes() { return sub_group_ballot(1).x; }
 METAL_FUNC bool is_active() { return (active_lanes() >> lane()) & 1; }
 
-// The type a value of type T travels in.
+// How a value of type T travels: as a `type` that OpenCL's lane functions know.
 template <typename T>
 struct carrier {
   using type = T;
+  static METAL_FUNC T pack(T x) { return x; }
+  static METAL_FUNC T unpack(T x) { return x; }
 };
+template <typename T, typename Bits>
+struct bit_carrier {
+  using type = Bits;
+  static METAL_FUNC Bits pack(T x) { return __builtin_bit_cast(Bits, x); }
+  static METAL_FUNC T unpack(Bits x) { return __builtin_bit_cast(T, x); }
+};
+template <>
+struct carrier<half> : bit_carrier<half, ushort> {};
+template <>
+struct carrier<bfloat> : bit_carrier<bfloat, ushort> {};
 template <>
 struct carrier<bool> {
   using type = uint;
+  static METAL_FUNC uint pack(bool x) { return x; }
+  static METAL_FUNC bool unpack(uint x) { return x != 0; }
 };
-template <>
-struct carrier<half> {
-  using type = ushort;
-};
-template <>
-struct carrier<bfloat> {
-  using type = ushort;
-};
-
-template <typename T>
-METAL_FUNC typename carrier<T>::type pack_lane(T x) {
-  if constexpr (same<T, bool>) {
-    return x;
-  } else {
-    return __builtin_bit_cast(typename carrier<T>::type, x);
-  }
-}
-template <typename T>
-METAL_FUNC T unpack_lane(typename carrier<T>::type x) {
-  if constexpr (same<T, bool>) {
-    return x != 0;
-  } else {
-    return __builtin_bit_cast(T, x);
-  }
-}
 
 // f on each element of x.
 template <typename T, typename F>
@@ -72,19 +61,19 @@ METAL_FUNC T each(T x, T y, F f) {
 // x of lane `lane() ^ mask`.
 template <typename T>
 METAL_FUNC T xor_lane(T x, uint mask) {
-  auto c = pack_lane(x);
+  typename carrier<T>::type c = carrier<T>::pack(x);
   if (mask & 1) c = sub_group_clustered_rotate(c, 1, 2);
   if (mask & 2) c = sub_group_clustered_rotate(c, 2, 4);
   if (mask & 4) c = sub_group_clustered_rotate(c, 4, 8);
   if (mask & 8) c = sub_group_clustered_rotate(c, 8, 16);
   if (mask & 16) c = sub_group_clustered_rotate(c, 16, 32);
-  return unpack_lane<T>(c);
+  return carrier<T>::unpack(c);
 }
 
 // x of lane `source`, the same in all lanes.
 template <typename T>
 METAL_FUNC T broadcast_lane(T x, uint source) {
-  return unpack_lane<T>(sub_group_broadcast(pack_lane(x), source));
+  return carrier<T>::unpack(sub_group_broadcast(carrier<T>::pack(x), source));
 }
 
 // Lanes in clusters of Width: simdgroups (32) and quads (4).
@@ -113,7 +102,7 @@ struct cluster {
   template <typename T>
   static METAL_FUNC T rotate(T x, int delta) {
     if constexpr (Width == 32) {
-      return unpack_lane<T>(sub_group_rotate(pack_lane(x), delta));
+      return carrier<T>::unpack(sub_group_rotate(carrier<T>::pack(x), delta));
     } else {
       return gather(x, index() + (uint)delta);
     }

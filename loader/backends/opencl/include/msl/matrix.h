@@ -31,6 +31,7 @@ struct matrix {
     (append(i, rest), ...);
   }
   matrix& operator=(const matrix&) = default;
+  matrix& operator=(const constant matrix& m) { return *this = matrix(m); }
 
   column& operator[](int c) { return columns[c]; }
   const column& operator[](int c) const { return columns[c]; }

@@ -20,6 +20,7 @@ struct complex_t {
 
   constexpr complex_t() : real(0), imag(0) {}
   constexpr complex_t(T re, T im) : real(re), imag(im) {}
+  constexpr complex_t(T re, T im) constant : real(re), imag(im) {}
   constexpr complex_t(metal::vec<T, 2> v) : real(v.x), imag(v.y) {}
   constexpr complex_t(const complex_t&) = default;
   constexpr complex_t(const constant complex_t& z) : real(z.real), imag(z.imag) {}
@@ -28,6 +29,9 @@ struct complex_t {
   template <typename U, typename = metal::enable_if_t<!metal::is_same_v<T, U>>>
   constexpr complex_t(complex_t<U> z) : real((T)z.real), imag((T)z.imag) {}
   complex_t& operator=(const complex_t&) = default;
+  complex_t& operator=(const constant complex_t& z) { return *this = complex_t(z); }
+  complex_t& operator=(T x) { return *this = complex_t(x); }
+  complex_t& operator=(metal::vec<T, 2> v) { return *this = complex_t(v); }
 
   template <typename U, typename = metal::enable_if_t<metal::is_arithmetic_v<U>>>
   constexpr operator U() const { return (U)real; }
@@ -35,6 +39,9 @@ struct complex_t {
   constexpr operator U() const constant { return (U)real; }
   constexpr operator metal::vec<T, 2>() const { return metal::vec<T, 2>{real, imag}; }
 };
+// Instantiated here, or a kernel may not take pointers to them.
+template struct complex_t<half>;
+template struct complex_t<float>;
 using complex32_t = complex_t<half>;
 using complex64_t = complex_t<float>;
 
@@ -114,14 +121,13 @@ template <typename T>
 constexpr bool operator>=(complex_t<T> a, complex_t<T> b) { return b <= a; }
 
 namespace msl {
-// Lets simd_shuffle and simd_sum carry them.
-template <>
-struct carrier<complex64_t> {
-  using type = ulong;
-};
-template <>
-struct carrier<complex32_t> {
-  using type = uint;
+// Lets simd_shuffle and simd_sum carry them. As vectors: bits of structs with constructors may not be cast.
+template <typename T>
+struct carrier<complex_t<T>> {
+  using pair = bit_carrier<metal::vec<T, 2>, metal::conditional_t<sizeof(T) == 4, ulong, uint>>;
+  using type = typename pair::type;
+  static METAL_FUNC type pack(complex_t<T> z) { return pair::pack(z); }
+  static METAL_FUNC complex_t<T> unpack(type x) { return pair::unpack(x); }
 };
 }  // namespace msl
 

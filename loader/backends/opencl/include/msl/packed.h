@@ -16,6 +16,8 @@ struct packed_3 {
   template <typename A, typename... Rest>
   packed_3(A a, Rest... rest) : packed_3(make_vector<vec<T, 3>>(a, rest...)) {}
   packed_3& operator=(const packed_3&) = default;
+  packed_3& operator=(const constant packed_3& p) { return *this = packed_3(p); }
+  packed_3& operator=(vec<T, 3> v) { return *this = packed_3(v); }
 
   vec<T, 3> vector() const { return vec<T, 3>{x, y, z}; }
   operator vec<T, 3>() const { return vec<T, 3>{x, y, z}; }
