@@ -34,7 +34,7 @@ def load(path, references=None, backend=None):
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
-    return _build(Path(path), references or {}, engine)
+    return _build(manifest.load(path), references or {}, engine)
 
 
 def get(name, backend=None):
@@ -43,7 +43,10 @@ def get(name, backend=None):
     An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
     Raises ValueError for a name that is not in `names()`.
     """
-    ops = _ops[backend or _engine.NAME] if (backend or _engine.NAME) in _ops else load(_PATH, _REFERENCES, backend)
+    engine = backend or _engine.NAME
+    if engine not in _ops:
+        _ops[engine] = load(_PATH, _REFERENCES, engine)
+    ops = _ops[engine]
     if name not in ops:
         raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
     return ops[name]
@@ -59,8 +62,7 @@ def backend():
     return _engine.NAME
 
 
-def _build(path, references, engine):
-    specs = manifest.load(path)
+def _build(specs, references, engine):
     return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
 
 
@@ -74,4 +76,5 @@ def _find_manifest():
 _PATH = _find_manifest()
 _REFERENCES = {name: f for name, f in vars(reference).items() if callable(f) and not name.startswith("_")}
 _engine = backends.choose()
-_ops = {engine.NAME: _build(_PATH, _REFERENCES, engine) for engine in (backends.metal, _engine)}
+_specs = manifest.load(_PATH)
+_ops = {engine.NAME: _build(_specs, _REFERENCES, engine) for engine in (backends.metal, _engine)}

@@ -88,3 +88,10 @@ def test_units_have_the_written_signature(name, metal, tmp_path):
                         assert ("constant" in kind.split()) == (inputs[n].size < 8)
                 else:
                     assert (kind.strip(), attribute) == (written[n].type, written[n].attribute)
+
+
+def test_forward_of_a_metal_op_exports_anywhere(metal, tmp_path):
+    path = tmp_path / "forward.mlxfn"
+    a, b = mx.ones((1, 4, 2)), mx.ones((1, 4, 2))
+    mx.export_function(str(path), metal["rglru"].forward, a, b)
+    assert b"custom_kernel_rglru_forward" in path.read_bytes()

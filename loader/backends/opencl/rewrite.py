@@ -77,8 +77,8 @@ def _casts(text: str) -> list[tuple[int, int, str]]:
     """`(half4)x` -> `half4(x)`: OpenCL's cast does not convert between vectors."""
     edits = []
     for match in _CAST.finditer(text):
-        before = re.search(r"(\w+|[)\]>])\s*$", text[: match.start()])
-        if before and before[1] != "return":
+        before = re.search(rf"(\w+|\(\s*{_VECTOR}\s*\)|[)\]>])\s*$", text[: match.start()])
+        if before and before[1] != "return" and before[1][0] != "(":
             continue  # a call, or a list of parameters
         end = start = match.end()
         while inner := _CAST.match(text, end):

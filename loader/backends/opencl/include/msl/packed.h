@@ -26,13 +26,17 @@ struct packed_3 {
   T operator[](int i) const { return (&x)[i]; }
   T operator[](int i) const constant { return (&x)[i]; }
 
-#define MSL_PACKED_ASSIGN(op) \
-  packed_3& operator op##=(vec<T, 3> v) { return *this = vector() op v; }
-  MSL_PACKED_ASSIGN(+)
-  MSL_PACKED_ASSIGN(-)
-  MSL_PACKED_ASSIGN(*)
-  MSL_PACKED_ASSIGN(/)
-#undef MSL_PACKED_ASSIGN
+#define MSL_PACKED_OPERATOR(op)                                                             \
+  friend vec<T, 3> operator op(packed_3 a, packed_3 b) { return a.vector() op b.vector(); } \
+  friend vec<T, 3> operator op(packed_3 a, vec<T, 3> b) { return a.vector() op b; }         \
+  friend vec<T, 3> operator op(vec<T, 3> a, packed_3 b) { return a op b.vector(); }         \
+  packed_3& operator op##=(vec<T, 3> b) { return *this = vector() op b; }
+  MSL_PACKED_OPERATOR(+)
+  MSL_PACKED_OPERATOR(-)
+  MSL_PACKED_OPERATOR(*)
+  MSL_PACKED_OPERATOR(/)
+  friend vec<T, 3> operator-(packed_3 a) { return -a.vector(); }
+#undef MSL_PACKED_OPERATOR
 };
 
 #define MSL_PACKED(_, T)                                                   \
