@@ -18,12 +18,25 @@ except ImportError as error:
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
     ) from error
 
-from . import backends, manifest, reference
+from . import backends, kernel, manifest, reference
 from .document import suggest
-from .errors import BackendError, CompileError, LoaderError, ManifestError
+from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
 from .op import Op
 
-__all__ = ["BackendError", "CompileError", "LoaderError", "ManifestError", "Op", "backend", "get", "load", "names"]
+__all__ = [
+    "BackendError",
+    "CompileError",
+    "LoaderError",
+    "ManifestError",
+    "Op",
+    "ValidationError",
+    "backend",
+    "clear_cache",
+    "get",
+    "load",
+    "metal_kernel",
+    "names",
+]
 
 
 def load(path, references=None, backend=None):
@@ -60,6 +73,44 @@ def names():
 def backend():
     """The name of the engine that runs the kernels: metal, opencl or reference."""
     return _engine.NAME
+
+
+def metal_kernel(
+    name,
+    input_names,
+    output_names,
+    source,
+    header="",
+    ensure_row_contiguous=True,
+    atomic_outputs=False,
+    compile_options=None,
+    validate=None,
+):
+    """mx.fast.metal_kernel on every backend: on a Mac it is that, on x86-64 Linux the same source runs on the CPU.
+
+    `source` is the body of a kernel and `header` what stands above it; MLX, or here the loader, writes the
+    signature. `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements
+    never written, races and barriers that not all threads reach, on the opencl backend.
+    Raises ValueError for names that do not fit, BackendError where no engine runs kernels.
+    See docs/portable-metal.md for what of Metal's language runs where.
+    """
+    return kernel.make(
+        _engine,
+        name,
+        input_names,
+        output_names,
+        source,
+        header,
+        ensure_row_contiguous,
+        atomic_outputs,
+        compile_options,
+        validate,
+    )
+
+
+def clear_cache():
+    """Remove the compiled programs that the opencl backend keeps on disk."""
+    backends.opencl.clear_cache()
 
 
 def _build(specs, references, engine):

@@ -15,3 +15,11 @@ class BackendError(LoaderError, RuntimeError):
 
 class CompileError(LoaderError, RuntimeError):
     """A kernel does not compile. The message holds the compiler's own, with the line in the source."""
+
+
+class ValidationError(LoaderError, RuntimeError):
+    """A kernel did what validation looks for. The message lists each finding, `findings` holds them."""
+
+    def __init__(self, kernel, findings):
+        self.kernel, self.findings = kernel, tuple(findings)
+        super().__init__("\n  ".join([f"[{kernel}] validation found:", *self.findings]))

@@ -2,11 +2,12 @@
 
 import mlx.core as mx
 
+from .cache import clear as clear_cache
 from .kernel import Kernel
 from .library import find_library, refuse_fork
 from .program import counts
 
-__all__ = ["LAZY", "NAME", "build", "counts", "missing", "ready"]
+__all__ = ["LAZY", "NAME", "Kernel", "build", "clear_cache", "counts", "missing", "ready"]
 
 NAME = "opencl"
 LAZY = False

@@ -1,20 +1,22 @@
-"""Programs: OpenCL source compiled once a machine, kept on disk, found again by content."""
+"""OpenCL programs: a unit compiled once a machine, then taken from the cache."""
 
 import ctypes
 import hashlib
-import os
-import threading
 from dataclasses import dataclass
-from functools import cache
+from functools import cache as once
 from pathlib import Path
 
 from ...errors import CompileError
+from . import cache, diagnostics
 from .library import check, library, lock
 
 INCLUDE = Path(__file__).parent / "include"
 _OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
 _DRIVER_VERSION, _DEVICE_NAME = 0x102D, 0x102B
 _BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
+_LOCAL_MEMORY = 0x11B2
+# What a threadgroup may hold on every Apple GPU.
+_THREADGROUP_BYTES = 32 * 1024
 
 
 @dataclass
@@ -27,38 +29,37 @@ class Counts:
 
 
 counts = Counts()
+_programs = {}
 
 
 def kernel(source, name):
-    """The cl_kernel `k` of a source text, compiled or taken from the cache on disk.
+    """A new cl_kernel `k` of a unit; `name` is what errors call it.
 
-    `name` is what a CompileError calls it.
+    Raises CompileError where the unit does not compile, or takes more threadgroup memory than Metal has.
     """
     with lock:
-        path = cache_folder() / _key(source)
-        program = _from_disk(path)
-        if program is None:
-            program = _compile(source, name)
-            _to_disk(path, program)
+        key = hashlib.sha256(f"{_machine()}\0{source}".encode()).hexdigest()
+        if key not in _programs:
+            _programs[key] = _from_disk(key) or _compile(key, source, name)
         status = ctypes.c_int()
-        handle = library().clCreateKernel(program, b"k", ctypes.byref(status))
+        handle = library().clCreateKernel(_programs[key], b"k", ctypes.byref(status))
         check("clCreateKernel", status.value)
+        _check_threadgroup_memory(handle, name)
         return handle
 
 
-def cache_folder():
-    """Where compiled programs lie: LOADER_CACHE, or the user's cache folder."""
-    base = os.environ.get("LOADER_CACHE")
-    if base:
-        return Path(base)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metal-recurrence" / "opencl"
+def _check_threadgroup_memory(handle, name):
+    size = ctypes.c_ulong()
+    get = library().clGetKernelWorkGroupInfo
+    check("clGetKernelWorkGroupInfo", get(handle, library().devices[0], _LOCAL_MEMORY, 8, ctypes.byref(size), None))
+    if size.value > _THREADGROUP_BYTES:
+        raise CompileError(
+            f"[{name}] expected at most {_THREADGROUP_BYTES} bytes of threadgroup memory, what Apple GPUs have, "
+            f"but the kernel declares {size.value}; use smaller threadgroup arrays."
+        )
 
 
-def _key(source):
-    return hashlib.sha256(f"{_machine()}\0{source}".encode()).hexdigest()
-
-
-@cache
+@once
 def _machine():
     """All that decides a binary but the kernel: options, driver, CPU flags and the headers."""
     flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
@@ -74,14 +75,15 @@ def _lines(path):
         return []
 
 
-def _compile(source, name):
+def _compile(key, source, name):
     text = (ctypes.c_char_p * 1)(source.encode())
     status = ctypes.c_int()
     program = library().clCreateProgramWithSource(library().context, 1, text, None, ctypes.byref(status))
     check("clCreateProgramWithSource", status.value)
     if _build(program, f"{_OPTIONS} -I {INCLUDE}") != 0:
-        raise CompileError(f"[{name}] does not compile:\n{_log(program)}")
+        raise CompileError(f"[{name}] does not compile:\n{diagnostics.shorten(_log(program))}")
     counts.compiled += 1
+    cache.put(key, _binary(program))
     return program
 
 
@@ -98,23 +100,18 @@ def _log(program):
     return text.value.decode(errors="replace").strip()
 
 
-def _from_disk(path):
-    """The program in a cache file, or None where there is none that this driver takes."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, binary = content[:32], content[32:]
-    if hashlib.sha256(binary).digest() != digest:
+def _from_disk(key):
+    """The program kept under `key`, or None where there is none that this driver takes."""
+    binary = cache.get(key)
+    if binary is None:
         return None
     status, accepted = ctypes.c_int(), ctypes.c_int()
-    data = ctypes.cast(ctypes.c_char_p(binary), ctypes.c_void_p)
     program = library().clCreateProgramWithBinary(
         library().context,
         1,
         library().devices,
         (ctypes.c_size_t * 1)(len(binary)),
-        (ctypes.c_void_p * 1)(data),
+        (ctypes.c_void_p * 1)(ctypes.cast(ctypes.c_char_p(binary), ctypes.c_void_p)),
         ctypes.byref(accepted),
         ctypes.byref(status),
     )
@@ -124,19 +121,11 @@ def _from_disk(path):
     return program
 
 
-def _to_disk(path, program):
-    """Keep a compiled program; a cache that cannot be written only costs time."""
+def _binary(program):
     size = ctypes.c_size_t()
     get = library().clGetProgramInfo
     check("clGetProgramInfo", get(program, _BINARY_SIZES, ctypes.sizeof(size), ctypes.byref(size), None))
     binary = ctypes.create_string_buffer(size.value)
     pointer = (ctypes.c_void_p * 1)(ctypes.addressof(binary))
     check("clGetProgramInfo", get(program, _BINARIES, ctypes.sizeof(pointer), pointer, None))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and moved, so that no other process reads half of it.
-        aside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        aside.write_bytes(hashlib.sha256(binary.raw).digest() + binary.raw)
-        os.replace(aside, path)
-    except OSError:
-        pass
+    return binary.raw

@@ -6,7 +6,9 @@ _VECTOR = r"(?:metal::|simd::)?(?:float|half|bfloat|char|uchar|short|ushort|int|
 _ANY_VECTOR = rf"(?:(?:metal::)?vec\s*<[^;]*>|{_VECTOR})"
 _QUIET = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE)
-_LITERAL = re.compile(r"(?<![\w.])((?:\d+\.\d*|\d+(?=[eE]))(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)bf\b", re.IGNORECASE)
+_LITERAL = re.compile(
+    r"(?<![\w.])((?:\d+\.\d*|\d+(?=[eE]))(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)bf\b", re.IGNORECASE
+)
 _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")

@@ -23,11 +23,13 @@ template <int N>
 struct bool_vector : bool_fields<N> {
   bool_vector() = default;
   bool_vector(bool all) {
-    for (int i = 0; i < N; ++i) (*this)[i] = all;
+    for (int i = 0; i < N; ++i)
+      (*this)[i] = all;
   }
   template <typename T>
   bool_vector(vec<T, N> v) {
-    for (int i = 0; i < N; ++i) (*this)[i] = v[i] != (T)0;
+    for (int i = 0; i < N; ++i)
+      (*this)[i] = v[i] != (T)0;
   }
   template <typename A, typename B, typename... Rest>
   bool_vector(A a, B b, Rest... rest) {
@@ -41,14 +43,16 @@ struct bool_vector : bool_fields<N> {
   bool operator[](int i) const { return (&this->x)[i]; }
   vec<int, N> vector() const {
     vec<int, N> v;
-    for (int i = 0; i < N; ++i) v[i] = (*this)[i];
+    for (int i = 0; i < N; ++i)
+      v[i] = (*this)[i];
     return v;
   }
 
 #define MSL_BOOL_OPERATOR(op)                                    \
   friend bool_vector operator op(bool_vector a, bool_vector b) { \
     bool_vector r;                                               \
-    for (int i = 0; i < N; ++i) r[i] = a[i] op b[i];             \
+    for (int i = 0; i < N; ++i)                                  \
+      r[i] = a[i] op b[i];                                       \
     return r;                                                    \
   }
   MSL_BOOL_OPERATOR(&&)
@@ -65,7 +69,8 @@ struct bool_vector : bool_fields<N> {
   void append(int& i, bool b) { (*this)[i++] = b; }
   template <int M>
   void append(int& i, bool_vector<M> b) {
-    for (int j = 0; j < M; ++j) (*this)[i++] = b[j];
+    for (int j = 0; j < M; ++j)
+      (*this)[i++] = b[j];
   }
 };
 

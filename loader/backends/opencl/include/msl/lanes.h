@@ -1,16 +1,23 @@
 // How lanes exchange values: the building blocks of simd.h, quad.h and simdgroup_matrix.h.
-// Rotations by constants and broadcasts cost 1 to 3 ns here, sub_group_shuffle 150: all is built from the former.
+// Rotations by constants and broadcasts cost 1 to 3 ns here, sub_group_shuffle 150: all is built from the
+// former.
 #pragma once
 
 #include "common.h"
 #include "relational.h"
 
 namespace msl {
-METAL_FUNC uint lane() { return get_sub_group_local_id(); }
+METAL_FUNC uint lane() {
+  return get_sub_group_local_id();
+}
 
 // The lanes that run this statement, as bits; folds to a constant where control flow is uniform.
-METAL_FUNC uint active_lanes() { return sub_group_ballot(1).x; }
-METAL_FUNC bool is_active() { return (active_lanes() >> lane()) & 1; }
+METAL_FUNC uint active_lanes() {
+  return sub_group_ballot(1).x;
+}
+METAL_FUNC bool is_active() {
+  return (active_lanes() >> lane()) & 1;
+}
 
 // How a value of type T travels: as a `type` that OpenCL's lane functions know.
 template <typename T>
@@ -41,7 +48,8 @@ template <typename T, typename F>
 METAL_FUNC T each(T x, F f) {
   if constexpr (shape<T>::size > 1) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < shape<T>::size; ++i) x[i] = f((element<T>)x[i]);
+    for (int i = 0; i < shape<T>::size; ++i)
+      x[i] = f((element<T>)x[i]);
     return x;
   } else {
     return f(x);
@@ -51,7 +59,8 @@ template <typename T, typename F>
 METAL_FUNC T each(T x, T y, F f) {
   if constexpr (shape<T>::size > 1) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < shape<T>::size; ++i) x[i] = f((element<T>)x[i], (element<T>)y[i]);
+    for (int i = 0; i < shape<T>::size; ++i)
+      x[i] = f((element<T>)x[i], (element<T>)y[i]);
     return x;
   } else {
     return f(x, y);
@@ -62,11 +71,16 @@ METAL_FUNC T each(T x, T y, F f) {
 template <typename T>
 METAL_FUNC T xor_lane(T x, uint mask) {
   typename carrier<T>::type c = carrier<T>::pack(x);
-  if (mask & 1) c = sub_group_clustered_rotate(c, 1, 2);
-  if (mask & 2) c = sub_group_clustered_rotate(c, 2, 4);
-  if (mask & 4) c = sub_group_clustered_rotate(c, 4, 8);
-  if (mask & 8) c = sub_group_clustered_rotate(c, 8, 16);
-  if (mask & 16) c = sub_group_clustered_rotate(c, 16, 32);
+  if (mask & 1)
+    c = sub_group_clustered_rotate(c, 1, 2);
+  if (mask & 2)
+    c = sub_group_clustered_rotate(c, 2, 4);
+  if (mask & 4)
+    c = sub_group_clustered_rotate(c, 4, 8);
+  if (mask & 8)
+    c = sub_group_clustered_rotate(c, 8, 16);
+  if (mask & 16)
+    c = sub_group_clustered_rotate(c, 16, 32);
   return carrier<T>::unpack(c);
 }
 
@@ -113,7 +127,8 @@ struct cluster {
   static METAL_FUNC T reduce(T x, T identity, Op op) {
     x = is_active() ? x : identity;
 #pragma clang loop unroll(full)
-    for (uint mask = 1; mask < Width; mask *= 2) x = op(x, xor_lane(x, mask));
+    for (uint mask = 1; mask < Width; mask *= 2)
+      x = op(x, xor_lane(x, mask));
     return x;
   }
 

@@ -1,4 +1,5 @@
-// What MLX puts before every custom kernel, in the global namespace as there: complex numbers, limits, indexing.
+// What MLX puts before every custom kernel, in the global namespace as there: complex numbers, limits,
+// indexing.
 #pragma once
 
 #include "simd.h"
@@ -11,8 +12,12 @@ typedef bfloat bfloat16_t;
 #define MLX_MTL_PRAGMA_UNROLL _Pragma("clang loop unroll(full)")
 #define MLX_MTL_LOOP_UNROLL _Pragma("clang loop unroll(full)")
 
-METAL_FUNC ushort bfloat16_to_uint16(bfloat16_t x) { return __builtin_bit_cast(ushort, x); }
-METAL_FUNC bfloat16_t uint16_to_bfloat16(ushort x) { return __builtin_bit_cast(bfloat16_t, x); }
+METAL_FUNC ushort bfloat16_to_uint16(bfloat16_t x) {
+  return __builtin_bit_cast(ushort, x);
+}
+METAL_FUNC bfloat16_t uint16_to_bfloat16(ushort x) {
+  return __builtin_bit_cast(bfloat16_t, x);
+}
 
 template <typename T>
 struct complex_t {
@@ -34,9 +39,13 @@ struct complex_t {
   complex_t& operator=(metal::vec<T, 2> v) { return *this = complex_t(v); }
 
   template <typename U, typename = metal::enable_if_t<metal::is_arithmetic_v<U>>>
-  constexpr operator U() const { return (U)real; }
+  constexpr operator U() const {
+    return (U)real;
+  }
   template <typename U, typename = metal::enable_if_t<metal::is_arithmetic_v<U>>>
-  constexpr operator U() const constant { return (U)real; }
+  constexpr operator U() const constant {
+    return (U)real;
+  }
   constexpr operator metal::vec<T, 2>() const { return metal::vec<T, 2>{real, imag}; }
 };
 // Instantiated here, or a kernel may not take pointers to them.
@@ -81,22 +90,24 @@ constexpr complex_t<T> operator/(complex_t<T> a, complex_t<T> b) {
 template <typename T>
 constexpr complex_t<T> operator%(complex_t<T> a, complex_t<T> b) {
   T re = a.real - b.real * (T)(long)(a.real / b.real), im = a.imag - b.imag * (T)(long)(a.imag / b.imag);
-  if (re != 0 && (re < 0) != (b.real < 0)) re += b.real;
-  if (im != 0 && (im < 0) != (b.imag < 0)) im += b.imag;
+  if (re != 0 && (re < 0) != (b.real < 0))
+    re += b.real;
+  if (im != 0 && (im < 0) != (b.imag < 0))
+    im += b.imag;
   return {re, im};
 }
-#define MLX_COMPLEX_MIXED(op)                                                              \
+#define MLX_COMPLEX_MIXED(op)                                                                 \
   template <typename T, typename U, typename = metal::enable_if_t<metal::is_arithmetic_v<U>>> \
-  constexpr complex_t<T> operator op(complex_t<T> a, U b) {                                \
-    return a op complex_t<T>(b);                                                           \
-  }                                                                                        \
+  constexpr complex_t<T> operator op(complex_t<T> a, U b) {                                   \
+    return a op complex_t<T>(b);                                                              \
+  }                                                                                           \
   template <typename T, typename U, typename = metal::enable_if_t<metal::is_arithmetic_v<U>>> \
-  constexpr complex_t<T> operator op(U a, complex_t<T> b) {                                \
-    return complex_t<T>(a) op b;                                                           \
-  }                                                                                        \
-  template <typename T, typename U>                                                        \
-  constexpr complex_t<T>& operator op##=(complex_t<T>& a, U b) {                           \
-    return a = a op complex_t<T>(b);                                                       \
+  constexpr complex_t<T> operator op(U a, complex_t<T> b) {                                   \
+    return complex_t<T>(a) op b;                                                              \
+  }                                                                                           \
+  template <typename T, typename U>                                                           \
+  constexpr complex_t<T>& operator op## = (complex_t<T> & a, U b) {                           \
+    return a = a op complex_t<T>(b);                                                          \
   }
 MLX_COMPLEX_MIXED(+)
 MLX_COMPLEX_MIXED(-)
@@ -106,19 +117,29 @@ MLX_COMPLEX_MIXED(/)
 
 // Ordered by the real part, then by the imaginary.
 template <typename T>
-constexpr bool operator==(complex_t<T> a, complex_t<T> b) { return a.real == b.real && a.imag == b.imag; }
+constexpr bool operator==(complex_t<T> a, complex_t<T> b) {
+  return a.real == b.real && a.imag == b.imag;
+}
 template <typename T>
-constexpr bool operator!=(complex_t<T> a, complex_t<T> b) { return !(a == b); }
+constexpr bool operator!=(complex_t<T> a, complex_t<T> b) {
+  return !(a == b);
+}
 template <typename T>
 constexpr bool operator<(complex_t<T> a, complex_t<T> b) {
   return a.real < b.real || (a.real == b.real && a.imag < b.imag);
 }
 template <typename T>
-constexpr bool operator>(complex_t<T> a, complex_t<T> b) { return b < a; }
+constexpr bool operator>(complex_t<T> a, complex_t<T> b) {
+  return b < a;
+}
 template <typename T>
-constexpr bool operator<=(complex_t<T> a, complex_t<T> b) { return a < b || a == b; }
+constexpr bool operator<=(complex_t<T> a, complex_t<T> b) {
+  return a < b || a == b;
+}
 template <typename T>
-constexpr bool operator>=(complex_t<T> a, complex_t<T> b) { return b <= a; }
+constexpr bool operator>=(complex_t<T> a, complex_t<T> b) {
+  return b <= a;
+}
 
 namespace msl {
 // Lets simd_shuffle and simd_sum carry them. As vectors: bits of structs with constructors may not be cast.
@@ -205,7 +226,10 @@ METAL_FUNC metal::vec<IdxT, 2> elem_to_loc_2_nd(uint3 elem, Shape shape, Strides
   return {elem_to_loc<IdxT>(elem, shape, a, ndim), elem_to_loc<IdxT>(elem, shape, b, ndim)};
 }
 template <typename IdxT = int64_t, typename Shape, typename Strides>
-METAL_FUNC metal::vec<IdxT, 3> elem_to_loc_3_nd(uint3 elem, Shape shape, Strides a, Strides b, Strides c, int ndim) {
-  return {elem_to_loc<IdxT>(elem, shape, a, ndim), elem_to_loc<IdxT>(elem, shape, b, ndim),
-          elem_to_loc<IdxT>(elem, shape, c, ndim)};
+METAL_FUNC metal::vec<IdxT, 3> elem_to_loc_3_nd(
+    uint3 elem, Shape shape, Strides a, Strides b, Strides c, int ndim) {
+  return {
+      elem_to_loc<IdxT>(elem, shape, a, ndim),
+      elem_to_loc<IdxT>(elem, shape, b, ndim),
+      elem_to_loc<IdxT>(elem, shape, c, ndim)};
 }

@@ -26,11 +26,19 @@ struct packed_3 {
   T operator[](int i) const { return (&x)[i]; }
   T operator[](int i) const constant { return (&x)[i]; }
 
-#define MSL_PACKED_OPERATOR(op)                                                             \
-  friend vec<T, 3> operator op(packed_3 a, packed_3 b) { return a.vector() op b.vector(); } \
-  friend vec<T, 3> operator op(packed_3 a, vec<T, 3> b) { return a.vector() op b; }         \
-  friend vec<T, 3> operator op(vec<T, 3> a, packed_3 b) { return a op b.vector(); }         \
-  packed_3& operator op##=(vec<T, 3> b) { return *this = vector() op b; }
+#define MSL_PACKED_OPERATOR(op)                           \
+  friend vec<T, 3> operator op(packed_3 a, packed_3 b) {  \
+    return a.vector() op b.vector();                      \
+  }                                                       \
+  friend vec<T, 3> operator op(packed_3 a, vec<T, 3> b) { \
+    return a.vector() op b;                               \
+  }                                                       \
+  friend vec<T, 3> operator op(vec<T, 3> a, packed_3 b) { \
+    return a op b.vector();                               \
+  }                                                       \
+  packed_3& operator op## = (vec<T, 3> b) {               \
+    return *this = vector() op b;                         \
+  }
   MSL_PACKED_OPERATOR(+)
   MSL_PACKED_OPERATOR(-)
   MSL_PACKED_OPERATOR(*)
@@ -39,9 +47,9 @@ struct packed_3 {
 #undef MSL_PACKED_OPERATOR
 };
 
-#define MSL_PACKED(_, T)                                                   \
-  typedef vec<T, 2> packed_##T##2 __attribute__((aligned(sizeof(T))));     \
-  typedef packed_3<T> packed_##T##3;                                       \
+#define MSL_PACKED(_, T)                                               \
+  typedef vec<T, 2> packed_##T##2 __attribute__((aligned(sizeof(T)))); \
+  typedef packed_3<T> packed_##T##3;                                   \
   typedef vec<T, 4> packed_##T##4 __attribute__((aligned(sizeof(T))));
 MSL_VECTOR_ELEMENTS(MSL_PACKED, )
 #undef MSL_PACKED

@@ -1,0 +1,122 @@
+"""Where the data of an array lies, how it is laid out, and copies of it where that will not do."""
+
+import ctypes
+import math
+from functools import lru_cache
+
+import mlx.core as mx
+
+_ALIGNMENT = 64
+# Formats of Python's buffers, for dtypes that have one.
+_FORMATS = {
+    mx.float32: "f",
+    mx.bool_: "?",
+    **{mx.int8: "b", mx.int16: "h", mx.int32: "i", mx.int64: "q"},
+    **{mx.uint8: "B", mx.uint16: "H", mx.uint32: "I", mx.uint64: "Q"},
+}
+_SMALL_OUTPUT = 1 << 18
+
+
+class _Buffer(ctypes.Structure):
+    """Python's Py_buffer."""
+
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("suboffsets", ctypes.POINTER(ctypes.c_ssize_t)),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+_STRIDED = 0x18
+
+
+def output(shape, dtype, init_value):
+    """An array to write into. A small one is made of bytes: that spares the evaluation of a graph, 20 us."""
+    if init_value is not None:
+        return mx.full(shape, init_value, dtype)
+    size = math.prod(shape) * dtype.size
+    if 0 < size <= _SMALL_OUTPUT and dtype in _FORMATS and shape:
+        return mx.array(memoryview(bytearray(size)).cast(_FORMATS[dtype], shape))
+    return mx.empty(shape, dtype)
+
+
+def contiguous(arrays):
+    """Evaluated arrays, each in row-major order; most are that already."""
+    return [x if not x.size or memoryview(x).c_contiguous else _copied(x) for x in arrays]
+
+
+def _copied(array):
+    array = mx.contiguous(array)
+    mx.eval(array)
+    return array
+
+
+def address(array):
+    """The address of an evaluated array's first element; an empty array has none."""
+    if not array.size:
+        return None
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except TypeError:
+        return _address_of_strided(array)
+
+
+def _address_of_strided(array):
+    buffer = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(array), ctypes.byref(buffer), _STRIDED)
+    try:
+        return buffer.buf
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+
+
+def layout(array, contiguous):
+    """(dtype, shape, strides in elements) of an evaluated array; strides are None where they follow."""
+    if contiguous:
+        return array.dtype, array.shape, None
+    return array.dtype, array.shape, tuple(s // array.itemsize for s in memoryview(array).strides)
+
+
+@lru_cache(maxsize=1024)
+def _strides(shape):
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def size_arrays(layout, wanted):
+    """The arrays behind `<input>_shape`, `_strides` and `_ndim`, of those that a body reads."""
+    _, shape, strides = layout
+    if not shape:
+        return []
+    values = {
+        "shape": (ctypes.c_int * len(shape))(*shape),
+        "strides": (ctypes.c_int64 * len(shape))(*(strides or _strides(shape))),
+        "ndim": ctypes.c_int(len(shape)),
+    }
+    return [values[size] for size in wanted]
+
+
+class Aligned:
+    """An array whose data is aligned for vector loads: its own, or a copy."""
+
+    def __init__(self, array):
+        self._array, self._copy = array, None
+        self.address = address(array)
+        if self.address is not None and self.address % 16:
+            if isinstance(array, mx.array) and not memoryview(array).c_contiguous:
+                return
+            self._copy = (ctypes.c_char * (array.nbytes + _ALIGNMENT))()
+            self._own, self.address = self.address, -(-ctypes.addressof(self._copy) // _ALIGNMENT) * _ALIGNMENT
+            ctypes.memmove(self.address, self._own, array.nbytes)
+
+    def write_back(self):
+        """Put what a kernel wrote into the array."""
+        if self._copy is not None:
+            ctypes.memmove(self._own, self.address, self._array.nbytes)

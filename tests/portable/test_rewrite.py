@@ -1,0 +1,64 @@
+"""What the OpenCL backend rewrites in Metal source, and what it leaves alone."""
+
+import pytest
+
+from loader.backends.opencl.rewrite import rewrite
+
+CASES = {
+    "x = vec<T, 4>(a, b, c, d);": "x = make_vector<vec<T, 4>>(a, b, c, d);",
+    "metal::vec<float, 2>(vec<U, 2>(1, 2))": "metal::make_vector<vec<float, 2>>(make_vector<vec<U, 2>>(1, 2))",
+    "vec<T, 4> f(int);": None,
+    "operator vec<T, 2>() const;": None,
+    "foo<vec<T, 4>>(x);": None,
+    "vec<T, 4> v{1, 2, 3, 4};": None,
+    "using V = vec<float, 3>; y = V(1, 2, 3);": "using V = vec<float, 3>; y = make_vector<V>(1, 2, 3);",
+    "typedef half4 H; y = H(x);": "typedef half4 H; y = make_vector<H>(x);",
+    "template <class T> using V = vec<T, 2>; V<A>(1);": "template <class T> using V = vec<T, 2>; make_vector<V<A>>(1);",
+    "y = (half4)x;": "y = half4(x);",
+    "y = (half4)(a + b) * 2;": "y = half4((a + b)) * 2;",
+    "return (float4)p[i].xyz[0](1) + 1;": "return float4(p[i].xyz[0](1)) + 1;",
+    "y = (half4)(float4)v;": "y = half4(float4(v));",
+    "void f(float4);": None,
+    "n = sizeof(float4) + 1;": None,
+    "f(float4) (x)": None,
+    "x = (device float4*)p;": None,
+    "b = 1.5bf + 2e-3bf + .5BF;": "b = bfloat(1.5f) + bfloat(2e-3f) + bfloat(.5f);",
+    "x = 0x1bf; y = abf;": None,
+    "operator float4() const;": "operator metal::vec<float, 4>() const;",
+    "// vec<T, 4>(x) (half4)x 1.0bf": None,
+    '"vec<T, 4>(x)" /* (half4)y */': None,
+    "threadgroup float s[32];": None,
+    "{ threadgroup float* p = s; threadgroup float& r = s[0]; }": None,
+    "a; if (c) { threadgroup T s[4 * N]; }": "a; threadgroup T s_nested_0[4 * N]; if (c) { auto& s = s_nested_0; }",
+    "if (c) a; else { threadgroup int s; }": " threadgroup int s_nested_0;if (c) a; else { auto& s = s_nested_0; }",
+    "{ threadgroup vec<T, 4> s[2], t; }": " threadgroup vec<T, 4> s_nested_0[2], t_nested_0;"
+    "{ auto& s = s_nested_0; auto& t = t_nested_0; }",
+    "#define M { threadgroup int s; }": None,
+}
+
+
+@pytest.mark.parametrize("source", CASES)
+def test_rewrite(source):
+    assert rewrite(source) == (CASES[source] or source)
+
+
+def test_aliases_of_the_context():
+    assert rewrite("y = V(1, 2);", "using V = vec<float, 2>;") == "y = make_vector<V>(1, 2);"
+
+
+def test_lines_keep_their_numbers():
+    source = """a;
+for (;;) {
+  threadgroup float
+    s[4],
+    t[2];
+  /* vec<T, 4>(
+ */ x = vec<T,
+ 4>(1,
+ 2, 3, 4); // marker
+}
+"""
+    result = rewrite(source)
+    assert result.count("\n") == source.count("\n")
+    assert [k for k, line in enumerate(result.split("\n")) if "marker" in line] == [8]
+    assert rewrite(result) == result
