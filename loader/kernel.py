@@ -1,7 +1,6 @@
 """loader.metal_kernel: mx.fast.metal_kernel on every backend, with the checks MLX leaves out."""
 
 import math
-import os
 
 import mlx.core as mx
 
@@ -147,7 +146,6 @@ def make(
     if not output_names:
         raise ValueError(f"[{name}] expected at least one output.")
     options = dict(header=header, ensure_row_contiguous=ensure_row_contiguous, atomic_outputs=atomic_outputs)
-    validate = os.environ.get("LOADER_VALIDATE", "0") not in ("", "0") if validate is None else validate
     if engine is opencl:
         run = opencl.Kernel(name, input_names, output_names, source, **options, validate=validate)
     elif validate:

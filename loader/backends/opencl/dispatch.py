@@ -11,7 +11,8 @@ class Dispatch:
     """The launches of one grid and threadgroup.
 
     `whole_threads` is the threadgroup's shape where one box of whole simdgroups is all there is: then
-    groups are (32, simdgroups). Else groups are linear; the unit derives its ids accordingly.
+    groups are (32, simdgroups). Else groups are linear; the unit derives its ids accordingly. `boxes`
+    are (first group, groups, threads of a group).
     """
 
     def __init__(self, grid, threadgroup):
@@ -23,12 +24,16 @@ class Dispatch:
         boxes = [tuple(zip(*box)) for box in itertools.product(*axes)]
         whole = len(boxes) == 1 and math.prod(nominal) % 32 == 0
         self.whole_threads = nominal if whole else None
-        self._launches = [self._launch(*box, nominal, grid) for box in boxes]
+        self.boxes = boxes
+        self._launches, before = [], 0
+        for first, groups, threads in boxes:
+            self._launches.append(self._launch(first, groups, threads, nominal, grid, before))
+            before += math.prod(groups) * math.prod(threads)
 
-    def _launch(self, first, groups, threads, nominal, grid):
+    def _launch(self, first, groups, threads, nominal, grid, before):
         n = math.prod(threads)
         local = (32, n // 32, 1) if self.whole_threads else (n, 1, 1)
-        ids = (ctypes.c_int * 16)(*first, 0, *threads, 0, *nominal, 0, *grid, 0)
+        ids = (ctypes.c_int * 16)(*first, before, *threads, 0, *nominal, 0, *grid, 0)
         sizes = (ctypes.c_size_t * 3)(*(g * n for g, n in zip(groups, local)))
         return ids, sizes, (ctypes.c_size_t * 3)(*local)
 

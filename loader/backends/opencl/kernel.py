@@ -1,6 +1,7 @@
 """A Metal kernel on the CPU: the calling convention of mx.fast.metal_kernel, run at the call."""
 
 import ctypes
+import os
 import re
 from collections import OrderedDict
 
@@ -16,6 +17,11 @@ _BOUND = 256
 _VECTOR_POINTER = re.compile(r"\b(?:u?(?:char|short|int|long)|half|float|bfloat)[234]\s*(?:const\s*)?\*|\bvec<")
 
 
+def validating():
+    """Whether LOADER_VALIDATE asks that every call be checked."""
+    return os.environ.get("LOADER_VALIDATE", "0") not in ("", "0")
+
+
 class Kernel:
     """Call it as one calls a kernel of mx.fast.metal_kernel's; it returns evaluated arrays."""
 
@@ -28,13 +34,14 @@ class Kernel:
         header="",
         ensure_row_contiguous=True,
         atomic_outputs=False,
-        validate=False,
+        validate=None,
     ):
         self.name, self.source, self.header = name, source, header
         self.input_names, self.output_names = tuple(input_names), tuple(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
         self.aligned = bool(_VECTOR_POINTER.search(header + source))
         self.sizes = [unit.sizes_read(source, name) for name in self.input_names]
+        self.validate = validating() if validate is None else validate
         self._bound = OrderedDict()
 
     def __call__(
@@ -51,11 +58,19 @@ class Kernel:
         stream=None,
     ):
         refuse_fork()
-        outputs = [memory.output(tuple(shape), dtype, init_value) for shape, dtype in zip(output_shapes, output_dtypes)]
-        mx.eval(inputs, outputs)
+        mx.eval(inputs)
         if self.ensure_row_contiguous:
             inputs = memory.contiguous(inputs)
-        bound = self._bind(inputs, tuple(output_dtypes), tuple(grid), tuple(threadgroup), tuple(template or ()))
+        shapes, dtypes = tuple(map(tuple, output_shapes)), tuple(output_dtypes)
+        call = dtypes, tuple(grid), tuple(threadgroup), tuple(template or ())
+        if self.validate:
+            # Imported late: only validation needs it, and NumPy.
+            from . import validate
+
+            return validate.run(self, inputs, shapes, *call, init_value)
+        outputs = [memory.output(shape, dtype, init_value) for shape, dtype in zip(shapes, dtypes)]
+        mx.eval(outputs)
+        bound = self._bind(inputs, *call)
         if verbose:
             print(bound.source)
         bound.run(inputs, outputs)

@@ -1,5 +1,6 @@
 """The OpenCL translation unit of a kernel: MLX's signature around the body, and Metal's thread ids."""
 
+import math
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -46,6 +47,9 @@ _SCALARS = {
     "threads_per_simdgroup": "32",
     "thread_execution_width": "32",
 }
+# In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid.
+ORDERS = ("given", "simdgroups reversed", "simdgroups rotated", "threadgroups reversed")
+_SIMDGROUP_ORDERS = {ORDERS[1]: "({n} - 1 - {i})", ORDERS[2]: "(({i} + {n} / 2) % {n})"}
 # MLX passes an input below this size as `constant`.
 _SMALL = 8
 
@@ -68,11 +72,12 @@ def sizes_read(source, name):
     return [size for size in ("shape", "strides", "ndim") if f"{name}_{size}" in source]
 
 
-def write(kernel, arguments, output_dtypes, template, threads):
+def write(kernel, arguments, output_dtypes, template, threads, order=None):
     """The unit for one set of argument types.
 
     `threads` is the threadgroup's shape where every group is whole and made of whole simdgroups, else
-    None: then groups are linear and their shape comes at run time.
+    None: then groups are linear and their shape comes at run time. With an `order`, one of `ORDERS`, the
+    unit is for validation: it runs in that order, and counts barriers into one more argument.
     """
     parameters, bindings = [], []
     for name, argument in zip(kernel.input_names, arguments):
@@ -83,14 +88,18 @@ def write(kernel, arguments, output_dtypes, template, threads):
     for name, dtype in zip(kernel.output_names, output_dtypes):
         element = f"atomic<{TYPES[dtype]}>" if kernel.atomic_outputs else TYPES[dtype]
         _pointer(parameters, bindings, "device", element, name, False)
+    if order:
+        parameters.append("volatile __global uint2* _arrivals")
+        bindings.append("metal::arrivals = _arrivals + _dispatch.first.w;")
     parameters.append("const _Dispatch _dispatch")
     bindings += [_constant(name, value) for name, value in template]
-    bindings += _ids(threads)
+    bindings += _ids(threads, order)
     bindings += [_vector(name, axis) for name, axis in _VECTORS.items() if name in kernel.source]
     bindings += [f"const uint {name} = (uint)({value});" for name, value in _SCALARS.items() if name in kernel.source]
     return "\n".join(
         [
             "#include <metal_stdlib>",
+            "#include <msl/arrivals.h>" if order else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
             rewrite(kernel.header),
@@ -136,25 +145,27 @@ def _vector(name, axis):
     return f"const uint3 {name} = (uint3)({', '.join(f'(uint)({axis.format(a)})' for a in 'xyz')});"
 
 
-def _ids(threads):
+def _ids(threads, order):
     """Ids from an OpenCL group whose dimension 0 runs along the simdgroup: only there do sub-groups form."""
     lines = ["__builtin_assume(get_local_id(0) < 0x10000);", "__builtin_assume(get_local_id(1) < 0x10000);"]
-    lines += [f"const int _g{a} = (int)get_group_id({i}) + _dispatch.first.{a};" for i, a in enumerate("xyz")]
+    group = "(int)(get_num_groups({i}) - 1 - get_group_id({i}))" if order == ORDERS[3] else "(int)get_group_id({i})"
+    lines += [f"const int _g{a} = {group.format(i=i)} + _dispatch.first.{a};" for i, a in enumerate("xyz")]
+    placed = _SIMDGROUP_ORDERS.get(order, "{i}")
     if threads is None:
         values = {
             f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"
         }
-        values |= {"_index": "(int)get_local_id(0)", "_lane": "_index % 32", "_simdgroup": "_index / 32"}
+        values["_lane"] = "(int)get_local_id(0) % 32"
+        values |= {"_whole": "_tx * _ty * _tz / 32", "_place": "(int)get_local_id(0) / 32"}
+        # The last simdgroup may be a partial one: it stays where it is.
+        values["_simdgroup"] = f"_place < _whole ? {placed.format(i='_place', n='_whole')} : _place"
         local = ("_index % _tx", "_index / _tx % _ty", "_index / (_tx * _ty)")
     else:
         values = {f"_{kind}{a}": size for kind in "nt" for a, size in zip("xyz", threads)}
-        values |= {
-            "_lane": "(int)get_local_id(0)",
-            "_simdgroup": "(int)get_local_id(1)",
-            "_index": "_simdgroup * 32 + _lane",
-        }
+        values["_lane"] = "(int)get_local_id(0)"
+        values["_simdgroup"] = placed.format(i="(int)get_local_id(1)", n=math.prod(threads) // 32)
         local = _local_ids(*threads)
-    values |= dict(zip(("_lx", "_ly", "_lz"), local))
+    values |= {"_index": "_simdgroup * 32 + _lane", **dict(zip(("_lx", "_ly", "_lz"), local))}
     return lines + [f"const int {name} = {value};" for name, value in values.items()]
 
 

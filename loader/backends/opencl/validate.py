@@ -1,0 +1,217 @@
+"""Validation: a kernel run in several orders, between guard pages, in a process of its own.
+
+It finds accesses out of bounds, elements that no thread wrote, results that depend on the order of
+simdgroups or threadgroups, and barriers that not all threads of a threadgroup reach.
+"""
+
+import atexit
+import ctypes
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import mlx.core as mx
+import numpy as np
+
+from ... import errors
+from . import memory, unit
+from .dispatch import Dispatch
+from .worker import Job
+
+_FILLS = (0xA5, 0x5A)
+_SHOWN = 3
+_NO_BARRIER = "depends on the order in which the simdgroups of a threadgroup run: a barrier is missing"
+_DIFFERENCES = {
+    unit.ORDERS[1]: _NO_BARRIER,
+    unit.ORDERS[2]: _NO_BARRIER,
+    unit.ORDERS[3]: "depends on the order in which threadgroups run: Metal has none",
+    "refilled": "depends on what the output held before: write it first, or pass init_value",
+}
+# Sums by atomics may come in any order, and round differently.
+_ATOMIC_TOLERANCE = 1e-4
+
+
+def run(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, template, init_value):
+    """The outputs of a call that is clean. Raises ValidationError with everything found in one that is not."""
+    call = _Call(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, template, init_value)
+    runs = {
+        "given": call.run(unit.ORDERS[0], _FILLS[0], at_end=True),
+        "refilled": call.run(unit.ORDERS[0], _FILLS[1], at_end=False),
+        **{order: call.run(order, _FILLS[0], at_end=True) for order in unit.ORDERS[1:]},
+    }
+    findings = list(dict.fromkeys(r for r in runs.values() if isinstance(r, str)))
+    if not findings:
+        *outputs, arrivals = runs["given"]
+        findings = _barriers(call.dispatch, np.frombuffer(arrivals, np.uint32).reshape(-1, 2))
+        findings = findings or call.compare({key: value[:-1] for key, value in runs.items()})
+    if findings:
+        raise errors.ValidationError(kernel.name, findings)
+    return [_array(*each) for each in zip(outputs, output_shapes, output_dtypes)]
+
+
+class _Call:
+    """One call of a kernel, ready to be run in any order."""
+
+    def __init__(self, kernel, inputs, shapes, dtypes, grid, threadgroup, template, init_value):
+        self.kernel, self.shapes, self.dtypes = kernel, shapes, dtypes
+        self.grid, self.threadgroup, self.template = grid, threadgroup, template
+        self.dispatch = Dispatch(grid, threadgroup)
+        self._types = tuple(map(unit.Argument.of, inputs))
+        self._inputs, self._names = [], []
+        for name, x, wanted in zip(kernel.input_names, inputs, kernel.sizes):
+            layout = memory.layout(x, kernel.ensure_row_contiguous)
+            self._inputs.append((name, x.dtype, x.shape, _bytes(x)))
+            for size, array in zip(wanted, memory.size_arrays(layout, wanted)):
+                dtype = mx.int64 if size == "strides" else mx.int32
+                self._inputs.append((f"{name}_{size}", dtype, (max(x.ndim, 1),), bytes(array)))
+        self._starts = (
+            None if init_value is None else [_bytes(mx.full(s, init_value, d)) for s, d in zip(shapes, dtypes)]
+        )
+        self._filled = init_value is None
+
+    def run(self, order, fill, at_end):
+        """The bytes of every output, then of the counted barriers; or what went wrong, as a sentence."""
+        kernel = self.kernel
+        sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
+        starts = self._starts or [bytes([fill]) * size for size in sizes]
+        arguments = [(data, False) for *_, data in self._inputs] + [(data, True) for data in starts]
+        arguments.append((bytes(8 * int(np.prod(self.grid))), True))
+        source = unit.write(kernel, self._types, self.dtypes, self.template, self.dispatch.whole_threads, order)
+        job = Job(kernel.name, source, tuple(arguments), self.grid, self.threadgroup, at_end, kernel.aligned)
+        kind, *answer = _worker.ask(job)
+        if kind == "done":
+            return answer[0]
+        if kind == "error":
+            raise getattr(errors, answer[0])(answer[1])
+        return self._fault(*answer)
+
+    def _fault(self, argument, offset, is_write):
+        outputs = [(n, d, s) for n, d, s in zip(self.kernel.output_names, self.dtypes, self.shapes)]
+        places = [(n, d, s) for n, d, s, _ in self._inputs] + outputs
+        did = "write" if is_write else "read"
+        if argument is None or argument >= len(places):
+            return f"out of bounds: a {did} far outside of every argument"
+        name, dtype, shape = places[argument]
+        count = int(np.prod(shape, dtype=np.int64))
+        return (
+            f"out of bounds: a {did} of {name}[{offset // dtype.size}], but {name} has {count} elements {tuple(shape)}"
+        )
+
+    def compare(self, runs):
+        """What differs between runs that must not; of what may follow from one another, the first."""
+        findings = []
+        for i, (name, dtype) in enumerate(zip(self.kernel.output_names, self.dtypes)):
+            values = {key: np.frombuffer(run[i], np.uint8).reshape(-1, dtype.size) for key, run in runs.items()}
+            unwritten = self._unwritten(values)
+            findings += _found(name, unwritten, "was never written")
+            for key, what in _DIFFERENCES.items():
+                found = _found(name, self._differ(values["given"], values[key], dtype) & ~unwritten, what)
+                if found:
+                    findings += found
+                    break
+        return findings
+
+    def _unwritten(self, values):
+        if not self._filled:
+            return np.zeros(len(values["given"]), bool)
+        return (values["given"] == _FILLS[0]).all(axis=1) & (values["refilled"] == _FILLS[1]).all(axis=1)
+
+    def _differ(self, one, two, dtype):
+        differ = (one != two).any(axis=1)
+        if not self.kernel.atomic_outputs or dtype != mx.float32:
+            return differ
+        x, y = (np.ascontiguousarray(v).view(np.float32).reshape(-1) for v in (one, two))
+        return differ & ~np.isclose(x, y, rtol=_ATOMIC_TOLERANCE, atol=_ATOMIC_TOLERANCE, equal_nan=True)
+
+
+def _found(name, where, what):
+    """A sentence about the elements of an output where something holds, if there are any."""
+    indices = np.flatnonzero(where)
+    if not len(indices):
+        return []
+    shown = ", ".join(f"{name}[{i}]" for i in indices[:_SHOWN])
+    return [f"{shown}{', ...' if len(indices) > _SHOWN else ''} ({len(indices)} of {len(where)}) {what}"]
+
+
+def _barriers(dispatch, arrivals):
+    """Threadgroups whose threads did not all reach the same barriers, from (count, line) of every thread."""
+    before = 0
+    for first, groups, threads in dispatch.boxes:
+        n = int(np.prod(threads))
+        box = arrivals[before : before + n * int(np.prod(groups))]
+        before += len(box)
+        gx, gy, gz = groups
+        if dispatch.whole_threads:
+            box = box.reshape(gz, gy, n // 32, gx, 32, 2).transpose(0, 1, 3, 2, 4, 5)
+        box = box.reshape(gz, gy, gx, n, 2)
+        uneven = (box != box[..., :1, :]).any(axis=(3, 4))
+        for z, y, x in np.argwhere(uneven)[:1]:
+            return [_barrier(box[z, y, x], (x + first[0], y + first[1], z + first[2]), int(uneven.sum()))]
+    return []
+
+
+def _barrier(threads, group, count):
+    most, least = threads[:, 0].argmax(), threads[:, 0].argmin()
+    where = f"threadgroup {tuple(map(int, group))} ({count} such)"
+    if threads[most, 0] == threads[least, 0]:
+        lines = sorted(set(map(int, threads[:, 1])))
+        return f"in {where} threads wait at different barriers, in lines {lines[0]} and {lines[1]}"
+    return (
+        f"in {where} not all threads reach the barrier in line {threads[most, 1]}: thread {most} reached "
+        f"{threads[most, 0]} barriers, thread {least} {threads[least, 0]}; a return or a condition that varies "
+        "among threads stands before it"
+    )
+
+
+def _bytes(x):
+    mx.eval(x)
+    if not x.size:
+        return b""
+    extent = (
+        sum((n - 1) * abs(s) for n, s in zip(x.shape, memoryview(x).strides)) + x.itemsize if x.ndim else x.itemsize
+    )
+    return ctypes.string_at(memory.address(x), extent)
+
+
+def _array(data, shape, dtype):
+    x = memory.output(tuple(shape), dtype, None)
+    mx.eval(x)
+    if data:
+        ctypes.memmove(memory.address(x), data, len(data))
+    return x
+
+
+class _Worker:
+    """The process that runs jobs, started when needed and again after a job that ended it."""
+
+    def __init__(self):
+        self._process, self._lock = None, threading.Lock()
+
+    def ask(self, job):
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            try:
+                pickle.dump(job, self._process.stdin)
+                self._process.stdin.flush()
+                answer = pickle.load(self._process.stdout)
+                if answer[0] == "fault":
+                    self._process.wait()
+                return answer
+            except (EOFError, BrokenPipeError):
+                code = self._process.wait()
+                raise errors.BackendError(f"[{job.name}] the validating process ended with code {code}.") from None
+
+    def _start(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LOADER_BACKEND": "opencl"},
+        )
+        atexit.register(self._process.kill)
+
+
+_worker = _Worker()

@@ -1,0 +1,204 @@
+"""Validation: each kind of broken kernel is reported, and its clean twin is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import loader
+
+pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="validation is the opencl engine's")
+
+HEADER = """
+constexpr constant metal::mem_flags SHARED = metal::mem_flags::mem_threadgroup;
+inline void wait() {
+  metal::threadgroup_barrier(SHARED);
+}
+"""
+
+
+def run(source, *inputs, size=128, threads=128, shape=None, dtype=mx.float32, **options):
+    """The output `y` of a validated kernel; `i` is the thread, `a` and `b` the inputs."""
+    call = {key: options.pop(key) for key in ("init_value", "template") if key in options}
+    kernel = loader.metal_kernel(
+        "tried",
+        ["a", "b"][: len(inputs)],
+        ["y"],
+        "uint i = thread_position_in_grid.x;\n" + source,
+        header=HEADER,
+        validate=True,
+        **options,
+    )
+    return kernel(
+        inputs=inputs,
+        output_shapes=[shape or (size,)],
+        output_dtypes=[dtype],
+        grid=(size, 1, 1),
+        threadgroup=(threads, 1, 1),
+        **call,
+    )[0]
+
+
+def found(*arguments, **options):
+    with pytest.raises(loader.ValidationError) as caught:
+        run(*arguments, **options)
+    assert str(caught.value).startswith("[tried] validation found:")
+    return "\n".join(caught.value.findings)
+
+
+A = mx.arange(128, dtype=mx.float32)
+SHARE = "threadgroup float s[128];\n"
+
+OUT_OF_BOUNDS = {
+    "a read past the end": ("y[i] = a[i + 1];", "a read of a[128], but a has 128 elements (128,)"),
+    "a read before the start": ("y[i] = a[int(i) - 1];", "a read of a[-1], but a has 128 elements (128,)"),
+    "a read at minus one, unsigned": ("y[i] = a[i - 1];", "a read of a[4294967295]"),
+    "a write past the end": ("y[i] = a[i]; y[i + 1] = a[i];", "a write of y[128], but y has 128 elements (128,)"),
+    "a write through a pointer": ("device float* p = y + i; p[64] = a[i]; *p = a[i];", "a write of y["),
+    "a read of the shape": ("y[i] = a[i] + a_shape[1 + i % 2];", "a read of a_shape[1]"),
+}
+
+
+@pytest.mark.parametrize("source, message", OUT_OF_BOUNDS.values(), ids=OUT_OF_BOUNDS)
+def test_out_of_bounds(source, message):
+    assert message in found(source, A)
+
+
+def test_out_of_bounds_of_a_small_input_and_of_half():
+    assert "but a has 4 elements" in found("y[i] = a[i];", mx.ones((4,)))
+    assert "a read of a[128], but a has 128 elements (2, 64)" in found(
+        "y[i] = a[i + 1];", A.reshape(2, 64).astype(mx.float16)
+    )
+
+
+def test_in_bounds_is_clean():
+    np.testing.assert_array_equal(run("y[i] = a[i < 127 ? i + 1 : 0];", A), np.roll(A, -1))
+
+
+def test_the_process_lives_and_the_next_kernel_runs():
+    for _ in range(3):
+        found("y[i] = a[i + 1000000];", A)
+    np.testing.assert_array_equal(run("y[i] = 2 * a[i];", A), 2 * np.array(A))
+
+
+def test_unwritten():
+    message = found("if (i % 2 == 0) y[i] = a[i];", A)
+    assert message == "y[1], y[3], y[5], ... (64 of 128) was never written"
+    assert "y[100]" in found("y[i] = 1;", size=100, threads=100, shape=(101,))
+    run("if (i % 2 == 0) y[i] = a[i];", A, init_value=0)
+    run("y[i] = a[i];", A)
+
+
+def test_a_result_that_depends_on_the_output_before():
+    assert "depends on what the output held before" in found("y[i] += a[i];", A)
+    np.testing.assert_array_equal(run("y[i] += a[i];", A, init_value=1), np.array(A) + 1)
+
+
+RACES = {
+    "a write read by others": "s[i] = a[i];\n{} y[i] = s[127 - i];",
+    "a read overwritten": "s[i] = a[i]; wait(); float x = s[127 - i];\n{} s[i] = 2 * x; wait(); y[i] = s[i];",
+    "a flag of one thread": "if (i == 64) s[0] = a[7];\n{} y[i] = s[0] + (i == 64 ? 0.0f : 0.0f);",
+    "a sum over simdgroups": "float x = simd_sum(a[i]); if (i % 32 == 0) s[i / 32] = x;\n{} y[i] = s[0] + s[1] + s[2] + s[3];",
+}
+
+
+@pytest.mark.parametrize("source", RACES.values(), ids=RACES)
+def test_races(source):
+    message = found(SHARE + source.format(""), A)
+    assert "depends on the order in which the simdgroups of a threadgroup run: a barrier is missing" in message
+    run(SHARE + source.format("threadgroup_barrier(SHARED);"), A)
+    run(SHARE + source.format("wait();"), A)
+
+
+def test_races_of_a_partial_simdgroup():
+    source = "threadgroup float s[120]; s[i] = a[i]; {} y[i] = s[119 - i];"
+    assert "a barrier is missing" in found(source.format(""), A, size=120, threads=120)
+    run(source.format("wait();"), A, size=120, threads=120)
+
+
+def test_threadgroups_have_no_order():
+    source = "y[i] = a[i]; if (i >= 32) y[i] = y[i - 32] + 1;"
+    assert "depends on the order in which threadgroups run" in found(source, A, threads=32, init_value=0)
+
+
+def test_atomic_sums_may_round():
+    values = mx.random.normal((4096,), key=mx.random.key(0))
+    y = run("atomic_fetch_add_explicit(&y[0], a[i], memory_order_relaxed);", values, size=4096, threads=64, shape=(1,),
+            atomic_outputs=True, init_value=0)  # fmt: skip
+    assert abs(y.item() - np.array(values).sum()) < 1e-2
+
+
+BARRIERS = {
+    "a return before it": ("if (i >= 100) return;\ns[i] = a[i];\nwait_; y[i] = s[99 - i];", 4, dict(shape=(100,))),
+    "under a condition": ("y[i] = a[i];\nif (i < 64)\n  wait_;", 4, {}),
+    "in lanes": ("y[i] = a[i];\nif (i % 2)\n  wait_;", 4, {}),
+    "in a loop": ("y[i] = a[i];\nfor (uint k = 0; k < i % 3; ++k)\n  wait_;", 4, {}),
+}
+
+
+@pytest.mark.parametrize("source, line, options", BARRIERS.values(), ids=BARRIERS)
+def test_barriers(source, line, options):
+    message = found(SHARE + source.replace("wait_", "threadgroup_barrier(SHARED)").replace(SHARE, ""), A, **options)
+    assert f"not all threads reach the barrier in line {line + 1}" in message
+    assert "in threadgroup (0, 0, 0)" in message
+
+
+def test_barriers_of_two_branches():
+    branches = "\n  threadgroup_barrier(SHARED);\nelse\n  threadgroup_barrier(SHARED);"
+    assert "not all threads reach the barrier in line 4" in found("y[i] = a[i];\nif (i < 64)" + branches, A)
+    assert "threads wait at different barriers, in lines 4 and 6" in found("y[i] = a[i];\nif (i % 2)" + branches, A)
+
+
+def test_barriers_in_uniform_control_flow_are_clean():
+    run(SHARE + "for (uint k = 0; k < 3; ++k) { s[i] = a[i] + k; wait(); y[i] = s[127 - i]; wait(); }", A)
+    run(SHARE + "if (a_shape[0] == 128) { s[i] = a[i]; wait(); y[i] = s[127 - i]; } else y[i] = 0;", A)
+
+
+def test_every_shape_of_group_is_looked_at():
+    kernel = loader.metal_kernel(
+        "tried", [], ["y"], "if (threadgroup_position_in_grid.y == 2) if (thread_index_in_threadgroup == 5) "
+        "threadgroup_barrier(metal::mem_flags::mem_none); y[0] = 1;", validate=True)  # fmt: skip
+    with pytest.raises(
+        loader.ValidationError, match=r"in threadgroup \(0, 2, 0\) \(3 such\) .*thread 5 reached 1 barriers"
+    ):
+        kernel(inputs=[], output_shapes=[(1,)], output_dtypes=[mx.int32], grid=(24, 12, 1), threadgroup=(8, 4, 1))
+
+
+def test_outputs_of_every_dtype_come_back():
+    for dtype in (mx.float16, mx.bfloat16, mx.int8, mx.int64, mx.bool_):
+        y = run("y[i] = (T)(i % 2);", size=64, threads=64, dtype=dtype, template=[("T", dtype)])
+        assert y.dtype == dtype and mx.array_equal(y.astype(mx.int32), mx.arange(64) % 2)
+
+
+def test_compile_errors_stay_compile_errors():
+    with pytest.raises(loader.CompileError, match=r"\[tried\] does not compile(.|\n)*tried:2:\d+: error"):
+        run("y[i] = nothing;")
+
+
+def test_every_op_is_clean(op):
+    """The project's own kernels, both passes, under LOADER_VALIDATE."""
+    code = f"""
+        import sys; sys.path.insert(0, "tests")
+        import mlx.core as mx, loader
+        from oracle import draw
+        op = loader.get({op.spec.name!r})
+        for length in (1, 130):
+            inputs = draw(op, {{"B": 2, "L": length, **op.spec.examples[-1]}}, [a.name for a in op.spec.optional])
+            results = op.run_forward(inputs, tuple(o.default for o in op.spec.options))
+            cotangents = [mx.ones_like(y) for y in results[: len(op.spec.outputs)]]
+            op.run_backward(inputs, tuple(o.default for o in op.spec.options), results, cotangents)
+        print("clean", loader.backend())
+    """
+    code = "\n".join(line.strip() if not line.startswith(" " * 12) else line[8:] for line in code.splitlines())
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "LOADER_VALIDATE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "clean opencl", done.stderr
