@@ -96,7 +96,7 @@ class MetalKernel:
         for name, shape in zip(self.output_names, shapes):
             if any(not isinstance(n, int) or n < 0 for n in shape):
                 raise ValueError(
-                    f"[{self.name}] expected a shape of {name} without negative sizes but got {tuple(shape)}."
+                    f"[{self.name}] expected sizes of {name} that are not negative but got {tuple(shape)}."
                 )
         for name, dtype in zip(self.output_names, dtypes):
             if not isinstance(dtype, mx.Dtype):
@@ -118,8 +118,8 @@ class MetalKernel:
         for name, value in template:
             if not isinstance(value, (bool, int, mx.Dtype)):
                 raise TypeError(
-                    f"[{self.name}] expected the template argument {name} to be a dtype, int or bool but got {value!r}; "
-                    "pass a float as an input."
+                    f"[{self.name}] expected the template argument {name} to be a dtype, int or bool but got "
+                    f"{value!r}; pass a float as an input."
                 )
 
     def __repr__(self):

@@ -153,7 +153,7 @@ def test_errors_show_line_and_caret_and_no_more():
         call(kernel, A)
     lines = str(caught.value).splitlines()
     assert lines[0] == "[wrong] does not compile:"
-    assert lines[1].startswith("wrong:3:25: error:") and "'missing'" in lines[1]
+    assert lines[1].startswith("wrong:3:24: error:") and "'missing'" in lines[1]
     assert "y[0] = twice(a[0]) + missing;" in lines[2] and lines[3].index("^") == lines[2].index("missing")
     assert len(lines) == 4
     kernel = loader.metal_kernel("wrong", ["a"], ["y"], "y[0] = 1;", header="int f() {\n  return nowhere;\n}\n")
