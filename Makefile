@@ -15,12 +15,12 @@ test: .venv/test .venv/bench
 lint: .venv/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $$(find shaders tests/manifests loader -name '*.metal' -o -name '*.h')
+	$(BIN)/clang-format --dry-run -Werror $$(find shaders tests/manifests tools/new loader -name '*.metal' -o -name '*.h')
 
 format: .venv/lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find shaders tests/manifests loader -name '*.metal' -o -name '*.h')
+	$(BIN)/clang-format -i $$(find shaders tests/manifests tools/new loader -name '*.metal' -o -name '*.h')
 
 bench: .venv/bench
 	$(BIN)/python -m tools.bench $(ARGS)

@@ -1,6 +1,7 @@
 """What one call of an op comes to: sizes bound, inputs checked, and the launches of either pass."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import mlx.core as mx
 
@@ -28,15 +29,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel call: all that a kernel of mx.fast.metal_kernel's takes, but for the arrays."""
+    """One kernel call: all that a kernel of mx.fast.metal_kernel's takes, but for the arrays.
+
+    `inputs` are names of arrays, or the dtype of an optional one that is absent.
+    """
 
     kernel: object
     inputs: tuple
     outputs: tuple
     arguments: dict
 
+    @property
+    def reads(self):
+        return tuple(name for name in self.inputs if isinstance(name, str))
+
+    @property
+    def makes(self):
+        return self.outputs
+
     def run(self, arrays):
-        inputs = [_dummy(*name) if isinstance(name, tuple) else arrays[name] for name in self.inputs]
+        inputs = [arrays[name] if isinstance(name, str) else _dummy(name) for name in self.inputs]
         arrays.update(zip(self.outputs, self.kernel(inputs=inputs, **self.arguments)))
 
 
@@ -49,12 +61,21 @@ class Sum:
     into: str
     dtype: object
 
+    @property
+    def reads(self):
+        return (self.array,)
+
+    @property
+    def makes(self):
+        return (self.into,)
+
     def run(self, arrays):
         arrays[self.into] = mx.sum(arrays[self.array], axis=self.axis).astype(self.dtype)
 
 
-def _dummy(*dtype):
-    return mx.zeros((_DUMMY_SIZE,), *dtype)
+@cache
+def _dummy(dtype):
+    return mx.array([0] * _DUMMY_SIZE, dtype)
 
 
 def make(spec, kernels, inputs, options):
@@ -149,7 +170,7 @@ def _declared(spec, variant, given, dtypes, scope):
 def _launch(step, spec, kernels, arrays, given, scope):
     if isinstance(step, SumStep):
         return Sum(step.array, step.axis, step.into, arrays[step.into][1])
-    absent = {a.name: (DTYPES[a.dtypes[0]],) for a in spec.optional if a.name not in given}
+    absent = {a.name: DTYPES[a.dtypes[0]] for a in spec.optional if a.name not in given}
     template = [(name, value(scope)) for name, value in step.template]
     template += [(flag, name in given) for flag, name in flags(step, spec)]
     shapes, dtypes = zip(*(arrays[name] for name in step.makes))

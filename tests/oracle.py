@@ -8,6 +8,7 @@ import numpy as np
 from loader.expression import DTYPES, Scope
 
 BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
+_FEW = 40
 LENGTHS = (1, 7, 63, 100, 500)
 
 
@@ -45,6 +46,15 @@ def dtype_mixes(op):
             for odd in range(len(floats))
         ]
     return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
+
+
+def cases(op):
+    """(dtype mix, options) to test: all pairs of a small op; of one with many inputs every subset of the
+    options in float32, and all or none of them in the other mixes, in turn."""
+    mixes, sets = dtype_mixes(op), option_sets(op)
+    if len(mixes) * len(sets) <= _FEW:
+        return list(itertools.product(mixes, sets))
+    return [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
 
 
 def option_sets(op):

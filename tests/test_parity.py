@@ -2,14 +2,13 @@
 shape and option, with outputs that hold NaN until a kernel writes them."""
 
 import functools
-import itertools
 import math
 from types import SimpleNamespace
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import LENGTHS, assert_close, draw, dtype_mixes, option_sets, truth
+from oracle import LENGTHS, assert_close, cases, draw, truth
 
 import loader
 from loader import Op
@@ -18,7 +17,7 @@ from loader import Op
 def _cases():
     for name in loader.names():
         op = loader.get(name)
-        for dtypes, present in itertools.product(dtype_mixes(op), option_sets(op)):
+        for dtypes, present in cases(op):
             label = "-".join((name, *dtypes.values(), *present))
             yield pytest.param(name, dtypes, present, id=label)
 

@@ -1,5 +1,7 @@
 """The oracle itself: every reference against NumPy in float64 and against finite differences."""
 
+import importlib
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -9,17 +11,9 @@ import loader
 from loader import reference
 
 
-def rglru(a, b, initial_state=None, reset=None):
-    h = np.zeros(b[:, 0].shape) if initial_state is None else initial_state
-    y = np.empty_like(b)
-    for t in range(b.shape[1]):
-        if reset is not None:
-            h = h * ~reset[:, t, None]
-        y[:, t] = h = a[:, t] * h + b[:, t]
-    return y, h
-
-
-NUMPY = {"rglru": rglru}
+def twin(name):
+    """The op in NumPy: the function of its name in the file of its name in numpy_ops/."""
+    return getattr(importlib.import_module(f"numpy_ops.{name}"), name)
 
 
 def float64(inputs):
@@ -27,8 +21,8 @@ def float64(inputs):
 
 
 def test_every_op_has_a_reference_and_a_numpy_twin():
-    assert set(loader.names()) == set(NUMPY)
-    assert all(callable(getattr(reference, name)) for name in loader.names())
+    for name in loader.names():
+        assert callable(getattr(reference, name)) and callable(twin(name))
 
 
 @pytest.mark.parametrize("name", loader.names())
@@ -38,7 +32,7 @@ def test_reference_is_the_recurrence(name):
         inputs = draw(op, {"B": 2, "L": 33, **op.spec.examples[-1]}, present)
         with mx.stream(mx.cpu):
             got = op._reference(**float64(inputs))
-            want = NUMPY[name](**{n: np.array(x) for n, x in float64(inputs).items()})
+            want = twin(name)(**{n: np.array(x) for n, x in float64(inputs).items()})
             for x, y in zip(got, want):
                 np.testing.assert_allclose(np.array(x), y, rtol=1e-12, atol=1e-12)
 

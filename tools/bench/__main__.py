@@ -25,7 +25,7 @@ def parse():
     parser.add_argument("--batch", type=int, default=3, help="B (default: %(default)s)")
     parser.add_argument("--length", type=int, default=512, help="L (default: %(default)s)")
     parser.add_argument(
-        "--dims", type=size, nargs="*", default=[("D", 1536)], metavar="NAME=SIZE", help="other dims (default: D=1536)"
+        "--dims", type=size, nargs="*", default=[], metavar="NAME=SIZE", help=f"other dims (default: {cases.SIZES})"
     )
     parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
     parser.add_argument("--rounds", type=int, default=15, help="turns that each takes (default: %(default)s)")

@@ -10,6 +10,8 @@ from loader.expression import DTYPES, Scope
 
 from . import peers
 
+# The sizes of a small model, by the names that dims have in the manifest.
+SIZES = {"D": 1536, "H": 12, "Hk": 12, "G": 1, "Dh": 64, "Dk": 64, "Dv": 64, "N": 16}
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 3e-2}
 
 
@@ -30,9 +32,10 @@ def names():
 
 
 def make(name, batch, length, dims, dtype):
-    """The case of an op. Raises ValueError where `dims` do not fit it."""
+    """The case of an op, at `SIZES` but for `dims`. Raises ValueError where they do not fit it."""
     op = loader.get(name)
-    sizes = {"B": batch, "L": length, **dict(dims)}
+    used = {axis.text for array in op.spec.required for axis in array.shapes[0]}
+    sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dict(dims)}.items() if n in used}
     rng = np.random.default_rng(0)
     inputs = {array.name: _draw(rng, array, sizes, dtype) for array in op.spec.required}
     y = op(*inputs.values())

@@ -1,6 +1,6 @@
 """What the engine itself costs: a small call, and matrix multiplication on simdgroup_matrix beside NumPy's.
 
-    python -m tools.bench.engine
+python -m tools.bench.engine
 """
 
 import time

@@ -72,7 +72,7 @@ def _floors(case):
     sizes |= {f"grad_{name}": size for name, size in sizes.items()}
     bandwidth = _copy_bandwidth()
     forward, backward = (
-        sum(sizes.get(name, 0) for step in steps for name in (*step.inputs, *step.outputs))
+        sum(sizes.get(name, 0) for step in steps for name in (*step.reads, *step.makes))
         for steps in (plan.forward, plan.backward)
     )
     return forward / bandwidth, (forward + backward) / bandwidth

@@ -1,0 +1,105 @@
+"""`python -m tools.watch`: what it watches, and its verdict on right and wrong files, in a copy of the repository."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_new import copy_of_repository, kernels, python
+
+from tools.watch import files
+
+ROOT = Path(__file__).parents[1]
+FORWARD = "shaders/rglru/forward.metal"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return copy_of_repository(tmp_path)
+
+
+def once(checkout):
+    return python(checkout, "-m", "tools.watch", "rglru", "--once")
+
+
+def edit(checkout, path, old, new):
+    text = (checkout / path).read_text()
+    assert old in text
+    (checkout / path).write_text(text.replace(old, new, 1))
+
+
+def test_every_file_of_an_op_is_watched():
+    found = set(files.snapshot(ROOT, "rglru"))
+    assert {FORWARD, "shaders/rglru/backward.metal", "shaders/common/affine.h"} <= found
+    assert {"manifest.yaml", "loader/reference.py", "tests/numpy_ops/rglru.py"} <= found
+
+
+def test_a_file_that_is_replaced_counts_once_it_is_back():
+    assert files.changed({"a": 1, "b": 2}, {"a": 1}) == []
+    assert files.changed({"a": 1}, {"a": 1, "b": 3}) == ["b"]
+
+
+@kernels
+@pytest.mark.parametrize(
+    "path, old, new, said",
+    [
+        (FORWARD, "carry;\n", "curry;\n", "use of undeclared identifier 'curry'"),
+        (FORWARD, "gate[i], value[i], h)", "gate[i], value[i], 2 * h)", "B8 L7 D100: y (mlx.core.float32): error"),
+        ("shaders/rglru/backward.metal", "g * value[i]", "g", "grad_a (mlx.core.float32): error"),
+        (
+            "shaders/rglru/backward.metal",
+            "device A* grad_a,",
+            "device A* grad_c,",
+            "but shaders/rglru/backward.metal takes",
+        ),
+        ("manifest.yaml", '    summary: "', '    sumary: "', "[rglru] sumary: unknown key"),
+        ("manifest.yaml", "  rglru:", "  rglrv:", "manifest.yaml has no op 'rglru'"),
+        ("loader/reference.py", "h = decay[:, t] * h", "h = h", "Not equal to tolerance"),
+    ],
+)
+def test_what_is_wrong_is_said(checkout, path, old, new, said):
+    edit(checkout, path, old, new)
+    status, printed = once(checkout)
+    assert status == 1 and said in printed and "rglru is wrong" in printed
+    assert "Traceback" not in printed
+
+
+def test_an_op_that_is_not_there(checkout):
+    status, printed = python(checkout, "-m", "tools.watch", "rglu", "--once")
+    assert status == 2 and "there is no folder shaders/rglu; expected one of" in printed
+    assert "python -m tools.new rglu" in printed
+
+
+@kernels
+def test_a_save_starts_a_round(checkout):
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tools.watch", "rglru"],
+        cwd=checkout,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            until(process, "watching")
+            edit(checkout, FORWARD, "carry;\n", "curry;\n")
+            start = time.perf_counter()
+            assert f"saved {FORWARD}\n" in until(process, "rglru is wrong")
+            assert time.perf_counter() - start < 30
+            edit(checkout, FORWARD, "curry;\n", "carry;\n")
+            until(process, "rglru is right")
+        finally:
+            process.kill()
+
+
+def until(process, text):
+    """What a process prints, up to the line that has `text`."""
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"{text!r} did not come:\n{said}")

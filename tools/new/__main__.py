@@ -1,0 +1,50 @@
+"""Make a working op to edit: kernels, manifest entry, reference, NumPy twin, golden units and docs page."""
+
+import argparse
+from pathlib import Path
+
+from . import write
+
+ROOT = Path(__file__).resolve().parents[2]
+NEXT = "next: edit shaders/{0}/ with `python -m tools.watch {0}` running beside it; CONTRIBUTING.md has the rest"
+
+
+def main():
+    options = parse()
+    try:
+        write.check(ROOT, options.name)
+        made = write.sources(ROOT, options.name, options.like)
+    except write.NewError as error:
+        raise SystemExit(f"[new] {error}") from None
+    try:
+        made += write.generated(ROOT, options.name)
+    except write.NewError as error:
+        raise SystemExit(f"{report(options.name, made)}\n\n[new] {error}") from None
+    print(f"{report(options.name, made)}\n\n{NEXT.format(options.name)}")
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="python -m tools.new", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help="the new op's name: small letters, digits and _")
+    parser.add_argument(
+        "--like",
+        required=True,
+        choices=write.kinds(),
+        help="diagonal: a decay and an input a channel, [B, L, D]; matrix: a state of keys by values a head, "
+        "[B, L, H, Dk] and [B, L, H, Dv]",
+    )
+    return parser.parse_args()
+
+
+def report(name, made):
+    """What was made, what was added to, and how to undo it."""
+    folder = f"shaders/{name}"
+    remove = [folder, *(path for path in made if not path.startswith(f"{folder}/"))]
+    lines = [f"made {name}:", *(f"  {path}" for path in made)]
+    lines += ["added to:", *(f"  {path}" for path in write.EXTENDED), ""]
+    lines += [f"to undo: delete {name} from {' and '.join(write.EXTENDED)}, then"]
+    return "\n".join([*lines, f"  rm -r {' '.join(remove)} && python -m tools.docs"])
+
+
+if __name__ == "__main__":
+    main()
