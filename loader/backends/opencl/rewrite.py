@@ -14,6 +14,13 @@ _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\(
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
 _POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
 _SHARED = re.compile(r"\bthreadgroup\s+((?:[^;{}=*&()\[\]]|\[[^\]]*\])+);")
+_DECLARED = re.compile(rf"(?<![\w.>:])({_VECTOR})\s+(\w+)\s*(?=\()")
+_PARAMETER = re.compile(r"\s*(?:const\s+|device\s+|constant\s+|thread\s+|threadgroup\s+)*[\w:]+[\s*&]+\w+\s*|\s*")
+_CONVERTED = re.compile(
+    rf"(?:static_cast\s*<\s*{_ANY_VECTOR}\s*>|(?<![\w.]){_ANY_VECTOR})\s*(?=\()|\bauto\s+\w+\s*=(?!=)"
+)
+_CALL = re.compile(r"\w\s*(?:<[^<>()]*>\s*)?\([^()]*\)|\[[^\[\]]*\]")
+_COMPARISON = re.compile(r"(?<![<>=!-])(?:[<>]=?|[=!]=)(?![<>=])|&&|\|\|")
 _DECLARATOR = r"\w+\s*(?:\[[^\]]*\]\s*)*"
 _DECLARATION = re.compile(rf"(.+?)\s+({_DECLARATOR}(?:,\s*{_DECLARATOR})*)", re.DOTALL)
 
@@ -26,6 +33,8 @@ def rewrite(source: str, context: str = "") -> str:
     names = {"vec"} | {name for match in _ALIAS.findall(_blank(context + "\n" + source)) for name in match if name}
     source = _edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(_blank(source))])
     source = _edit(source, _casts(_blank(source)))
+    source = _edit(source, _declarations(_blank(source)))
+    source = _edit(source, _comparisons(_blank(source)))
     source = _edit(source, _constructors(_blank(source), names))
     source = _edit(
         source,
@@ -72,6 +81,33 @@ def _constructors(text: str, names: set[str]) -> list[tuple[int, int, str]]:
             and not re.search(r"\boperator\s*(?:metal::)?$", text[: match.start()])
         ):
             edits += [(match.start(), match.start(), "make_vector<"), (end, end, ">")]
+    return edits
+
+
+def _declarations(text: str) -> list[tuple[int, int, str]]:
+    """`float4 v(x, y);` -> `float4 v = float4(x, y);`, but no declaration of a function."""
+    edits = []
+    for match in _DECLARED.finditer(text):
+        end = _closing(text, match.end(), "()")
+        arguments = text[match.end() + 1 : end - 1].split(",")
+        if end and text[end:].lstrip()[:1] == ";" and not all(map(_PARAMETER.fullmatch, arguments)):
+            edits.append((match.end(), match.end(), f" = {match[1]}"))
+    return edits
+
+
+def _comparisons(text: str) -> list[tuple[int, int, str]]:
+    """`float4(a < b)` -> `float4(msl::compared(a < b))`: between vectors OpenCL compares to -1, Metal to true."""
+    edits = []
+    for match in _CONVERTED.finditer(text):
+        if text[match.end()] == "(" and not match[0].endswith("="):
+            start, end = match.end() + 1, _closing(text, match.end(), "()") - 1
+        else:
+            start, end = match.end(), text.find(";", match.end())
+        plain, seen = text[start:end], None
+        while plain != seen:
+            plain, seen = _CALL.sub("", plain), plain
+        if end > start and _COMPARISON.search(plain) and not re.search(r"[?,]", plain):
+            edits += [(start, start, "msl::compared("), (end, end, ")")]
     return edits
 
 

@@ -78,3 +78,15 @@ using bool2 = bool_vector<2>;
 using bool3 = bool_vector<3>;
 using bool4 = bool_vector<4>;
 }  // namespace metal
+
+namespace msl {
+// What Metal makes of a comparison: a bool, or a vector of them.
+template <typename T>
+METAL_FUNC auto compared(T x) {
+  if constexpr (shape<T>::size > 1) {
+    return metal::bool_vector<shape<T>::size>(x);
+  } else {
+    return x;
+  }
+}
+}  // namespace msl

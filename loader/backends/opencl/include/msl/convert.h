@@ -57,6 +57,8 @@ METAL_FUNC constexpr T cast(A&& x) {
   using From = decltype(value_of(x));
   if constexpr (shape<T>::size > 1 && shape<From>::size > 1) {
     return to_vector<element<T>>((From)x);
+  } else if constexpr (shape<T>::size > 1 && __is_class(From)) {
+    return to<element<T>>((From)x);
   } else if constexpr (small_float<T> && small_float<From>) {
     return to_scalar<T>((From)x);
   } else {
