@@ -4,13 +4,17 @@ PYTHON ?= python3
 ENGINE ?= cpu
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test peers lint format bench clean
 
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
 test: .venv/test .venv/bench
 	$(BIN)/python -m pytest $(ARGS)
+
+# Other people's Metal kernels and their own tests, on our engine.
+peers: .venv/test .venv/peers
+	$(BIN)/python -m pytest tests/peers $(ARGS)
 
 lint: .venv/lint
 	$(BIN)/ruff check .
