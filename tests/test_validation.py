@@ -174,6 +174,16 @@ def test_outputs_of_every_dtype_come_back():
         assert y.dtype == dtype and mx.array_equal(y.astype(mx.int32), mx.arange(64) % 2)
 
 
+def test_strided_inputs_of_any_direction():
+    x = mx.arange(120, dtype=mx.float32).reshape(6, 5, 4)
+    source = "y[i] = a[elem_to_loc(int(i), a_shape, a_strides, a_ndim)];"
+    for view in (x[:, ::-1], x[::-1, :, ::-2], x.transpose(2, 0, 1), mx.broadcast_to(x[:1], x.shape)):
+        y = run(source, view, size=view.size, threads=20, ensure_row_contiguous=False)
+        assert mx.array_equal(y.reshape(view.shape), view)
+    over = "y[i] = a[elem_to_loc(int(i), a_shape, a_strides, a_ndim) - 100];"
+    assert "out of bounds: a read of a[" in found(over, x[::-1], size=120, threads=20, ensure_row_contiguous=False)
+
+
 def test_compile_errors_stay_compile_errors():
     with pytest.raises(loader.CompileError, match=r"\[tried\] does not compile(.|\n)*tried:2:\d+: error"):
         run("y[i] = nothing;")

@@ -18,7 +18,7 @@ import numpy as np
 from ... import errors
 from . import memory, unit
 from .dispatch import Dispatch
-from .worker import Job
+from .worker import Argument, Job
 
 _FILLS = (0xA5, 0x5A)
 _SHOWN = 3
@@ -59,25 +59,25 @@ class _Call:
         self.grid, self.threadgroup, self.template = grid, threadgroup, template
         self.dispatch = Dispatch(grid, threadgroup)
         self._types = tuple(map(unit.Argument.of, inputs))
-        self._inputs, self._names = [], []
+        self._inputs = []
         for name, x, wanted in zip(kernel.input_names, inputs, kernel.sizes):
             layout = memory.layout(x, kernel.ensure_row_contiguous)
-            self._inputs.append((name, x.dtype, x.shape, _bytes(x)))
+            self._inputs.append((name, x.dtype, x.shape, _argument(x)))
             for size, array in zip(wanted, memory.size_arrays(layout, wanted)):
                 dtype = mx.int64 if size == "strides" else mx.int32
-                self._inputs.append((f"{name}_{size}", dtype, (max(x.ndim, 1),), bytes(array)))
-        self._starts = (
-            None if init_value is None else [_bytes(mx.full(s, init_value, d)) for s, d in zip(shapes, dtypes)]
-        )
+                self._inputs.append((f"{name}_{size}", dtype, (max(x.ndim, 1),), Argument(bytes(array))))
         self._filled = init_value is None
+        self._starts = [
+            b"" if self._filled else _argument(mx.full(s, init_value, d)).data for s, d in zip(shapes, dtypes)
+        ]
 
     def run(self, order, fill, at_end):
         """The bytes of every output, then of the counted barriers; or what went wrong, as a sentence."""
         kernel = self.kernel
         sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
-        starts = self._starts or [bytes([fill]) * size for size in sizes]
-        arguments = [(data, False) for *_, data in self._inputs] + [(data, True) for data in starts]
-        arguments.append((bytes(8 * int(np.prod(self.grid))), True))
+        starts = [bytes([fill]) * size for size in sizes] if self._filled else self._starts
+        starts = [*starts, bytes(8 * int(np.prod(self.grid)))]
+        arguments = [argument for *_, argument in self._inputs] + [Argument(data, wanted=True) for data in starts]
         source = unit.write(kernel, self._types, self.dtypes, self.template, self.dispatch.whole_threads, order)
         job = Job(kernel.name, source, tuple(arguments), self.grid, self.threadgroup, at_end, kernel.aligned)
         kind, *answer = _worker.ask(job)
@@ -165,14 +165,14 @@ def _barrier(threads, group, count):
     )
 
 
-def _bytes(x):
+def _argument(x):
+    """The bytes that an array's strides reach; with negative ones its first element is not the lowest."""
     mx.eval(x)
     if not x.size:
-        return b""
-    extent = (
-        sum((n - 1) * abs(s) for n, s in zip(x.shape, memoryview(x).strides)) + x.itemsize if x.ndim else x.itemsize
-    )
-    return ctypes.string_at(memory.address(x), extent)
+        return Argument(b"")
+    reach = [(n - 1) * s for n, s in zip(x.shape, memoryview(x).strides or ())]
+    low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + x.itemsize
+    return Argument(ctypes.string_at(memory.address(x) + low, high - low), offset=-low)
 
 
 def _array(data, shape, dtype):

@@ -16,8 +16,17 @@ from .library import check, library
 
 
 @dataclass(frozen=True)
+class Argument:
+    """What an argument's memory starts with, where in it the pointer points, and whether to send it back."""
+
+    data: bytes
+    offset: int = 0
+    wanted: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
-    """One run of a unit: each argument as (bytes it starts with, whether to send them back)."""
+    """One run of a unit; `at_end` puts memory flush with the guard behind it, else with the one before."""
 
     name: str
     source: str
@@ -55,27 +64,30 @@ def _send(answers, answer):
 def _run(job, answers):
     handle = program.kernel(job.source, job.name)
     unit = 64 if job.aligned else 1
-    memory = [guard.Guarded(len(data), job.at_end, unit) for data, _ in job.arguments]
-    for argument, (data, _) in zip(memory, job.arguments):
-        argument.fill(data)
-    _report_faults(memory, answers)
-    for position, argument in enumerate(memory):
-        status = library().clSetKernelArgSVMPointer(handle, position, argument.address if argument.size else None)
-        check("clSetKernelArgSVMPointer", status)
+    memory = [guard.Guarded(len(argument.data), job.at_end, unit) for argument in job.arguments]
+    for area, argument in zip(memory, job.arguments):
+        area.fill(argument.data)
+    _report_faults(job, memory, answers)
+    for position, (area, argument) in enumerate(zip(memory, job.arguments)):
+        pointer = area.address + argument.offset if area.size else None
+        check("clSetKernelArgSVMPointer", library().clSetKernelArgSVMPointer(handle, position, pointer))
     Dispatch(job.grid, job.threadgroup).enqueue(handle, len(memory))
     check("clFinish", library().clFinish(library().queue))
-    outputs = [m.bytes() for m, (_, wanted) in zip(memory, job.arguments) if wanted]
-    for argument in memory:
-        argument.free()
+    outputs = [area.bytes() for area, argument in zip(memory, job.arguments) if argument.wanted]
+    for area in memory:
+        area.free()
     library().clReleaseKernel(handle)
     return ("done", outputs)
 
 
-def _report_faults(memory, answers):
+def _report_faults(job, memory, answers):
+    """At a bad access, answer which argument it missed and how far from where its pointer points."""
+
     def report(address, is_write):
-        offsets = [argument.offset(address) for argument in memory]
+        offsets = [area.offset(address) for area in memory]
         found = next((i for i, offset in enumerate(offsets) if offset is not None), None)
-        _send(answers, ("fault", found, None if found is None else offsets[found], is_write))
+        distance = None if found is None else offsets[found] - job.arguments[found].offset
+        _send(answers, ("fault", found, distance, is_write))
 
     guard.on_fault(report)
 
