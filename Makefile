@@ -3,13 +3,14 @@ PYTHON ?= python3
 # Where kernels run: cpu, or cuda12 or cuda13 beside an NVIDIA GPU. On a Mac MLX brings Metal along.
 ENGINE ?= cpu
 BIN := .venv/bin
+HEADERS = $(shell find loader/backends -name '*.h')
 
 .PHONY: demo test peers lint format bench clean
 
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
-test: .venv/test .venv/bench
+test: .venv/test .venv/bench .venv/lint
 	$(BIN)/python -m pytest $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.
@@ -17,14 +18,17 @@ peers: .venv/test .venv/peers
 	$(BIN)/python -m pytest tests/peers $(ARGS)
 
 lint: .venv/lint
+	$(BIN)/python -m tools.lint
+	$(BIN)/python -m tools.docs --check
+	$(BIN)/clang-format --dry-run -Werror $(HEADERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $$(find shaders tests/manifests tools/new loader -name '*.metal' -o -name '*.h')
 
 format: .venv/lint
+	$(BIN)/python -m tools.lint --fix
+	$(BIN)/clang-format -i $(HEADERS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find shaders tests/manifests tools/new loader -name '*.metal' -o -name '*.h')
 
 bench: .venv/bench
 	$(BIN)/python -m tools.bench $(ARGS)

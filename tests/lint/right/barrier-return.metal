@@ -1,0 +1,18 @@
+#include <metal_stdlib>
+
+using namespace metal;
+
+template <typename T>
+[[kernel]] void k(
+    const device T* a [[buffer(0)]],
+    const constant int* n [[buffer(1)]],
+    device T* y [[buffer(2)]],
+    uint i [[thread_position_in_grid]],
+    uint lane [[thread_index_in_simdgroup]]) {
+  threadgroup float t[32];
+  const bool live = i < static_cast<uint>(n[0]);
+  t[lane] = live ? static_cast<float>(a[i]) : 0.0f;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (!live) return;
+  y[i] = static_cast<T>(t[31 - lane] + static_cast<float>(n[0]));
+}

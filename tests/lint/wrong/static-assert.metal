@@ -1,0 +1,16 @@
+#include <metal_stdlib>
+
+using namespace metal;
+
+template <typename T, int D>
+[[kernel]] void k(
+    const device T* a [[buffer(0)]],
+    const constant int* n [[buffer(1)]],
+    device T* y [[buffer(2)]],
+    uint i [[thread_position_in_grid]],
+    uint lane [[thread_index_in_simdgroup]]) {
+  static_assert(D % 32 == 0, "D must be a multiple of 32");  // BAD
+  float x = static_cast<float>(a[i]);
+  y[i] = static_cast<T>(x + static_cast<float>(n[lane]));
+}
+template [[host_name("k")]] [[kernel]] decltype(k<float, 33>) k<float, 33>;

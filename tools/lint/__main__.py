@@ -1,0 +1,64 @@
+"""python -m tools.lint: everything that can be known of Metal kernels without Apple's compiler.
+
+It checks that the manifest loads and says what the kernel files say, parses every kernel for each dtype and
+set of constants that the manifest leads to, does the same with the translation unit MLX would hand to Apple's
+compiler (small inputs, which arrive as `constant`, too), applies the rules of the project, and looks at the
+layout. Files of no manifest, other people's too, get the rules that hold for any Metal file.
+
+Waive a finding on its line with: // lint: allow RULE reason. A folder with a file .lintignore is left out.
+"""
+
+import argparse
+import os
+import sys
+
+from . import report
+from .finding import LintError
+
+_LIMITS = """limits:
+  clang stands in for Apple's front-end. Races are not found, but for a shared slot that is read with no barrier
+  since another thread wrote it. None of Apple's limits of code generation: registers, pipeline size, occupancy.
+exit code:
+  0 nothing found, 1 findings, 2 lint cannot run"""
+
+
+def main(argv=None):
+    """The exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m tools.lint", description=__doc__, epilog=_LIMITS, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("paths", nargs="*", default=["."], help=".metal files, manifests, folders (default: here)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="findings as a JSON list")
+    form.add_argument("--github", action="store_true", help="findings as annotations of a pull request")
+    parser.add_argument("--fix", action="store_true", help="lay files out with clang-format first")
+    parser.add_argument("--rules", action="store_true", help="list the rules: why, and what to do")
+    options = parser.parse_args(argv)
+    if options.rules:
+        print(report.rules())
+        return 0
+    # No kernel runs here, so the loader need not look for an engine.
+    os.environ.setdefault("LOADER_BACKEND", "reference")
+    try:
+        from . import run
+
+        findings = run.everything(options.paths, options.fix)
+    except LintError as error:
+        print(f"[lint] {error}", file=sys.stderr)
+        return 2
+    _show(findings, options)
+    return 1 if findings else 0
+
+
+def _show(findings, options):
+    if options.json:
+        print(report.as_json(findings))
+    elif findings:
+        print(report.github(findings) if options.github else report.text(findings))
+    if findings and not options.json:
+        files = len({finding.file for finding in findings})
+        print(f"{len(findings)} findings in {files} files; --rules says why and what to do", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

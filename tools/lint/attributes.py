@@ -1,0 +1,103 @@
+"""Rules about a kernel's signature: attributes, their types, buffers."""
+
+from .finding import Finding
+
+_VECTORS = ("thread_position_in_grid", "thread_position_in_threadgroup", "threadgroup_position_in_grid",
+            "threads_per_grid", "threads_per_threadgroup", "threadgroups_per_grid", "dispatch_threads_per_threadgroup",
+            "grid_origin", "grid_size")  # fmt: skip
+_SCALARS = ("thread_index_in_threadgroup", "thread_index_in_simdgroup", "thread_index_in_quadgroup",
+            "simdgroup_index_in_threadgroup", "quadgroup_index_in_threadgroup", "simdgroups_per_threadgroup",
+            "quadgroups_per_threadgroup", "dispatch_simdgroups_per_threadgroup", "dispatch_quadgroups_per_threadgroup",
+            "thread_execution_width", "threads_per_simdgroup")  # fmt: skip
+VALUES = (*_VECTORS, *_SCALARS)
+# What differs between the threads of a threadgroup, and between those of a simdgroup.
+VARYING = ("thread_position_in_grid", "thread_position_in_threadgroup", "thread_index_in_threadgroup",
+           "thread_index_in_simdgroup", "thread_index_in_quadgroup", "simdgroup_index_in_threadgroup",
+           "quadgroup_index_in_threadgroup")  # fmt: skip
+_OTHERS = ("kernel", "buffer", "threadgroup", "texture", "sampler", "id", "function_constant", "visible", "host_name",
+           "max_total_threads_per_threadgroup", "required_threads_per_threadgroup", "stage_in", "patch",
+           "likely", "unlikely", "maybe_unused", "nodiscard", "fallthrough", "clang", "unroll", "gnu", "deprecated",
+           "always_inline", "noinline", "user", "raster_order_group", "vertex", "fragment")  # fmt: skip
+_LAST_BUFFER = 30
+_MOST_THREADS = 1024
+
+
+def check(file, lines, tokens, functions):
+    """Findings in the attributes of a file and the signatures of its kernels."""
+
+    def finding(token, rule, message):
+        return Finding(file, *lines.at(token.start), rule, message)
+
+    yield from _unknown(finding, tokens)
+    yield from _host_names(finding, tokens)
+    for function in functions:
+        if function.is_kernel:
+            yield from _kernel(finding, function)
+
+
+def _unknown(finding, tokens):
+    for i, token in enumerate(tokens):
+        if token.text == "[[" and i + 1 < len(tokens) and tokens[i + 1].text not in (*VALUES, *_OTHERS):
+            yield finding(tokens[i + 1], "attribute", f"there is no attribute {tokens[i + 1].text}")
+
+
+def _host_names(finding, tokens):
+    seen = set()
+    for i, token in enumerate(tokens):
+        if token.text == "host_name" and i + 2 < len(tokens) and tokens[i + 2].kind == "string":
+            name = tokens[i + 2].text
+            if name in seen:
+                yield finding(token, "attribute", f"the host name {name} is there already")
+            seen.add(name)
+
+
+def _kernel(finding, function):
+    for name, (token, arguments) in function.attributes.items():
+        if name.endswith("threads_per_threadgroup") and arguments and arguments[0].isdigit():
+            if int(arguments[0]) > _MOST_THREADS:
+                yield finding(token, "threads", f"expected at most {_MOST_THREADS} threads but got {arguments[0]}")
+    returned = [token for token in function.returns if token.text not in ("inline", "static", "METAL_FUNC")]
+    if [token.text for token in returned] != ["void"]:
+        written = " ".join(token.text for token in returned) or "nothing"
+        yield finding(function.name, "kernel-return", f"{function.name.text} is declared to return {written}, not void")
+    seen = {}
+    for parameter in function.parameters:
+        for name, (token, arguments) in parameter.attributes.items():
+            key = (name, arguments)
+            if key in seen and (arguments or name in VALUES):
+                rule = "buffer-index" if name == "buffer" else "attribute"
+                index = f"({arguments[0]})" if arguments else ""
+                yield finding(token, rule, f"{name}{index} is there already, on {seen[key]}")
+            seen[key] = parameter.name.text if parameter.name else "another parameter"
+        yield from _parameter(finding, parameter)
+
+
+def _parameter(finding, parameter):
+    place, attributes = parameter.tokens[0], parameter.attributes
+    name = parameter.name.text if parameter.name else "this parameter"
+    for attribute in attributes:
+        if attribute in VALUES:
+            yield from _type(finding, parameter, attribute)
+    if parameter.is_pointer:
+        if not parameter.words & {"device", "constant", "threadgroup"}:
+            yield finding(place, "pointer-space", f"{name} is a pointer without device, constant or threadgroup")
+        for attribute in set(attributes) & set(VALUES):
+            yield finding(place, "attribute", f"{name} is a buffer, so it cannot be {attribute}")
+    elif "buffer" in attributes:
+        yield finding(place, "parameter", f"{name} is a buffer, so it must be a pointer or a reference")
+    elif not attributes and parameter.type and not any("texture" in w or "sampler" in w for w in parameter.words):
+        yield finding(place, "parameter", f"{name} is neither a buffer nor has an attribute")
+    if "buffer" in attributes and attributes["buffer"][1]:
+        index = attributes["buffer"][1][0]
+        if index.isdigit() and int(index) > _LAST_BUFFER:
+            yield finding(attributes["buffer"][0], "buffer-index", f"expected at most {_LAST_BUFFER} but got {index}")
+
+
+def _type(finding, parameter, attribute):
+    given = " ".join(token.text for token in parameter.type if token.text not in ("const", "metal", "::"))
+    fits = ("uint", "ushort", "uint32_t", "uint16_t", "unsigned", "unsigned int")
+    if attribute in _VECTORS:
+        fits += ("uint2", "uint3", "ushort2", "ushort3")
+    if given not in fits and not parameter.is_pointer:
+        wanted = "uint3" if attribute in _VECTORS else "uint"
+        yield finding(parameter.tokens[0], "attribute-type", f"{attribute} is {wanted} but is declared as {given}")

@@ -1,0 +1,160 @@
+"""libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`. Its diagnostics become findings."""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+from . import diagnostics
+from .finding import Finding, LintError
+
+try:
+    import clang.cindex as cindex
+except ImportError:
+    cindex = None
+
+INCLUDE = Path(__file__).parent / "include"
+# The flags the editor needs too; compile_flags.txt has the same.
+LANGUAGE = [
+    "-xclcpp",
+    "-cl-std=CLC++2021",
+    "--target=aarch64-linux-gnu",
+    "-cl-no-stdinc",
+    "-nostdinc",
+    "-cl-single-precision-constant",
+    "-D__METAL__=1",
+    "-Xclang",
+    "-cl-ext=-cl_khr_fp64,-__opencl_c_fp64,+cl_khr_fp16,+__opencl_c_generic_address_space",
+    "-Wno-unknown-attributes",
+    "-Wno-duplicate-decl-specifier",
+    "-Wno-c++11-narrowing",
+    "-Wno-null-dereference",
+]
+_WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wconversion",
+    "-Wno-sign-conversion",
+    "-Wno-implicit-int-float-conversion",
+    "-Wconditional-uninitialized",
+    "-Wloop-analysis",
+    "-Wcast-qual",
+    "-Wtautological-unsigned-zero-compare",
+    "-Wimplicit-fallthrough",
+    "-Wcomma",
+    "-Wno-pass-failed",
+    "-Wno-missing-braces",
+    "-Wno-unused-function",
+    "-Wno-unknown-warning-option",
+    "-Wno-pragma-once-outside-header",
+    "-ferror-limit=0",
+]
+_WARNING, _ERROR = 2, 3
+_PRELUDE = "mlx/backend/metal/kernels/utils.h"
+
+
+def check_available():
+    """Raise LintError where libclang cannot be had."""
+    try:
+        _index()
+    except Exception as error:
+        raise LintError(
+            f"lint needs libclang 18 ({str(error).splitlines()[0]}): pip install 'metal-recurrence[lint]', or from a "
+            "checkout pip install '.[lint]'"
+        ) from None
+
+
+@cache
+def _index():
+    if cindex is None:
+        raise LintError("the Python package clang is missing")
+    return cindex.Index.create()
+
+
+def parse(source, instances=(), prelude=False):
+    """The translation unit of a source with templates instantiated as `instances` say.
+
+    Each instance is an alias at the end, `lint_0` and so on, through which its body is found.
+    """
+    declared = [f"template decltype({i}) {i};\nusing lint_{n} = decltype({i});" for n, i in enumerate(instances)]
+    text = "\n".join([source.prepass.text, *declared, ""])
+    files = [(str(source.path), text)]
+    files += [(str(path), included.prepass.text) for path, included in source.includes.items()]
+    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE)]
+    if prelude:
+        arguments += ["-include", _PRELUDE]
+    return _index().parse(str(source.path), args=arguments, unsaved_files=files)
+
+
+def findings(unit, source, guessed=False):
+    """The diagnostics of a unit, but for those of the dialect. With `guessed` template arguments an
+    assertion of the author's may fail without being wrong."""
+    files = {str(source.path): source} | {str(path): s for path, s in source.includes.items()}
+    shared = {name for s in files.values() for name in s.prepass.shared}
+    for diagnostic in unit.diagnostics:
+        if diagnostic.severity < _WARNING:
+            continue
+        notes = list(diagnostic.children)
+        for place in _places(diagnostic, notes, files):
+            origin = files[place.location.file.name]
+            line, column = place.location.line, place.location.column
+            text = origin.text.splitlines()
+            if line > len(text):
+                continue
+            message = diagnostics.words(diagnostic.spelling)
+            spoken = [diagnostics.words(note.spelling) for note in notes]
+            if diagnostics.is_dialect(message, spoken, text[line - 1], shared):
+                continue
+            rule, message = diagnostics.rule(diagnostic.option, message, spoken, diagnostic.severity >= _ERROR)
+            if guessed and rule == "static-assert":
+                continue
+            file, at = origin.place(line)
+            yield Finding(file, at, origin.prepass.original(line, column), rule, message)
+
+
+def has_errors(unit):
+    """Whether clang gave up on some part, so that what it says of the rest may follow from that."""
+    return any(diagnostic.severity >= _ERROR for diagnostic in unit.diagnostics)
+
+
+def _places(diagnostic, notes, files):
+    """Where a diagnostic is in our files: its own place, else who asked for it; and where a value is missing."""
+    ours = [p for p in (diagnostic, *notes) if p.location.file and p.location.file.name in files]
+    return ours[:1] + [p for p in ours[1:] if p.spelling == "uninitialized use occurs here"]
+
+
+def value(cursor):
+    """The value of an integer expression where clang can tell it, else None."""
+    library = _evaluation()
+    result = library.clang_Cursor_Evaluate(cursor)
+    if not result:
+        return None
+    is_integer = library.clang_EvalResult_getKind(result) == 1
+    found = library.clang_EvalResult_getAsLongLong(result) if is_integer else None
+    library.clang_EvalResult_dispose(result)
+    return found
+
+
+@cache
+def _evaluation():
+    """libclang with the functions that its Python package leaves out."""
+    library = cindex.conf.lib
+    library.clang_Cursor_Evaluate.restype = ctypes.c_void_p
+    library.clang_Cursor_Evaluate.argtypes = [cindex.Cursor]
+    library.clang_EvalResult_getAsLongLong.restype = ctypes.c_longlong
+    for function in ("getKind", "dispose", "getAsLongLong"):
+        getattr(library, f"clang_EvalResult_{function}").argtypes = [ctypes.c_void_p]
+    library.clang_getCursorBinaryOperatorKind.argtypes = [cindex.Cursor]
+    return library
+
+
+def operator(cursor):
+    """The operator of a binary expression, as written."""
+    return _OPERATORS.get(_evaluation().clang_getCursorBinaryOperatorKind(cursor), "")
+
+
+_OPERATORS = dict(
+    enumerate(
+        ".* ->* * / % + - << >> <=> < > <= >= == != & ^ | && || = *= /= %= += -= <<= >>= &= ^= |= ,".split(), start=1
+    )
+)

@@ -1,0 +1,110 @@
+"""Clang's diagnostics as findings: which rule one falls under, which come of the dialect and not of Metal."""
+
+import re
+
+_OPTIONS = [
+    (r"-Wunused-(value|comparison|result)", "suspicious"),
+    (r"-Wunused|-Wunneeded", "unused"),
+    (r"-W(sometimes-|conditional-)?uninitialized", "uninitialised"),
+    (r"-Wsign-compare", "sign-compare"),
+    (r"-Wshadow", "shadow"),
+    (r"-W(array-bounds|shift-|division-by-zero|integer-overflow)", "bounds"),
+    (r"-Wtautological-unsigned|-Wtautological|-Wparentheses|-Wlogical|-Wbitwise|-Wdangling|-Wint-in-bool", "condition"),
+    (r"-Wempty-body|-Wbool|-Wconstant-logical|-Wmisleading|-Wstring-compare|-Wloop-analysis|-Wfor-loop", "condition"),
+    (r"-Wself-assign|-Wcomma|-Winfinite|-Widiomatic|-Wself-move|-Wsizeof|-Wmemset|-Wextra-tokens", "suspicious"),
+    (r"-Wc\+\+11-narrowing|-W.*conversion|-Wshorten|-Wliteral-range", "narrowing"),
+    (r"-Wunreachable", "unreachable"),
+    (r"-Wimplicit-fallthrough", "fallthrough"),
+    (r"-Wreturn-type", "return"),
+    (r"-Wreturn-stack-address", "address-space"),
+    (r"-Wcast-qual", "constant-write"),
+]
+_MESSAGES = [
+    (r"file not found", "include"),
+    (r"vector component access|excess elements in vector|swizzle|illegal vector", "vector"),
+    (r"too (many|few) (elements|initializers)", "vector"),
+    (r"static assertion|static_assert", "static-assert"),
+    (
+        r"program scope variable|static local variable|extern variable|variable in constant address space",
+        "program-scope",
+    ),
+    (r"pointers? to functions?|taking address of function|blocks support|function pointer", "unsupported"),
+    (
+        r"virtual function|exceptions disabled|RTTI|typeid|variable length array|not supported in (C\+\+ for )?OpenCL",
+        "unsupported",
+    ),
+    (r"'(default new|default delete|new|delete)' is not supported|wide character|__int128|long double", "unsupported"),
+    (r"ISO C\+\+17 does not allow 'register'|thread-local", "unsupported"),
+    (r"requires cl_khr_fp64", "double"),
+    (
+        r"read-only|const-qualified|cannot assign to|is not assignable|drops? .*const|discards qualifiers",
+        "constant-write",
+    ),
+    (r"address space|changes address", "address-space"),
+    (r"bfloat.*(half|float)|(half|float).*bfloat", "bfloat-conversion"),
+    (r"undeclared|unknown type name|no member named|no type named|unknown identifier|does not refer to", "undeclared"),
+    (r"no matching|ambiguous|too (many|few) arguments|no viable|requires .* argument", "call"),
+    (r"expected|extraneous|unterminated|missing|invalid suffix|stray|unmatched", "syntax"),
+    (r"return|void function", "return"),
+    (r"cannot|incompatible|invalid operands|convert|incomplete type|redefinition|type", "type"),
+]
+# Each with what the author's line must hold for it to come of the dialect, or None.
+_DIALECT = [
+    (r"kernel functions cannot be used in a template", None),
+    (r"cannot be used as the type of a kernel parameter", None),
+    (r"variable in constant address space must be initialized", r"function_constant"),
+    (r"attribute list cannot appear here", None),
+    (r"cast from .*(half.*bfloat|bfloat.*half)", None),
+    (r"cast from .*\bvector of \d.* is not allowed", None),
+    (r"invalid conversion between ext-vector type", r"\("),
+    (r"binding dereferenced null pointer", None),
+    (r"loses floating-point precision: 'double' to", None),
+]
+_SPACE = re.compile(r"address space|cannot pass pointer|deduced type '.*\b(device|constant|threadgroup|thread)\b")
+_WORDS = [
+    (r" ?__private\b ?|__generic |\b(?:struct|metal)(?:::| )", ""),
+    (r"__global\b", "device"),
+    (r"__local\b", "threadgroup"),
+    (r"__constant\b", "constant"),
+    (r"__bf16|bfloat16_t", "bfloat"),
+    (r" \(vector of \d+ '[\w ]+' values\)", ""),
+    (r"(\w+) __attribute__\(\(ext_vector_type\((\d)\)\)\)", r"\1\2"),
+]
+
+
+def words(message):
+    """A message of clang's in Metal's words."""
+    for pattern, text in _WORDS:
+        message = re.sub(pattern, text, message)
+    return message
+
+
+def rule(option, message, notes, is_error):
+    """(rule, message) of a diagnostic whose message and notes are in Metal's words."""
+    for pattern, name in _OPTIONS if option else ():
+        if re.match(pattern, option):
+            # A bfloat loses more than precision: Metal refuses the conversion.
+            refused = name == "narrowing" and re.search(r"to '(const )?bfloat'", message)
+            return ("bfloat-conversion" if refused else name), message
+    if not is_error:
+        return "warning", message
+    if "make_vector" in message:
+        wanted = next((m for m in (re.search(r"T = (\w+), N = (\d)", note) for note in notes) if m), None)
+        return "vector", f"these components do not make a {wanted[1]}{wanted[2]}" if wanted else message
+    space = next((note for note in notes if _SPACE.search(note)), None)
+    if space and re.match(r"no (matching|viable)", message):
+        return "address-space", f"{message}: {re.sub(r'^candidate .*?(not viable|ignored): ', '', space)}"
+    return next((name for pattern, name in _MESSAGES if re.search(pattern, message)), "compile"), message
+
+
+def is_dialect(message, notes, line, shared):
+    """Whether C++ for OpenCL says so, and Metal does not. `shared` are the threadgroup variables' names."""
+    for pattern, need in _DIALECT:
+        if re.search(pattern, message) and (need is None or re.search(need, line)):
+            return True
+    if re.match(r"variable '(\w+)' (may be|is) uninitialized", message):
+        return re.match(r"variable '(\w+)'", message)[1] in shared
+    # Copying a struct out of constant memory: OpenCL's implicit copy takes generic memory only.
+    return bool(re.match(r"no (matching|viable)", message)) and any(
+        "implicit copy" in note and "address space 'constant'" in note for note in notes
+    )

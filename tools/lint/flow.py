@@ -1,0 +1,162 @@
+"""Rules about threads that part: barriers not all of them come by, and shared memory read too early."""
+
+import re
+
+from .clang import cindex, operator
+from .varying import Varying, is_loop, parts
+
+_BARRIERS = {"threadgroup_barrier": False, "simdgroup_barrier": True}
+_SIMD = re.compile(r"(simd|quad)_(?!is_|all|any|ballot|active)\w+$")
+
+
+def check(finding, body, source, bodies):
+    """Findings in the flow of one function."""
+    waits = {node.hash: in_simd for node, in_simd in _waits(body, bodies, set())}
+    simd_calls = [node for node, _ in body.calls if _SIMD.match(node.spelling)]
+    for in_simd in (False, True):
+        varying = Varying(body, source, in_simd)
+        if varying.names:
+            barriers = {key for key, of_simd in waits.items() if of_simd == in_simd}
+            _Divergence(finding, body, varying, barriers).check()
+            if in_simd:
+                _check_simd_return(finding, body, varying, simd_calls)
+            else:
+                _check_missing(finding, body, source, varying, set(waits))
+    for node in simd_calls:
+        argument = next(iter(node.get_arguments()), None)
+        kind = argument.type.get_canonical().spelling.split()[-1] if argument is not None else "float"
+        if "float" not in kind and kind != "T":
+            finding(node, "simd-float", f"{node.spelling} of {kind}")
+
+
+def _waits(body, bodies, seen):
+    """(call, whether it waits for the simdgroup only) of the barriers in a function and in what it calls."""
+    for node, callee in body.calls:
+        if node.spelling in _BARRIERS:
+            yield node, _BARRIERS[node.spelling]
+            continue
+        usr = callee.get_usr()
+        if usr in bodies and usr not in seen:
+            inner = {in_simd for _, in_simd in _waits(bodies[usr], bodies, seen | {usr})}
+            for in_simd in inner:
+                yield node, in_simd
+
+
+class _Divergence:
+    """Walks the statements of a function and knows whether all threads are there."""
+
+    def __init__(self, finding, body, varying, barriers):
+        self._finding, self._body, self._varying, self._barriers = finding, body, varying, barriers
+        self._at = [node.extent.start.offset for node, _ in body.nodes if node.hash in barriers]
+
+    def check(self):
+        if self._at:
+            self._visit(self._body.cursor, None, [])
+
+    def _visit(self, node, diverged, loops):
+        """`diverged` is the statement whose condition parted the threads, if any."""
+        condition, inner = parts(node)
+        if node.hash in self._barriers and diverged is not None:
+            line = diverged.location.line
+            self._finding(node, "barrier-divergent", f"{node.spelling} under the condition of line {line}")
+        elif node.kind == cindex.CursorKind.RETURN_STMT and diverged is not None:
+            if any(at > node.extent.start.offset for at in self._at) or any(self._inside(loop) for loop in loops):
+                self._finding(diverged, "barrier-return", "some threads return here, before a barrier")
+        elif node.kind.name in ("BREAK_STMT", "CONTINUE_STMT") and diverged is not None and loops:
+            leaves = node.kind.name == "BREAK_STMT"
+            after = 0 if leaves else node.extent.start.offset
+            if diverged.extent.start.offset > loops[-1].extent.start.offset and self._inside(loops[-1], after):
+                self._finding(diverged, "barrier-divergent", "some threads go on here, and a barrier is in the loop")
+        if any(self._varying.has(part) for part in condition):
+            diverged = node
+        if is_loop(node):
+            loops = [*loops, node]
+        for child in (*condition, *inner):
+            self._visit(child, diverged, loops)
+
+    def _inside(self, loop, after=0):
+        return any(max(after, loop.extent.start.offset) < at < loop.extent.end.offset for at in self._at)
+
+
+def _check_simd_return(finding, body, varying, simd_calls):
+    last = max((node.extent.start.offset for node in simd_calls), default=0)
+
+    def visit(node, diverged):
+        condition, inner = parts(node)
+        if node.kind == cindex.CursorKind.RETURN_STMT and diverged is not None and node.extent.start.offset < last:
+            finding(diverged, "simd-return", "some threads return here, before a simd operation")
+        diverged = node if any(varying.has(part) for part in condition) else diverged
+        for child in inner:
+            visit(child, diverged)
+
+    visit(body.cursor, None)
+
+
+def _check_missing(finding, body, source, varying, barriers):
+    """A slot of threadgroup memory that another thread wrote is read with no barrier in between."""
+    alone = dict(_alone(body.cursor, varying, None))
+    written = {}
+    for _, what, node, name in sorted(_events(body, source, barriers), key=lambda event: event[:2]):
+        slot = " ".join(source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
+        if what == "barrier":
+            written.clear()
+        elif what == "write":
+            written.setdefault(name, {})[slot] = node
+        elif any(_is_anothers(write, slot == at, node, varying, alone) for at, write in written.get(name, {}).items()):
+            finding(node, "barrier-missing", f"{slot} is read, with no barrier since {name} was written")
+            del written[name]
+
+
+def _alone(node, varying, diverged):
+    """(hash of a node, the statement under whose varying condition it stands)."""
+    if diverged is not None:
+        yield node.hash, diverged.hash
+    condition, inner = parts(node)
+    for child in condition:
+        yield from _alone(child, varying, diverged)
+    diverged = node if any(varying.has(part) for part in condition) else diverged
+    for child in inner:
+        yield from _alone(child, varying, diverged)
+
+
+def _is_anothers(write, same_slot, read, varying, alone):
+    """Whether a thread may read what another wrote: to a slot each thread has of its own, or one thread for all."""
+    if write.kind == cindex.CursorKind.ARRAY_SUBSCRIPT_EXPR:
+        index = list(write.get_children())[-1]
+        while index.kind == cindex.CursorKind.UNEXPOSED_EXPR:
+            index = next(index.get_children())
+        if varying.has(index):
+            return not same_slot and index.kind == cindex.CursorKind.DECL_REF_EXPR
+    return same_slot and write.hash in alone and alone.get(read.hash) != alone[write.hash]
+
+
+def _events(body, source, barriers):
+    """(offset, what, node, array) of barriers, and of reads and writes of threadgroup variables."""
+    kinds = cindex.CursorKind
+    written = set()
+    for node, parent in body.nodes:
+        if node.hash in barriers:
+            yield node.extent.start.offset, "barrier", node, ""
+        elif node.kind == kinds.BINARY_OPERATOR and operator(node) == "=":
+            left = next(node.get_children())
+            if _name(left) in source.prepass.shared:
+                written |= {inner.hash for inner in left.walk_preorder()}
+                yield node.extent.end.offset, "write", left, _name(left)
+        elif node.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.DECL_REF_EXPR) and node.hash not in written:
+            inside = parent.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.UNEXPOSED_EXPR, kinds.MEMBER_REF_EXPR)
+            is_value = node.kind == kinds.ARRAY_SUBSCRIPT_EXPR or node.type.kind.name in _NUMBERS
+            if is_value and _name(node) in source.prepass.shared and not (inside and parent.hash in written):
+                yield node.extent.start.offset, "read", node, _name(node)
+
+
+_NUMBERS = ("FLOAT", "HALF", "INT", "UINT", "BOOL")
+
+
+def _name(node):
+    """The variable that an expression such as `t`, `t[i]` or `t[i].x` is of."""
+    while node.kind != cindex.CursorKind.DECL_REF_EXPR:
+        inner = next(iter(node.get_children()), None)
+        if inner is None:
+            return ""
+        node = inner
+    return node.spelling

@@ -1,0 +1,2 @@
+#pragma once
+#include "../../../../msl/mlx.h"

@@ -1,0 +1,40 @@
+// Last of all: `float4(a, b)` and static_cast between vectors, which C++ for OpenCL has not.
+#pragma once
+
+#include "vector.h"
+
+#define float2(...) make_vector<float, 2>(__VA_ARGS__)
+#define float3(...) make_vector<float, 3>(__VA_ARGS__)
+#define float4(...) make_vector<float, 4>(__VA_ARGS__)
+#define half2(...) make_vector<half, 2>(__VA_ARGS__)
+#define half3(...) make_vector<half, 3>(__VA_ARGS__)
+#define half4(...) make_vector<half, 4>(__VA_ARGS__)
+#define bfloat2(...) make_vector<__bf16, 2>(__VA_ARGS__)
+#define bfloat3(...) make_vector<__bf16, 3>(__VA_ARGS__)
+#define bfloat4(...) make_vector<__bf16, 4>(__VA_ARGS__)
+#define char2(...) make_vector<char, 2>(__VA_ARGS__)
+#define char3(...) make_vector<char, 3>(__VA_ARGS__)
+#define char4(...) make_vector<char, 4>(__VA_ARGS__)
+#define uchar2(...) make_vector<unsigned char, 2>(__VA_ARGS__)
+#define uchar3(...) make_vector<unsigned char, 3>(__VA_ARGS__)
+#define uchar4(...) make_vector<unsigned char, 4>(__VA_ARGS__)
+#define short2(...) make_vector<short, 2>(__VA_ARGS__)
+#define short3(...) make_vector<short, 3>(__VA_ARGS__)
+#define short4(...) make_vector<short, 4>(__VA_ARGS__)
+#define ushort2(...) make_vector<unsigned short, 2>(__VA_ARGS__)
+#define ushort3(...) make_vector<unsigned short, 3>(__VA_ARGS__)
+#define ushort4(...) make_vector<unsigned short, 4>(__VA_ARGS__)
+#define int2(...) make_vector<int, 2>(__VA_ARGS__)
+#define int3(...) make_vector<int, 3>(__VA_ARGS__)
+#define int4(...) make_vector<int, 4>(__VA_ARGS__)
+#define uint2(...) make_vector<unsigned int, 2>(__VA_ARGS__)
+#define uint3(...) make_vector<unsigned int, 3>(__VA_ARGS__)
+#define uint4(...) make_vector<unsigned int, 4>(__VA_ARGS__)
+#define long2(...) make_vector<long, 2>(__VA_ARGS__)
+#define long3(...) make_vector<long, 3>(__VA_ARGS__)
+#define long4(...) make_vector<long, 4>(__VA_ARGS__)
+#define ulong2(...) make_vector<unsigned long, 2>(__VA_ARGS__)
+#define ulong3(...) make_vector<unsigned long, 3>(__VA_ARGS__)
+#define ulong4(...) make_vector<unsigned long, 4>(__VA_ARGS__)
+
+#define static_cast metal::convert

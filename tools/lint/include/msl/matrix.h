@@ -1,0 +1,99 @@
+// <metal_matrix> and <metal_simdgroup_matrix>.
+#pragma once
+
+#include "vector.h"
+
+namespace metal {
+/// C columns of R elements each.
+template <typename T, int C, int R>
+struct matrix {
+  vec<T, R> columns[C];
+  matrix() = default;
+  template <typename... A>
+  explicit matrix(A...);
+  thread vec<T, R>& operator[](int column);
+  const thread vec<T, R>& operator[](int column) const;
+};
+template <typename T, int C, int R>
+matrix<T, C, R> operator+(matrix<T, C, R>, matrix<T, C, R>);
+template <typename T, int C, int R>
+matrix<T, C, R> operator-(matrix<T, C, R>, matrix<T, C, R>);
+template <typename T, int C, int R>
+matrix<T, C, R> operator*(matrix<T, C, R>, T);
+template <typename T, int C, int R>
+matrix<T, C, R> operator*(T, matrix<T, C, R>);
+template <typename T, int C, int R>
+vec<T, R> operator*(matrix<T, C, R>, vec<T, C>);
+template <typename T, int C, int R>
+vec<T, C> operator*(vec<T, R>, matrix<T, C, R>);
+template <typename T, int K, int R, int C>
+matrix<T, C, R> operator*(matrix<T, K, R>, matrix<T, C, K>);
+template <typename T, int C, int R>
+matrix<T, R, C> transpose(matrix<T, C, R>);
+template <typename T, int N>
+T determinant(matrix<T, N, N>);
+
+#define MSL_MATRICES(T)             \
+  typedef matrix<T, 2, 2> T##2x2;   \
+  typedef matrix<T, 2, 3> T##2x3;   \
+  typedef matrix<T, 2, 4> T##2x4;   \
+  typedef matrix<T, 3, 2> T##3x2;   \
+  typedef matrix<T, 3, 3> T##3x3;   \
+  typedef matrix<T, 3, 4> T##3x4;   \
+  typedef matrix<T, 4, 2> T##4x2;   \
+  typedef matrix<T, 4, 3> T##4x3;   \
+  typedef matrix<T, 4, 4> T##4x4;
+MSL_MATRICES(float)
+MSL_MATRICES(half)
+#undef MSL_MATRICES
+
+/// A matrix whose elements are spread over the threads of a simdgroup; Metal has it 8 by 8.
+template <typename T, int C, int R>
+struct simdgroup_matrix {
+  static_assert(is_floating_point_v<T> && C == 8 && R == 8, "a simdgroup_matrix is 8 by 8, of float, half or bfloat");
+  simdgroup_matrix() = default;
+  explicit simdgroup_matrix(T diagonal);
+  thread vec<T, 2>& thread_elements();
+};
+typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
+typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
+typedef simdgroup_matrix<bfloat, 8, 8> simdgroup_bfloat8x8;
+
+template <typename T, int C, int R>
+simdgroup_matrix<T, C, R> make_filled_simdgroup_matrix(T value);
+#define MSL_TRANSFER(space)                                                                                   \
+  template <typename T, int C, int R>                                                                         \
+  void simdgroup_load(thread simdgroup_matrix<T, C, R>& d, const space T* source, ulong elements_per_row = C, \
+                      ulong2 origin = 0, bool transpose = false);
+MSL_TRANSFER(device)
+MSL_TRANSFER(constant)
+MSL_TRANSFER(threadgroup)
+#undef MSL_TRANSFER
+#define MSL_TRANSFER(space)                                                                             \
+  template <typename T, int C, int R>                                                                   \
+  void simdgroup_store(simdgroup_matrix<T, C, R> a, space T* target, ulong elements_per_row = C,        \
+                       ulong2 origin = 0, bool transpose = false);
+MSL_TRANSFER(device)
+MSL_TRANSFER(threadgroup)
+#undef MSL_TRANSFER
+/// d = a * b.
+template <typename D, typename A, typename B, int C, int R>
+void simdgroup_multiply(thread simdgroup_matrix<D, C, R>& d, simdgroup_matrix<A, C, R> a, simdgroup_matrix<B, C, R> b);
+/// d = a * b + c.
+template <typename D, typename A, typename B, typename S, int C, int R>
+void simdgroup_multiply_accumulate(thread simdgroup_matrix<D, C, R>& d, simdgroup_matrix<A, C, R> a,
+                                   simdgroup_matrix<B, C, R> b, simdgroup_matrix<S, C, R> c);
+template <typename T, int C, int R>
+simdgroup_matrix<T, C, R> operator*(simdgroup_matrix<T, C, R>, simdgroup_matrix<T, C, R>);
+template <typename T, int C, int R>
+simdgroup_matrix<T, C, R> operator+(simdgroup_matrix<T, C, R>, simdgroup_matrix<T, C, R>);
+}  // namespace metal
+using metal::float2x2;
+using metal::float3x3;
+using metal::float4x4;
+using metal::half2x2;
+using metal::half3x3;
+using metal::half4x4;
+using metal::simdgroup_bfloat8x8;
+using metal::simdgroup_float8x8;
+using metal::simdgroup_half8x8;

@@ -1,0 +1,20 @@
+// <metal_relational>: conditions are bool, bool vectors, or what clang makes of comparing two vectors.
+#pragma once
+
+#include "vector.h"
+
+namespace metal {
+/// Whether every component is true.
+template <typename V>
+bool all(V condition);
+/// Whether some component is true.
+template <typename V>
+bool any(V condition);
+/// `b` where the condition is true, else `a`: mind the order.
+template <typename T, typename C>
+T select(T a, T b, C condition);
+template <typename T>
+vector_bool_t<T> isunordered(T x, T y);
+template <typename T>
+vector_bool_t<T> isordered(T x, T y);
+}  // namespace metal

@@ -1,0 +1,176 @@
+// <metal_type_traits>, with the few that the declarations here are written in.
+#pragma once
+
+#include "types.h"
+
+namespace metal {
+template <typename T, T v>
+struct integral_constant {
+  static constexpr constant T value = v;
+  using value_type = T;
+  using type = integral_constant;
+  constexpr operator T() const { return v; }
+  constexpr T operator()() const { return v; }
+};
+template <bool B>
+using bool_constant = integral_constant<bool, B>;
+using true_type = bool_constant<true>;
+using false_type = bool_constant<false>;
+
+template <bool B, typename T = void>
+struct enable_if {};
+template <typename T>
+struct enable_if<true, T> {
+  using type = T;
+};
+template <bool B, typename T, typename F>
+struct conditional {
+  using type = T;
+};
+template <typename T, typename F>
+struct conditional<false, T, F> {
+  using type = F;
+};
+template <typename...>
+using void_t = void;
+
+#define MSL_REMOVE(name, from)       \
+  template <typename T>              \
+  struct name {                      \
+    using type = T;                  \
+  };                                 \
+  template <typename T>              \
+  struct name<from> {                \
+    using type = T;                  \
+  };                                 \
+  template <typename T>              \
+  using name##_t = typename name<T>::type;
+MSL_REMOVE(remove_const, const T)
+MSL_REMOVE(remove_volatile, volatile T)
+MSL_REMOVE(remove_pointer, T*)
+#undef MSL_REMOVE
+template <typename T>
+struct remove_reference {
+  using type = T;
+};
+template <typename T>
+struct remove_reference<T&> {
+  using type = T;
+};
+template <typename T>
+struct remove_reference<T&&> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<device T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<constant T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<threadgroup T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<thread T> {
+  using type = T;
+};
+template <typename T>
+struct remove_cv {
+  using type = remove_volatile_t<remove_const_t<T>>;
+};
+template <bool B, typename T = void>
+using enable_if_t = typename enable_if<B, T>::type;
+template <bool B, typename T, typename F>
+using conditional_t = typename conditional<B, T, F>::type;
+template <typename T>
+using remove_reference_t = typename remove_reference<T>::type;
+template <typename T>
+using remove_addrspace_t = typename remove_addrspace<T>::type;
+template <typename T>
+using remove_cv_t = typename remove_cv<T>::type;
+template <typename T>
+struct decay {
+  using type = remove_cv_t<remove_addrspace_t<remove_reference_t<T>>>;
+};
+template <typename T>
+using decay_t = typename decay<T>::type;
+
+template <typename A, typename B>
+struct is_same : bool_constant<__is_same(A, B)> {};
+template <typename A, typename B>
+struct is_convertible : bool_constant<__is_convertible(A, B)> {};
+template <typename A, typename B>
+struct is_base_of : bool_constant<__is_base_of(A, B)> {};
+template <typename A, typename B>
+constexpr constant bool is_same_v = is_same<A, B>::value;
+template <typename A, typename B>
+constexpr constant bool is_convertible_v = is_convertible<A, B>::value;
+template <typename A, typename B>
+constexpr constant bool is_base_of_v = is_base_of<A, B>::value;
+
+template <typename T>
+struct vector_traits {
+  using element = T;
+  static constexpr constant int size = 1;
+};
+template <typename T, int N>
+struct vector_traits<T __attribute__((ext_vector_type(N)))> {
+  using element = T;
+  static constexpr constant int size = N;
+};
+template <typename T>
+using element_t = typename vector_traits<T>::element;
+
+#define MSL_TRAIT(name, ...)                                        \
+  template <typename T>                                             \
+  struct name : bool_constant<__VA_ARGS__> {};                      \
+  template <typename T>                                             \
+  constexpr constant bool name##_v = name<T>::value;
+MSL_TRAIT(is_floating_point, is_same_v<remove_cv_t<T>, float> || is_same_v<remove_cv_t<T>, half> ||
+                                 is_same_v<remove_cv_t<T>, bfloat>)
+MSL_TRAIT(is_integral, __is_integral(T))
+MSL_TRAIT(is_arithmetic, is_integral_v<T> || is_floating_point_v<T>)
+MSL_TRAIT(is_scalar, is_arithmetic_v<T> || __is_enum(T) || __is_pointer(T))
+MSL_TRAIT(is_signed, is_floating_point_v<T> || (__is_integral(T) && __is_signed(T)))
+MSL_TRAIT(is_unsigned, __is_unsigned(T))
+MSL_TRAIT(is_vector, vector_traits<remove_cv_t<T>>::size != 1)
+MSL_TRAIT(is_pointer, __is_pointer(T))
+MSL_TRAIT(is_const, __is_const(T))
+MSL_TRAIT(is_enum, __is_enum(T))
+MSL_TRAIT(is_class, __is_class(T))
+MSL_TRAIT(is_void, __is_void(T))
+MSL_TRAIT(is_trivially_copyable, __is_trivially_copyable(T))
+#undef MSL_TRAIT
+
+template <typename T>
+struct make_unsigned {
+  using type = __make_unsigned(T);
+};
+template <typename T>
+struct make_signed {
+  using type = __make_signed(T);
+};
+template <typename T>
+struct underlying_type {
+  using type = __underlying_type(T);
+};
+template <typename T>
+using make_unsigned_t = typename make_unsigned<T>::type;
+template <typename T>
+using make_signed_t = typename make_signed<T>::type;
+template <typename T>
+using underlying_type_t = typename underlying_type<T>::type;
+template <typename... B>
+struct conjunction : bool_constant<(true && ... && B::value)> {};
+template <typename... B>
+struct disjunction : bool_constant<(false || ... || B::value)> {};
+template <typename T>
+T declval() noexcept;
+}  // namespace metal

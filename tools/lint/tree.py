@@ -1,0 +1,177 @@
+"""Rules about types and declarations, on clang's tree of every function with its templates instantiated."""
+
+from . import diagnostics, flow, values
+from .clang import cindex
+from .finding import Finding
+
+_GENERIC, _CONSTANT, _LOCAL = 5, 3, 2
+_GROUP_BYTES = 32 * 1024
+_LEAVES = ("RETURN_STMT", "BREAK_STMT", "CONTINUE_STMT", "GOTO_STMT")
+_LABELS = ("CASE_STMT", "DEFAULT_STMT", "LABEL_STMT")
+
+
+def check(unit, source):
+    """Findings in the tree of a unit."""
+    kinds = cindex.CursorKind
+    files = {str(source.path): source} | {str(path): s for path, s in source.includes.items()}
+
+    def finding(cursor, rule, message):
+        location = cursor.location
+        origin = files.get(location.file.name if location.file else "")
+        if origin is not None and location.line <= origin.text.count("\n") + 1:
+            file, line = origin.place(location.line)
+            column = origin.prepass.original(location.line, location.column)
+            found.add(Finding(file, line, column, rule, diagnostics.words(message)))
+
+    found = set()
+    top = list(_declarations(unit.cursor, files))
+    for cursor in top:
+        if cursor.kind == kinds.VAR_DECL and cursor.type.get_address_space() != _CONSTANT:
+            finding(cursor, "program-scope", f"{cursor.spelling} is not constant")
+        for member in cursor.get_children() if cursor.kind in _structs() else ():
+            if member.kind in (kinds.CXX_METHOD, kinds.CONSTRUCTOR, kinds.DESTRUCTOR):
+                finding(member, "member-function", f"{member.spelling} is a member of {cursor.spelling}")
+    bodies = _bodies(top, files)
+    seen = set()
+    for body in bodies.values():
+        _check_body(finding, body)
+        values.check(finding, body)
+        # How threads part does not depend on dtypes: one instance tells.
+        if body.place not in seen:
+            flow.check(finding, body, source, bodies)
+        seen.add(body.place)
+    _check_recursion(finding, bodies)
+    return found
+
+
+def _declarations(cursor, files):
+    """Declarations of our files, those in namespaces too."""
+    for child in cursor.get_children():
+        file = child.location.file
+        if file is None or file.name not in files:
+            continue
+        if child.kind == cindex.CursorKind.NAMESPACE:
+            yield from _declarations(child, files)
+        else:
+            yield child
+
+
+def _structs():
+    kinds = cindex.CursorKind
+    return kinds.STRUCT_DECL, kinds.CLASS_DECL, kinds.CLASS_TEMPLATE
+
+
+class Body:
+    """A function with its template arguments in place."""
+
+    def __init__(self, cursor):
+        self.cursor = cursor
+        self.place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
+        self.nodes = list(_walk(cursor, None))
+        self.calls = [
+            (node, node.referenced)
+            for node, _ in self.nodes
+            if node.kind == cindex.CursorKind.CALL_EXPR and node.referenced is not None
+        ]
+
+
+def _walk(cursor, parent):
+    """(node, its parent) of a tree, in order."""
+    yield cursor, parent
+    for child in cursor.get_children():
+        yield from _walk(child, cursor)
+
+
+def _bodies(top, files):
+    """Every function of our files by its id: instances and what they call first, then what nothing reaches."""
+    kinds = cindex.CursorKind
+    functions = (kinds.FUNCTION_DECL, kinds.CXX_METHOD, kinds.FUNCTION_TEMPLATE, kinds.CONSTRUCTOR)
+    aliases = [c for c in top if c.kind == kinds.TYPE_ALIAS_DECL and c.spelling.startswith("lint_")]
+    waiting = [_instance(alias) for alias in aliases]
+    waiting += [c for c in top if c.kind in functions and c.kind != kinds.FUNCTION_TEMPLATE]
+    for struct in (c for c in top if c.kind in _structs()):
+        waiting += [c for c in struct.get_children() if c.kind in functions]
+    found, places = {}, set()
+    templates = [c for c in top if c.kind == kinds.FUNCTION_TEMPLATE]
+    for queue in (waiting, templates):
+        while queue:
+            cursor = queue.pop()
+            if cursor is None or cursor.get_usr() in found or not cursor.is_definition():
+                continue
+            place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
+            if place[0] not in files or (queue is templates and place in places):
+                continue
+            body = found[cursor.get_usr()] = Body(cursor)
+            places.add(place)
+            queue += [callee for _, callee in body.calls]
+    return found
+
+
+def _instance(alias):
+    """The function that `using lint_0 = decltype(k<float, 64>)` names."""
+    for node in alias.walk_preorder():
+        if node.kind == cindex.CursorKind.DECL_REF_EXPR:
+            return node.referenced
+    return None
+
+
+def _check_body(finding, body):
+    kinds = cindex.CursorKind
+    shared = 0
+    if body.cursor.kind != kinds.CONSTRUCTOR:
+        _check_space(finding, body.cursor, body.cursor.result_type, "what it returns")
+    for node, _ in body.nodes:
+        if node.kind in (kinds.VAR_DECL, kinds.PARM_DECL):
+            _check_space(finding, node, node.type, node.spelling or "this parameter")
+            size = _shared_bytes(node)
+            shared += size
+            if size and shared > _GROUP_BYTES:
+                message = f"with {node.spelling} threadgroup memory comes to {shared} bytes, more than {_GROUP_BYTES}"
+                finding(node, "threadgroup-size", message)
+        elif node.kind in (kinds.CSTYLE_CAST_EXPR, kinds.CXX_REINTERPRET_CAST_EXPR):
+            _check_space(finding, node, node.type, "this cast")
+        elif node.kind == kinds.LAMBDA_EXPR:
+            finding(node, "lambda", "a lambda")
+        elif node.kind == kinds.COMPOUND_STMT:
+            _check_end(finding, list(node.get_children()))
+
+
+def _check_end(finding, statements):
+    """What follows a return, break or continue in the same block is never reached."""
+    for statement, after in zip(statements, statements[1:]):
+        if statement.kind.name in _LEAVES and after.kind.name not in _LABELS:
+            finding(after, "unreachable", "this follows the statement that leaves the block")
+
+
+def _check_space(finding, cursor, type_, what):
+    """A pointer that was written without an address space points to OpenCL's generic one."""
+    kinds = cindex.TypeKind
+    while type_.kind in (kinds.POINTER, kinds.LVALUEREFERENCE):
+        pointee = type_.get_pointee()
+        if pointee.kind == kinds.FUNCTIONPROTO:
+            return
+        if pointee.get_address_space() == _GENERIC:
+            kind = "pointer" if type_.kind == kinds.POINTER else "reference"
+            finding(cursor, "pointer-space", f"{what} is a {kind} without an address space")
+            return
+        type_ = pointee
+
+
+def _shared_bytes(variable):
+    pointee = variable.type.get_pointee()
+    is_shared = variable.type.kind == cindex.TypeKind.LVALUEREFERENCE and pointee.get_address_space() == _LOCAL
+    return max(0, pointee.get_size()) if is_shared and variable.kind == cindex.CursorKind.VAR_DECL else 0
+
+
+def _check_recursion(finding, bodies):
+    calls = {usr: {callee.get_usr() for _, callee in body.calls} for usr, body in bodies.items()}
+    for usr, body in bodies.items():
+        seen, waiting = set(), list(calls[usr])
+        while waiting:
+            callee = waiting.pop()
+            if callee == usr:
+                finding(body.cursor, "recursion", f"{body.cursor.spelling} calls itself")
+                break
+            if callee not in seen:
+                seen.add(callee)
+                waiting += calls.get(callee, ())

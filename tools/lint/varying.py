@@ -1,0 +1,82 @@
+"""Which values differ between the threads of a group: what a kernel computes from its thread's position."""
+
+import re
+
+from .attributes import VARYING
+from .clang import cindex, operator
+
+_ACROSS_SIMD = re.compile(r"simd_(sum|product|max|min|and|or|xor|all|any|ballot|broadcast|broadcast_first)$")
+_LOOPS = ("FOR_STMT", "WHILE_STMT", "DO_STMT")
+
+
+class Varying:
+    """The varying variables of one function. With `in_simd` those that differ inside a simdgroup, else inside a
+    threadgroup."""
+
+    def __init__(self, body, source, in_simd):
+        self._text, self._in_simd = source.prepass.text, in_simd
+        self.names = _seeds(body.cursor, source, in_simd)
+        before = None
+        while before != len(self.names):
+            before = len(self.names)
+            self._spread(body.cursor, False)
+
+    def has(self, node):
+        """Whether an expression's value may differ between threads."""
+        if self._in_simd and node.kind == cindex.CursorKind.CALL_EXPR and _ACROSS_SIMD.match(node.spelling):
+            return False
+        if node.kind == cindex.CursorKind.DECL_REF_EXPR:
+            return node.spelling in self.names and not self._is_outer_axis(node)
+        return any(self.has(child) for child in node.get_children())
+
+    def _is_outer_axis(self, node):
+        """Whether this takes an axis of a position along which a group has one row."""
+        end = node.extent.end.offset
+        return self._text[end : end + 2] in ((".y", ".z") if self._in_simd else (".z",))
+
+    def _spread(self, node, diverged):
+        """Add what is computed from varying values, or assigned where only some threads come by."""
+        kinds = cindex.CursorKind
+        children = list(node.get_children())
+        if node.kind == kinds.VAR_DECL:
+            if any(self.has(child) for child in children):
+                self.names.add(node.spelling)
+        elif node.kind in (kinds.BINARY_OPERATOR, kinds.COMPOUND_ASSIGNMENT_OPERATOR):
+            if operator(node).endswith("=") and operator(node) not in ("==", "!=", "<=", ">="):
+                if children[0].kind == kinds.DECL_REF_EXPR and (diverged or self.has(children[1])):
+                    self.names.add(children[0].spelling)
+        condition, inner = parts(node)
+        diverged = diverged or any(self.has(part) for part in condition)
+        for child in (*condition, *inner):
+            self._spread(child, diverged)
+
+
+def parts(node):
+    """What decides whether a statement's inside runs, and the inside; of other nodes nothing and the children."""
+    children = list(node.get_children())
+    kind = node.kind.name
+    if kind == "FOR_STMT":
+        return children[:-1], children[-1:]
+    if kind == "DO_STMT":
+        return children[-1:], children[:-1]
+    if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT"):
+        return children[:1], children[1:]
+    return [], children
+
+
+def is_loop(node):
+    return node.kind.name in _LOOPS
+
+
+def _seeds(cursor, source, in_simd):
+    """The parameters of a kernel that hold the position of a thread."""
+    names = set()
+    for function in source.functions:
+        if function.is_kernel and function.name.text == cursor.spelling:
+            for parameter in function.parameters:
+                varying = set(parameter.attributes) & set(VARYING)
+                if in_simd:
+                    varying -= {"simdgroup_index_in_threadgroup"}
+                if varying and parameter.name:
+                    names.add(parameter.name.text)
+    return names
