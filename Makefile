@@ -3,7 +3,6 @@ PYTHON ?= python3
 # Where kernels run: cpu, or cuda12 or cuda13 beside an NVIDIA GPU. On a Mac MLX brings Metal along.
 ENGINE ?= cpu
 BIN := .venv/bin
-HEADERS = $(shell find loader/backends -name '*.h')
 
 .PHONY: demo test peers lint format bench clean
 
@@ -20,13 +19,11 @@ peers: .venv/test .venv/peers
 lint: .venv/lint
 	$(BIN)/python -m tools.lint
 	$(BIN)/python -m tools.docs --check
-	$(BIN)/clang-format --dry-run -Werror $(HEADERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 format: .venv/lint
 	$(BIN)/python -m tools.lint --fix
-	$(BIN)/clang-format -i $(HEADERS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -22,8 +22,7 @@ struct array {
   constexpr T& front() { return elements[0]; }
   constexpr T& back() { return elements[N - 1]; }
   void fill(T value) {
-    for (size_t i = 0; i < N; ++i)
-      elements[i] = value;
+    for (size_t i = 0; i < N; ++i) elements[i] = value;
   }
 };
 }  // namespace metal

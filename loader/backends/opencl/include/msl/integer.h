@@ -10,35 +10,25 @@ template <typename T>
 using integer_only = enable_if_t<__is_integral(msl::element<T>), T>;
 
 // OpenCL's abs and abs_diff return unsigned types: Metal's abs does not.
-#define MSL_SIGNED_ABS(_, T)                \
-  MSL_FN T abs(T x) {                       \
-    return __builtin_bit_cast(T, ::abs(x)); \
-  }
+#define MSL_SIGNED_ABS(_, T) \
+  MSL_FN T abs(T x) { return __builtin_bit_cast(T, ::abs(x)); }
 MSL_SIGNED(MSL_SIGNED_ABS, )
 #define MSL_UNSIGNED_ABS(_, T) \
-  MSL_FN T abs(T x) {          \
-    return x;                  \
-  }
+  MSL_FN T abs(T x) { return x; }
 MSL_UNSIGNED(MSL_UNSIGNED_ABS, )
 #undef MSL_SIGNED_ABS
 #undef MSL_UNSIGNED_ABS
 
 // Metal's name, OpenCL's name.
-#define MSL_INTEGER_1(f, g)           \
-  template <typename T>               \
-  METAL_FUNC integer_only<T> f(T x) { \
-    return ::g(x);                    \
-  }
-#define MSL_INTEGER_2(f, g)                \
-  template <typename T>                    \
-  METAL_FUNC integer_only<T> f(T x, T y) { \
-    return ::g(x, y);                      \
-  }
-#define MSL_INTEGER_3(f, g)                     \
-  template <typename T>                         \
-  METAL_FUNC integer_only<T> f(T x, T y, T z) { \
-    return ::g(x, y, z);                        \
-  }
+#define MSL_INTEGER_1(f, g)     \
+  template <typename T>         \
+  METAL_FUNC integer_only<T> f(T x) { return ::g(x); }
+#define MSL_INTEGER_2(f, g)     \
+  template <typename T>         \
+  METAL_FUNC integer_only<T> f(T x, T y) { return ::g(x, y); }
+#define MSL_INTEGER_3(f, g)     \
+  template <typename T>         \
+  METAL_FUNC integer_only<T> f(T x, T y, T z) { return ::g(x, y, z); }
 
 MSL_INTEGER_1(clz, clz)
 MSL_INTEGER_1(ctz, ctz)
@@ -66,8 +56,7 @@ METAL_FUNC integer_only<T> madsat(T x, T y, T z) {
   constexpr bool negative = is_signed_v<E>;
   constexpr E bottom = numeric_limits<E>::min(), top = numeric_limits<E>::max();
   if constexpr (msl::shape<T>::size > 1) {
-    for (int i = 0; i < msl::shape<T>::size; ++i)
-      x[i] = madsat((E)x[i], (E)y[i], (E)z[i]);
+    for (int i = 0; i < msl::shape<T>::size; ++i) x[i] = madsat((E)x[i], (E)y[i], (E)z[i]);
     return x;
   } else if constexpr (sizeof(T) < 8) {
     using Wide = conditional_t<negative, long, ulong>;
@@ -88,8 +77,7 @@ METAL_FUNC auto absdiff(T x, T y) {
 template <typename T>
 METAL_FUNC integer_only<T> reverse_bits(T x) {
   if constexpr (msl::shape<T>::size > 1) {
-    for (int i = 0; i < msl::shape<T>::size; ++i)
-      x[i] = reverse_bits((msl::element<T>)x[i]);
+    for (int i = 0; i < msl::shape<T>::size; ++i) x[i] = reverse_bits((msl::element<T>)x[i]);
     return x;
   } else if constexpr (sizeof(T) == 1) {
     return (T)__builtin_bitreverse8(x);
@@ -107,8 +95,7 @@ template <typename T>
 METAL_FUNC integer_only<T> extract_bits(T x, uint offset, uint bits) {
   using E = msl::element<T>;
   const uint width = sizeof(E) * 8;
-  if (bits == 0)
-    return (T)(E)0;
+  if (bits == 0) return (T)(E)0;
   T top = (T)(x << (E)(width - bits - offset));
   return (T)(top >> (E)(width - bits));
 }
@@ -117,8 +104,7 @@ template <typename T>
 METAL_FUNC integer_only<T> insert_bits(T base, T insert, uint offset, uint bits) {
   using E = msl::element<T>;
   const uint width = sizeof(E) * 8;
-  if (bits == 0)
-    return base;
+  if (bits == 0) return base;
   const E field = (E)((~0ul >> (64 - bits)) << offset);
   return (T)((base & (E)~field) | ((T)(insert << (E)offset) & field));
 }

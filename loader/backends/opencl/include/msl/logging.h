@@ -4,13 +4,7 @@
 #include "keywords.h"
 
 namespace metal {
-enum os_log_type {
-  os_log_type_default,
-  os_log_type_info,
-  os_log_type_debug,
-  os_log_type_error,
-  os_log_type_fault
-};
+enum os_log_type { os_log_type_default, os_log_type_info, os_log_type_debug, os_log_type_error, os_log_type_fault };
 struct os_log {
   template <typename... A>
   void log(A...) const constant {}

@@ -6,45 +6,31 @@
 namespace msl {
 struct add {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return (T)(a + b);
-  }
+  METAL_FUNC T operator()(T a, T b) const { return (T)(a + b); }
 };
 struct multiply {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return (T)(a * b);
-  }
+  METAL_FUNC T operator()(T a, T b) const { return (T)(a * b); }
 };
 struct lesser {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return b < a ? b : a;
-  }
+  METAL_FUNC T operator()(T a, T b) const { return b < a ? b : a; }
 };
 struct greater {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return a < b ? b : a;
-  }
+  METAL_FUNC T operator()(T a, T b) const { return a < b ? b : a; }
 };
 struct bit_and {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return (T)(a & b);
-  }
+  METAL_FUNC T operator()(T a, T b) const { return (T)(a & b); }
 };
 struct bit_or {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return (T)(a | b);
-  }
+  METAL_FUNC T operator()(T a, T b) const { return (T)(a | b); }
 };
 struct bit_xor {
   template <typename T>
-  METAL_FUNC T operator()(T a, T b) const {
-    return (T)(a ^ b);
-  }
+  METAL_FUNC T operator()(T a, T b) const { return (T)(a ^ b); }
 };
 
 template <typename T>
@@ -80,73 +66,64 @@ struct quad_vote {
 };
 
 // E is the element, A what it is accumulated in. `decltype` would carry an address space into them.
-#define MSL_JOIN(name, width, Op, identity)                                                           \
-  template <typename T, typename E = msl::element<T>>                                                 \
-  METAL_FUNC T name(T x) {                                                                            \
-    using A = msl::accumulator_t<E>;                                                                  \
-    return msl::each(x, [](E e) { return (E)msl::cluster<width>::reduce((A)e, (A)identity, Op()); }); \
+#define MSL_JOIN(name, width, Op, identity)                                    \
+  template <typename T, typename E = msl::element<T>>                          \
+  METAL_FUNC T name(T x) {                                                     \
+    using A = msl::accumulator_t<E>;                                           \
+    return msl::each(x, [](E e) {                                              \
+      return (E)msl::cluster<width>::reduce((A)e, (A)identity, Op());          \
+    });                                                                        \
   }
-#define MSL_SCAN(name, width, Op, identity, inclusive)                                            \
-  template <typename T, typename E = msl::element<T>>                                             \
-  METAL_FUNC T name(T x) {                                                                        \
-    using A = msl::accumulator_t<E>;                                                              \
-    return msl::each(                                                                             \
-        x, [](E e) { return (E)msl::cluster<width>::scan((A)e, (A)identity, Op(), inclusive); }); \
+#define MSL_SCAN(name, width, Op, identity, inclusive)                         \
+  template <typename T, typename E = msl::element<T>>                          \
+  METAL_FUNC T name(T x) {                                                     \
+    using A = msl::accumulator_t<E>;                                           \
+    return msl::each(x, [](E e) {                                              \
+      return (E)msl::cluster<width>::scan((A)e, (A)identity, Op(), inclusive); \
+    });                                                                        \
   }
-#define MSL_MOVE(name, width, moved)                  \
-  template <typename T, typename E = msl::element<T>> \
-  METAL_FUNC T name(T x, ushort n) {                  \
-    using lanes = msl::cluster<width>;                \
-    return msl::each(x, [=](E e) { return moved; });  \
+#define MSL_MOVE(name, width, moved)                                           \
+  template <typename T, typename E = msl::element<T>>                          \
+  METAL_FUNC T name(T x, ushort n) {                                           \
+    using lanes = msl::cluster<width>;                                         \
+    return msl::each(x, [=](E e) { return moved; });                           \
   }
-#define MSL_FILL(name, width, shift)                                                                      \
-  template <typename T, typename E = msl::element<T>>                                                     \
-  METAL_FUNC T name(T x, T fill, ushort delta, ushort modulo = width) {                                   \
-    return msl::each(x, fill, [=](E e, E f) { return msl::cluster<width>::shift(e, f, delta, modulo); }); \
+#define MSL_FILL(name, width, shift)                                           \
+  template <typename T, typename E = msl::element<T>>                          \
+  METAL_FUNC T name(T x, T fill, ushort delta, ushort modulo = width) {        \
+    return msl::each(x, fill, [=](E e, E f) {                                  \
+      return msl::cluster<width>::shift(e, f, delta, modulo);                  \
+    });                                                                        \
   }
 
 // prefix: simd or quad; width: its lanes.
-#define MSL_CLUSTER(prefix, width)                                            \
-  MSL_JOIN(prefix##_sum, width, msl::add, 0)                                  \
-  MSL_JOIN(prefix##_product, width, msl::multiply, 1)                         \
-  MSL_JOIN(prefix##_min, width, msl::lesser, msl::top<A>())                   \
-  MSL_JOIN(prefix##_max, width, msl::greater, msl::bottom<A>())               \
-  MSL_JOIN(prefix##_and, width, msl::bit_and, ~(A)0)                          \
-  MSL_JOIN(prefix##_or, width, msl::bit_or, 0)                                \
-  MSL_JOIN(prefix##_xor, width, msl::bit_xor, 0)                              \
-  MSL_SCAN(prefix##_prefix_inclusive_sum, width, msl::add, 0, true)           \
-  MSL_SCAN(prefix##_prefix_exclusive_sum, width, msl::add, 0, false)          \
-  MSL_SCAN(prefix##_prefix_inclusive_product, width, msl::multiply, 1, true)  \
-  MSL_SCAN(prefix##_prefix_exclusive_product, width, msl::multiply, 1, false) \
-  MSL_MOVE(prefix##_shuffle, width, lanes::gather(e, n))                      \
-  MSL_MOVE(prefix##_shuffle_xor, width, msl::xor_lane(e, n % width))          \
-  MSL_MOVE(prefix##_shuffle_rotate_up, width, lanes::rotate(e, -(int)n))      \
-  MSL_MOVE(prefix##_shuffle_rotate_down, width, lanes::rotate(e, n))          \
-  MSL_MOVE(prefix##_shuffle_up, width, lanes::shift_up(e, n))                 \
-  MSL_MOVE(prefix##_shuffle_down, width, lanes::shift_down(e, n))             \
-  MSL_FILL(prefix##_shuffle_and_fill_up, width, fill_up)                      \
-  MSL_FILL(prefix##_shuffle_and_fill_down, width, fill_down)                  \
-  METAL_FUNC bool prefix##_any(bool p) {                                      \
-    return msl::cluster<width>::ballot(p) != 0;                               \
-  }                                                                           \
-  METAL_FUNC bool prefix##_all(bool p) {                                      \
-    return msl::cluster<width>::ballot(!p) == 0;                              \
-  }                                                                           \
-  METAL_FUNC prefix##_vote prefix##_ballot(bool p) {                          \
-    return prefix##_vote(msl::cluster<width>::ballot(p));                     \
-  }                                                                           \
-  METAL_FUNC prefix##_vote prefix##_active_threads_mask() {                   \
-    return prefix##_ballot(true);                                             \
-  }                                                                           \
-  METAL_FUNC ushort prefix##_first() {                                        \
-    return (ushort)::ctz(msl::cluster<width>::ballot(true));                  \
-  }                                                                           \
-  METAL_FUNC bool prefix##_is_first() {                                       \
-    return msl::cluster<width>::index() == prefix##_first();                  \
-  }                                                                           \
-  METAL_FUNC bool prefix##_is_helper_thread() {                               \
-    return false;                                                             \
-  }
+#define MSL_CLUSTER(prefix, width)                                                           \
+  MSL_JOIN(prefix##_sum, width, msl::add, 0)                                                 \
+  MSL_JOIN(prefix##_product, width, msl::multiply, 1)                                        \
+  MSL_JOIN(prefix##_min, width, msl::lesser, msl::top<A>())                                  \
+  MSL_JOIN(prefix##_max, width, msl::greater, msl::bottom<A>())                              \
+  MSL_JOIN(prefix##_and, width, msl::bit_and, ~(A)0)                                         \
+  MSL_JOIN(prefix##_or, width, msl::bit_or, 0)                                               \
+  MSL_JOIN(prefix##_xor, width, msl::bit_xor, 0)                                             \
+  MSL_SCAN(prefix##_prefix_inclusive_sum, width, msl::add, 0, true)                          \
+  MSL_SCAN(prefix##_prefix_exclusive_sum, width, msl::add, 0, false)                         \
+  MSL_SCAN(prefix##_prefix_inclusive_product, width, msl::multiply, 1, true)                 \
+  MSL_SCAN(prefix##_prefix_exclusive_product, width, msl::multiply, 1, false)                \
+  MSL_MOVE(prefix##_shuffle, width, lanes::gather(e, n))                                     \
+  MSL_MOVE(prefix##_shuffle_xor, width, msl::xor_lane(e, n % width))                         \
+  MSL_MOVE(prefix##_shuffle_rotate_up, width, lanes::rotate(e, -(int)n))                     \
+  MSL_MOVE(prefix##_shuffle_rotate_down, width, lanes::rotate(e, n))                         \
+  MSL_MOVE(prefix##_shuffle_up, width, lanes::shift_up(e, n))                                \
+  MSL_MOVE(prefix##_shuffle_down, width, lanes::shift_down(e, n))                            \
+  MSL_FILL(prefix##_shuffle_and_fill_up, width, fill_up)                                     \
+  MSL_FILL(prefix##_shuffle_and_fill_down, width, fill_down)                                 \
+  METAL_FUNC bool prefix##_any(bool p) { return msl::cluster<width>::ballot(p) != 0; }                    \
+  METAL_FUNC bool prefix##_all(bool p) { return msl::cluster<width>::ballot(!p) == 0; }                   \
+  METAL_FUNC prefix##_vote prefix##_ballot(bool p) { return prefix##_vote(msl::cluster<width>::ballot(p)); } \
+  METAL_FUNC prefix##_vote prefix##_active_threads_mask() { return prefix##_ballot(true); }               \
+  METAL_FUNC ushort prefix##_first() { return (ushort)::ctz(msl::cluster<width>::ballot(true)); }         \
+  METAL_FUNC bool prefix##_is_first() { return msl::cluster<width>::index() == prefix##_first(); }        \
+  METAL_FUNC bool prefix##_is_helper_thread() { return false; }
 
 MSL_CLUSTER(simd, 32)
 MSL_CLUSTER(quad, 4)
@@ -158,12 +135,8 @@ MSL_CLUSTER(quad, 4)
 MSL_MOVE(simd_broadcast, 32, msl::broadcast_lane(e, n))
 MSL_MOVE(quad_broadcast, 4, lanes::gather(e, n))
 template <typename T>
-METAL_FUNC T simd_broadcast_first(T x) {
-  return simd_broadcast(x, simd_first());
-}
+METAL_FUNC T simd_broadcast_first(T x) { return simd_broadcast(x, simd_first()); }
 template <typename T>
-METAL_FUNC T quad_broadcast_first(T x) {
-  return quad_broadcast(x, quad_first());
-}
+METAL_FUNC T quad_broadcast_first(T x) { return quad_broadcast(x, quad_first()); }
 #undef MSL_MOVE
 }  // namespace metal

@@ -4,22 +4,13 @@
 #include "lanes.h"
 
 namespace msl {
-// The layout of Apple GPUs. Bits of the lane: row 2, column 2, row 1, row 0, column 1; the element is column
-// 0.
-METAL_FUNC int fragment_row() {
-  return (lane() >> 4 & 1) << 2 | (lane() >> 1 & 3);
-}
-METAL_FUNC int fragment_column() {
-  return (lane() >> 3 & 1) << 2 | (lane() & 1) << 1;
-}
+// The layout of Apple GPUs. Bits of the lane: row 2, column 2, row 1, row 0, column 1; the element is column 0.
+METAL_FUNC int fragment_row() { return (lane() >> 4 & 1) << 2 | (lane() >> 1 & 3); }
+METAL_FUNC int fragment_column() { return (lane() >> 3 & 1) << 2 | (lane() & 1) << 1; }
 
 // Where bit 2 and 1 of a column, and all bits of a row, lie in the lane.
-METAL_FUNC constexpr uint column_lanes(uint c) {
-  return (c >> 2 & 1) << 3 | (c >> 1 & 1);
-}
-METAL_FUNC constexpr uint row_lanes(uint r) {
-  return (r >> 2 & 1) << 4 | (r & 3) << 1;
-}
+METAL_FUNC constexpr uint column_lanes(uint c) { return (c >> 2 & 1) << 3 | (c >> 1 & 1); }
+METAL_FUNC constexpr uint row_lanes(uint r) { return (r >> 2 & 1) << 4 | (r & 3) << 1; }
 
 struct fragment {
   float first, second;
@@ -92,12 +83,8 @@ METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T v
 
 // Offsets within the matrix are int: they vectorize, 64-bit ones become slow gathers.
 template <typename T, typename Pointer>
-METAL_FUNC void simdgroup_load(
-    simdgroup_matrix<T>& d,
-    Pointer source,
-    ulong elements_per_row = 8,
-    ulong2 origin = 0,
-    bool transposed = false) {
+METAL_FUNC void simdgroup_load(simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8,
+                               ulong2 origin = 0, bool transposed = false) {
   auto p = source + (origin.y * elements_per_row + origin.x);
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
   const int first = transposed ? column * stride + row : row * stride + column;
@@ -105,12 +92,8 @@ METAL_FUNC void simdgroup_load(
   d.thread_elements()[1] = p[first + (transposed ? stride : 1)];
 }
 template <typename T, typename Pointer>
-METAL_FUNC void simdgroup_store(
-    simdgroup_matrix<T> a,
-    Pointer destination,
-    ulong elements_per_row = 8,
-    ulong2 origin = 0,
-    bool transposed = false) {
+METAL_FUNC void simdgroup_store(simdgroup_matrix<T> a, Pointer destination, ulong elements_per_row = 8,
+                                ulong2 origin = 0, bool transposed = false) {
   auto p = destination + (origin.y * elements_per_row + origin.x);
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
   const int first = transposed ? column * stride + row : row * stride + column;

@@ -1,5 +1,4 @@
-// Special functions that MLX's kernels have and Metal lacks. OpenCL's log1p, erf, expm1 and hypot serve
-// float.
+// Special functions that MLX's kernels have and Metal lacks. OpenCL's log1p, erf, expm1 and hypot serve float.
 #pragma once
 
 #include "mlx.h"
@@ -7,17 +6,11 @@
 // Templates, so that a kernel's own function of the same name is taken before these.
 namespace metal {
 template <typename T, typename = enable_if_t<is_floating_point_v<T> && !is_same_v<T, float>>>
-METAL_FUNC T log1p(T x) {
-  return (T)::log1p((float)x);
-}
+METAL_FUNC T log1p(T x) { return (T)::log1p((float)x); }
 template <typename T, typename = enable_if_t<is_floating_point_v<T> && !is_same_v<T, float>>>
-METAL_FUNC T erf(T x) {
-  return (T)::erf((float)x);
-}
+METAL_FUNC T erf(T x) { return (T)::erf((float)x); }
 template <typename T>
-METAL_FUNC T expm1f(T x) {
-  return (T)::expm1((float)x);
-}
+METAL_FUNC T expm1f(T x) { return (T)::expm1((float)x); }
 
 // Real part from |1 + z|^2 - 1 where that is near 0, so that small z keep their digits.
 template <typename T>

@@ -41,15 +41,15 @@ template <bool B, typename T, typename F>
 using conditional_t = typename conditional<B, T, F>::type;
 
 // A trait of one type: the struct and its _v.
-#define MSL_TRAIT(name, ...)                      \
-  template <typename T>                           \
-  constexpr constant bool name##_v = __VA_ARGS__; \
-  template <typename T>                           \
+#define MSL_TRAIT(name, ...)                               \
+  template <typename T>                                    \
+  constexpr constant bool name##_v = __VA_ARGS__;          \
+  template <typename T>                                    \
   struct name : bool_constant<name##_v<T>> {};
-#define MSL_TRAIT_2(name, ...)                    \
-  template <typename T, typename U>               \
-  constexpr constant bool name##_v = __VA_ARGS__; \
-  template <typename T, typename U>               \
+#define MSL_TRAIT_2(name, ...)                             \
+  template <typename T, typename U>                        \
+  constexpr constant bool name##_v = __VA_ARGS__;          \
+  template <typename T, typename U>                        \
   struct name : bool_constant<name##_v<T, U>> {};
 
 MSL_TRAIT(is_void, __is_void(T))
@@ -76,10 +76,9 @@ constexpr constant bool is_constructible_v = __is_constructible(T, A...);
 template <typename T, typename... A>
 struct is_constructible : bool_constant<is_constructible_v<T, A...>> {};
 
-MSL_TRAIT(
-    is_floating_point,
-    msl::same<msl::bare<__remove_cv(T)>, float> || msl::same<msl::bare<__remove_cv(T)>, half> ||
-        msl::same<msl::bare<__remove_cv(T)>, bfloat>)
+MSL_TRAIT(is_floating_point, msl::same<msl::bare<__remove_cv(T)>, float> ||
+                                 msl::same<msl::bare<__remove_cv(T)>, half> ||
+                                 msl::same<msl::bare<__remove_cv(T)>, bfloat>)
 MSL_TRAIT(is_integral, __is_integral(T))
 MSL_TRAIT(is_arithmetic, is_integral_v<T> || is_floating_point_v<T>)
 MSL_TRAIT(is_signed, is_floating_point_v<T> || __is_signed(T))
@@ -102,12 +101,12 @@ template <typename T>
 constexpr constant bool negation_v = negation<T>::value;
 
 // A type made from another: the struct and its _t.
-#define MSL_TRANSFORM(name, ...) \
-  template <typename T>          \
-  struct name {                  \
-    using type = __VA_ARGS__;    \
-  };                             \
-  template <typename T>          \
+#define MSL_TRANSFORM(name, ...)        \
+  template <typename T>                 \
+  struct name {                         \
+    using type = __VA_ARGS__;           \
+  };                                    \
+  template <typename T>                 \
   using name##_t = typename name<T>::type;
 
 MSL_TRANSFORM(remove_const, msl::bare<__remove_const(T)>)
@@ -129,11 +128,11 @@ MSL_TRANSFORM(underlying_type, __underlying_type(T))
 #undef MSL_TRANSFORM
 
 template <typename T>
-constexpr __remove_reference_t(T)&& move(T&& x) {
+constexpr __remove_reference_t(T) && move(T&& x) {
   return (__remove_reference_t(T)&&)x;
 }
 template <typename T>
-constexpr T&& forward(__remove_reference_t(T)& x) {
+constexpr T&& forward(__remove_reference_t(T) & x) {
   return (T&&)x;
 }
 template <typename T>

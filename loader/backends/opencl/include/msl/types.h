@@ -35,21 +35,16 @@ typedef metal::vec<bfloat, 4> bfloat4;
 // In namespace metal too, where `metal::float4` looks for them.
 namespace metal {
 #define MSL_SCALAR_ALIAS(_, T) using ::T;
-#define MSL_ALIASES(_, T) \
-  using ::T##2;           \
-  using ::T##3;           \
-  using ::T##4;
-#define MSL_VECTOR_ELEMENTS(M, _)                                                                         \
-  M(_, float)                                                                                             \
-  M(_, half) M(_, bfloat) M(_, char) M(_, uchar) M(_, short) M(_, ushort) M(_, int) M(_, uint) M(_, long) \
-      M(_, ulong)
+#define MSL_ALIASES(_, T) using ::T##2; using ::T##3; using ::T##4;
+#define MSL_VECTOR_ELEMENTS(M, _) \
+  M(_, float) M(_, half) M(_, bfloat) M(_, char) M(_, uchar) M(_, short) M(_, ushort) \
+  M(_, int) M(_, uint) M(_, long) M(_, ulong)
 MSL_VECTOR_ELEMENTS(MSL_ALIASES, )
-MSL_SCALAR_ALIAS(, int8_t)
-MSL_SCALAR_ALIAS(, uint8_t) MSL_SCALAR_ALIAS(, int16_t) MSL_SCALAR_ALIAS(, uint16_t)
-    MSL_SCALAR_ALIAS(, int32_t) MSL_SCALAR_ALIAS(, uint32_t) MSL_SCALAR_ALIAS(, int64_t)
-        MSL_SCALAR_ALIAS(, uint64_t) MSL_SCALAR_ALIAS(, size_t) MSL_SCALAR_ALIAS(, ptrdiff_t)
-            MSL_SCALAR_ALIAS(, uchar) MSL_SCALAR_ALIAS(, ushort) MSL_SCALAR_ALIAS(, uint)
-                MSL_SCALAR_ALIAS(, ulong) MSL_SCALAR_ALIAS(, bfloat)
+MSL_SCALAR_ALIAS(, int8_t) MSL_SCALAR_ALIAS(, uint8_t) MSL_SCALAR_ALIAS(, int16_t)
+MSL_SCALAR_ALIAS(, uint16_t) MSL_SCALAR_ALIAS(, int32_t) MSL_SCALAR_ALIAS(, uint32_t)
+MSL_SCALAR_ALIAS(, int64_t) MSL_SCALAR_ALIAS(, uint64_t) MSL_SCALAR_ALIAS(, size_t)
+MSL_SCALAR_ALIAS(, ptrdiff_t) MSL_SCALAR_ALIAS(, uchar) MSL_SCALAR_ALIAS(, ushort)
+MSL_SCALAR_ALIAS(, uint) MSL_SCALAR_ALIAS(, ulong) MSL_SCALAR_ALIAS(, bfloat)
 #undef MSL_SCALAR_ALIAS
 #undef MSL_ALIASES
 }  // namespace metal
