@@ -63,7 +63,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float product = 1.0f;
     float sum = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
-      product *= gate[i];
+      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     slice_a[slot] = product;

@@ -44,7 +44,7 @@ inline float affine_fold_reverse(Maps a, Maps b, int stride, int slices, int fir
 using namespace metal;
 
 template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_backward_4f2ec34b__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float(
+[[kernel]] void custom_kernel_rglru_backward_5f2f5141__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float(
   const device bfloat16_t* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device bfloat16_t* b [[buffer(2)]],
@@ -99,7 +99,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float product = 1.0f;
     float sum = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
-      product *= gate[i];
+      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
@@ -140,4 +140,4 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
 }
 
-template [[host_name("custom_kernel_rglru_backward_4f2ec34b__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_4f2ec34b__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_4f2ec34b__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rglru_backward_5f2f5141__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_5f2f5141__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_5f2f5141__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>;

@@ -45,7 +45,7 @@ inline float affine_fold_reverse(Maps a, Maps b, int stride, int slices, int fir
 using namespace metal;
 
 template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_forward_96c0f416__float_float_32_16_8_1_1_float_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_rglru_forward_b4d0e964__float_float_32_16_8_1_1_float_float_float_bool_float_float_float(
   const device float* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device float* b [[buffer(2)]],
@@ -99,7 +99,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float product = 1.0f;
     float sum = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
-      product *= gate[i];
+      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     slice_a[slot] = product;
@@ -123,4 +123,4 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
 }
 
-template [[host_name("custom_kernel_rglru_forward_96c0f416__float_float_32_16_8_1_1_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_forward_96c0f416__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_forward_96c0f416__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rglru_forward_b4d0e964__float_float_32_16_8_1_1_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_forward_b4d0e964__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_forward_b4d0e964__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>;
