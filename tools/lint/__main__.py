@@ -37,8 +37,6 @@ def main(argv=None):
     if options.rules:
         print(report.rules())
         return 0
-    # No kernel runs here, so the loader need not look for an engine.
-    os.environ.setdefault("LOADER_BACKEND", "reference")
     try:
         from . import run
 
@@ -61,4 +59,6 @@ def _show(findings, options):
 
 
 if __name__ == "__main__":
+    # No kernel runs here, so the loader need not look for an engine.
+    os.environ.setdefault("LOADER_BACKEND", "reference")
     sys.exit(main())
