@@ -14,6 +14,12 @@ from tools.bench import cases, measure, report
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there is no kernel to time")
 
 
+@pytest.fixture(autouse=True)
+def _metal_kernel(monkeypatch):
+    """The benchmark leads other packages to our engine for good; other tests must not see that."""
+    monkeypatch.setattr(mx.fast, "metal_kernel", mx.fast.metal_kernel)
+
+
 @pytest.fixture
 def case():
     return cases.make("rglru", 1, 64, {"D": 64}, "float32")
