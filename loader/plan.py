@@ -59,6 +59,7 @@ class Sum:
     array: str
     axis: int
     into: str
+    shape: tuple
     dtype: object
 
     @property
@@ -70,7 +71,8 @@ class Sum:
         return (self.into,)
 
     def run(self, arrays):
-        arrays[self.into] = mx.sum(arrays[self.array], axis=self.axis).astype(self.dtype)
+        total = mx.sum(arrays[self.array], axis=self.axis)
+        arrays[self.into] = total.reshape(self.shape).astype(self.dtype)
 
 
 @cache
@@ -98,7 +100,7 @@ def make(spec, kernels, inputs, options):
         scope[name] = value(scope)
     arrays = _declared(spec, variant, given, dtypes, scope)
     launches = [
-        tuple(_launch(step, spec, kernels, arrays, given, scope) for step in steps)
+        tuple(_launch(step, spec, kernels, arrays, given, scope) for step in steps if not _idle(step, spec, given))
         for steps in (variant.forward, variant.backward)
     ]
     results = (*spec.outputs, *variant.saved)
@@ -127,9 +129,16 @@ def _bind(spec, given):
         if array.name not in given:
             continue
         shape = given[array.name][0]
-        for axis, size in zip(_axes(array, shape) or (), shape):
+        axes = _axes(array, shape)
+        if axes is None:
+            raise ValueError(_shape_error(spec, array, shape, None))
+        for axis, size in zip(axes, shape):
             if axis.text.isidentifier():
                 dims.setdefault(axis.text, size)
+    # A dim that only another rank of an input has, as N of [D, N] where [D] was given, is 1.
+    for array in spec.inputs:
+        if array.name in given:
+            dims |= {e.text: 1 for axes in array.shapes for e in axes if e.text.isidentifier() and e.text not in dims}
     return dims
 
 
@@ -138,8 +147,7 @@ def _check_sizes(spec, given, dims, scope):
         if array.name not in given:
             continue
         shape = given[array.name][0]
-        axes = _axes(array, shape)
-        expected = axes and tuple(axis(scope) for axis in axes)
+        expected = tuple(axis(scope) for axis in _axes(array, shape))
         if expected != tuple(shape):
             raise ValueError(_shape_error(spec, array, shape, expected))
     for condition, sentence in spec.requires:
@@ -167,9 +175,16 @@ def _declared(spec, variant, given, dtypes, scope):
     return arrays
 
 
+def _idle(step, spec, given):
+    """Whether a step only adds up the gradient of an input that is absent."""
+    return isinstance(step, SumStep) and any(
+        step.into == f"grad_{a.name}" and a.name not in given for a in spec.optional
+    )
+
+
 def _launch(step, spec, kernels, arrays, given, scope):
     if isinstance(step, SumStep):
-        return Sum(step.array, step.axis, step.into, arrays[step.into][1])
+        return Sum(step.array, step.axis, step.into, *arrays[step.into])
     absent = {a.name: DTYPES[a.dtypes[0]] for a in spec.optional if a.name not in given}
     template = [(name, value(scope)) for name, value in step.template]
     template += [(flag, name in given) for flag, name in flags(step, spec)]

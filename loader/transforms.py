@@ -28,6 +28,7 @@ def differentiable(op, present, options):
 
     @forward.vjp
     def _(primals, cotangents, results):
+        primals = _several(primals)
         gradients = backward(*primals, *results, *cotangents[:outputs])
         return tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
 
@@ -43,6 +44,11 @@ def differentiable(op, present, options):
     backward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
     backward.vjp(_refusal(spec, "second-order gradients"))
     return forward
+
+
+def _several(given):
+    """What MLX passes for the arguments of a function: a tuple, or of a single one the thing itself."""
+    return given if isinstance(given, (tuple, list)) else (given,)
 
 
 def _fit(spec, array: Array, primal, gradient):
@@ -66,6 +72,7 @@ def _folding(function, inputs_of, outputs_of):
     """The vmap rule of `function`: one call on a larger batch where all that varies has a batch axis."""
 
     def rule(arrays, axes):
+        arrays, axes = _several(arrays), _several(axes)
         count = next(x.shape[axis] for x, axis in zip(arrays, axes) if axis is not None)
         single = [x if axis is None else mx.take(x, 0, axis=axis) for x, axis in zip(arrays, axes)]
         specs, made = inputs_of(single), outputs_of(single)

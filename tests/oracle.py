@@ -58,18 +58,24 @@ def cases(op):
 
 
 def option_sets(op):
-    """Every subset of the optional inputs."""
+    """Every subset of up to three optional inputs; of more of them none, each alone, and all."""
     names = [array.name for array in op.spec.optional]
-    return [c for n in range(len(names) + 1) for c in itertools.combinations(names, n)]
+    sizes = range(len(names) + 1) if len(names) <= 3 else (0, 1, len(names))
+    return [c for n in sizes for c in itertools.combinations(names, n)]
 
 
-def draw(op, dims, present=(), dtypes=None, seed=0):
-    """Random inputs by name, in the manifest's order; of the optional ones those in `present`."""
+def draw(op, dims, present=(), dtypes=None, seed=0, ranks=None):
+    """Random inputs by name, in the manifest's order; of the optional ones those in `present`. `ranks` maps
+    the name of an input to which of its shapes it gets, if not the first."""
     rng = np.random.default_rng(seed)
     scope = Scope(dims, {}, {})
     wanted = [array for array in op.spec.inputs if not array.optional or array.name in present]
+
+    def shape(array):
+        return array.shapes[(ranks or {}).get(array.name, 0)]
+
     return {
-        array.name: _random(rng, array, [axis(scope) for axis in array.shapes[0]], (dtypes or {}).get(array.name))
+        array.name: _random(rng, array, [axis(scope) for axis in shape(array)], (dtypes or {}).get(array.name))
         for array in wanted
     }
 

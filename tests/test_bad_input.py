@@ -97,8 +97,9 @@ def test_every_input_is_checked(op):
             wrong = [
                 (good.astype(mx.int8), TypeError),
                 (good[..., None, None, None], ValueError),
-                (mx.concatenate([good, good], axis=0), ValueError),
             ]
+            if len(inputs) > 1:
+                wrong.append((mx.concatenate([good, good], axis=0), ValueError))
             for bad, kind in wrong:
                 given = {**inputs, array.name: bad}
                 positional = [given.pop(a.name) for a in op.spec.required]

@@ -30,6 +30,7 @@ def units(op, inputs, tmp_path):
         plan = op.plan(given, options)
         given.update((array.name, x) for array, x in zip(plan.results, results))
         given.update((f"grad_{a.name}", mx.zeros_like(x)) for a, x in zip(op.spec.outputs, results))
+        given.update(op._scalars(options))
         for launch in plan.backward:
             launch.run(given)
         return [x for name, x in given.items() if name not in names]

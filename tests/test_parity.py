@@ -2,13 +2,14 @@
 shape and option, with outputs that hold NaN until a kernel writes them."""
 
 import functools
+import itertools
 import math
 from types import SimpleNamespace
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import LENGTHS, assert_close, cases, draw, truth
+from oracle import LENGTHS, assert_close, cases, draw, option_sets, truth
 
 import loader
 from loader import Op
@@ -63,6 +64,14 @@ def test_small_and_ragged(op, batch, length):
     """Arrays below 8 elements, which kernels see in another address space, and lengths around a tile."""
     for sizes in op.spec.examples:
         check(poisoned(op.spec.name), draw(op, {"B": batch, "L": length, **sizes}, [a.name for a in op.spec.optional]))
+
+
+def test_every_rank(op):
+    """Inputs that may have several ranks, in those that `draw` does not choose by itself."""
+    for array in op.spec.inputs:
+        for choice, present in itertools.product(range(1, len(array.shapes)), option_sets(op)):
+            inputs = draw(op, {"B": 2, "L": 100, **op.spec.examples[-1]}, present, ranks={array.name: choice})
+            check(poisoned(op.spec.name), inputs)
 
 
 def check(op, inputs):

@@ -143,6 +143,7 @@ def test_a_reset_forgets_even_infinity_and_nan():
     rglru = loader.get("rglru")
     a, b = mx.full((1, 40, 3), 0.5), mx.ones((1, 40, 3))
     b[0, 3] = mx.array([mx.inf, mx.nan, -mx.inf])
+    a[0, 17] = mx.array([mx.nan, mx.inf, 1.0])
     reset = mx.zeros((1, 40), dtype=mx.bool_)
     reset[0, 20] = True
     y = rglru(a, b, reset=reset)
