@@ -9,6 +9,7 @@ The environment variable LOADER_BACKEND (metal, opencl, reference) chooses the e
 the first that can run here.
 """
 
+import importlib
 from pathlib import Path
 
 try:
@@ -22,6 +23,8 @@ from . import backends, kernel, manifest, reference
 from .document import suggest
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
 from .op import Op
+from .packed import reset_from_cu_seqlens
+from .scan import associative_scan
 
 __all__ = [
     "BackendError",
@@ -30,13 +33,22 @@ __all__ = [
     "ManifestError",
     "Op",
     "ValidationError",
+    "associative_scan",
     "backend",
     "clear_cache",
     "get",
     "load",
     "metal_kernel",
     "names",
+    "reset_from_cu_seqlens",
 ]
+
+
+def __getattr__(name):
+    """`loader.nn` is imported at its first use: few need mlx.nn for this."""
+    if name == "nn":
+        return importlib.import_module(".nn", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(path, references=None, backend=None):

@@ -6,6 +6,8 @@ float32, or in float64 where that goes in, and loops over time, so that it reads
 
 import mlx.core as mx
 
+from .operators import OPERATORS
+
 
 def rglru(a, b, initial_state=None, reset=None):
     """h[t] = a[t] * h[t-1] + b[t], y[t] = h[t]. Returns y [B, L, D] in b's dtype and the state [B, D]."""
@@ -21,9 +23,130 @@ def rglru(a, b, initial_state=None, reset=None):
     return _over_time(states, b), h
 
 
+def rotlru(a, cos, sin, b, initial_state=None, reset=None):
+    """h[t] = a[t] * R(cos[t], sin[t]) h[t-1] + b[t] on pairs of channels. Returns y = h [B, L, D] and [B, D]."""
+    decay, cosine, sine, value = (_wide(x) for x in (a, cos, sin, b))
+    batch, length, channels = b.shape
+    h = mx.zeros((batch, channels), value.dtype) if initial_state is None else initial_state
+    states = []
+    for t in range(length):
+        if reset is not None:
+            h = mx.where(reset[:, t, None], 0, h)
+        u, w = h[:, ::2], h[:, 1::2]
+        turned = mx.stack([cosine[:, t] * u - sine[:, t] * w, sine[:, t] * u + cosine[:, t] * w], axis=-1)
+        h = (decay[:, t, :, None] * turned).reshape(batch, channels) + value[:, t]
+        states.append(h)
+    return _over_time(states, b), h
+
+
+def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=False):
+    """y[t] = y[t-1] o x[t], o the operator of that number; with `reverse` time runs from the last step to the
+    first. Returns y [B, L, D] in x's dtype and the state [B, D]: what the scan ended with."""
+    combine, identity = list(OPERATORS.values())[operator]
+    value = _wide(x)
+    batch, length, channels = x.shape
+    h, states = initial_state, []
+    for t in reversed(range(length)) if reverse else range(length):
+        if reset is not None and h is not None:
+            h = mx.where(reset[:, t, None], identity, h)
+        h = value[:, t] if h is None else combine(h, value[:, t])
+        states.append(h)
+    h = mx.full((batch, channels), identity, value.dtype) if h is None else h
+    return _over_time(states[::-1] if reverse else states, x), h
+
+
+def ssd(u, delta, B, C, A, initial_state=None, reset=None):
+    """h[t] = exp(delta[t] A) o h[t-1] + delta[t] u[t] (x) B[t], y[t] = h[t] C[t]: [B, L, H, Dh] and [B, H, Dh, N]."""
+    batch, length, heads, channels = u.shape
+    value, step, decay = _wide(u), _wide(delta), _wide(A)
+    key, query = (_per_head(_wide(x), heads) for x in (B, C))
+    decay = decay[:, None] if decay.ndim == 1 else decay
+    shape = (batch, heads, channels, key.shape[3])
+    h = mx.zeros(shape, value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            h = mx.where(reset[:, t, None, None, None], 0, h)
+        gate = _exp(step[:, t, :, None] * decay)
+        drive = (step[:, t, :, None] * value[:, t])[..., None] * key[:, t, :, None]
+        h = gate[:, :, None] * h + drive
+        outputs.append((h * query[:, t, :, None]).sum(axis=-1))
+    return _over_time(outputs, u), h
+
+
+def rglru_gated(u, delta, A, initial_state=None, reset=None, sqrt_grad_limit=1000.0):
+    """g = A^delta[t], h[t] = g o h[t-1] + sqrt(1 - g^2) u[t], y[t] = sum_n h[t]. Returns y [B, L, D] and [B, D, N].
+
+    Where the slope of the root, 1 / (2 sqrt(1 - g^2)), passes `sqrt_grad_limit`, gradients take that for it.
+    """
+    value, step, decay = _wide(u), _wide(delta), mx.log(_wide(A))
+    decay = decay[:, None] if decay.ndim == 1 else decay
+    batch, length, channels = u.shape
+    h = mx.zeros((batch, *decay.shape), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            h = mx.where(reset[:, t, None, None], 0, h)
+        power = step[:, t, :, None] * decay
+        h = _exp(power) * h + _bounded_sqrt(-mx.expm1(2 * power), sqrt_grad_limit) * value[:, t, :, None]
+        outputs.append(h.sum(axis=-1))
+    return _over_time(outputs, u), h
+
+
+def selective_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D=None,
+    z=None,
+    delta_bias=None,
+    initial_state=None,
+    reset=None,
+    delta_softplus=False,
+):
+    """h[t] = exp(delta[t] A) o h[t-1] + delta[t] u[t] (x) B[t], y[t] = (h[t] C[t] + D u[t]) * silu(z[t]).
+
+    delta first gets `delta_bias` and, with `delta_softplus`, softplus. Returns y [B, L, D] and the state [B, D, N].
+    """
+    value, step, decay, key, query = (_wide(x) for x in (u, delta, A, B, C))
+    step = step if delta_bias is None else step + _wide(delta_bias)
+    step = mx.maximum(step, 0) + mx.log1p(_exp(-mx.abs(step))) if delta_softplus else step
+    h = mx.zeros((u.shape[0], *A.shape), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(u.shape[1]):
+        if reset is not None:
+            h = mx.where(reset[:, t, None, None], 0, h)
+        drive = (step[:, t] * value[:, t])[..., None] * key[:, t, None]
+        h = _exp(step[:, t, :, None] * decay) * h + drive
+        y = (h * query[:, t, None]).sum(axis=-1)
+        y = y if D is None else y + _wide(D) * value[:, t]
+        opened = None if z is None else _wide(z[:, t])
+        outputs.append(y if z is None else y * opened * (1 + mx.tanh(opened / 2)) / 2)
+    return _over_time(outputs, u), h
+
+
 def _wide(x):
     """The dtype to compute in."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)
+
+
+def _per_head(x, heads):
+    """[B, L, G, N] as [B, L, H, N]: a group's for each of its heads, and 0 where there is no group."""
+    groups = x.shape[2]
+    return mx.repeat(x, heads // groups, axis=2) if groups else mx.zeros((*x.shape[:2], heads, x.shape[3]), x.dtype)
+
+
+def _bounded_sqrt(x, limit):
+    """sqrt(x), whose derivative is at most `limit`."""
+    root = mx.stop_gradient(mx.sqrt(x))
+    return root + (x - mx.stop_gradient(x)) / mx.maximum(2 * root, 1 / limit)
+
+
+def _exp(x):
+    """e^x; mx.exp of float64 is no better than that of float32."""
+    return mx.expm1(x) + 1 if x.dtype == mx.float64 else mx.exp(x)
 
 
 def _over_time(steps, like):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
+import loader
 from tools.demo import ratio, sample, text
-from tools.demo.model import Model, rglru
+from tools.demo.model import Model
 from tools.demo.train import evaluate, schedule, train
 
 ROOT = Path(__file__).parents[1]
@@ -22,13 +23,11 @@ def model():
     return Model(width=16, hidden=24, depth=2)
 
 
-def test_step_equals_the_full_pass(model):
+def test_byte_by_byte_equals_the_full_pass(model):
     tokens = mx.random.randint(0, 256, (3, 21))
-    state, stepped = model.initial_state(batch=3), []
-    for t in range(tokens.shape[1]):
-        logits, state = model.step(tokens[:, t], state)
-        stepped.append(logits)
-    np.testing.assert_allclose(mx.stack(stepped, axis=1), model(tokens), rtol=1e-4, atol=1e-4)
+    cache = model.make_cache()
+    stepped = [model(tokens[:, t : t + 1], cache) for t in range(tokens.shape[1])]
+    np.testing.assert_allclose(mx.concatenate(stepped, axis=1), model(tokens), rtol=1e-4, atol=1e-4)
 
 
 def test_later_bytes_do_not_reach_earlier_logits(model):
@@ -39,7 +38,7 @@ def test_later_bytes_do_not_reach_earlier_logits(model):
 
 def test_decay_starts_between_0_9_and_0_999(model):
     for block in model.blocks:
-        a = mx.exp(-8 * mx.logaddexp(block.recurrent.rglru.decay, 0))
+        a = mx.exp(-8 * mx.logaddexp(block.recurrent.decay, 0))
         assert 0.9 <= a.min().item() and a.max().item() <= 0.999
 
 
@@ -96,7 +95,7 @@ def test_sample_continues_its_prompt(model):
 
 
 def test_ratio_times_both_paths():
-    assert all(seconds > 0 for seconds in ratio.measure(rglru, 1, 4, 8, rounds=2))
+    assert all(seconds > 0 for seconds in ratio.measure(loader.get("rglru"), 1, 4, 8, rounds=2))
 
 
 def demo(*arguments):

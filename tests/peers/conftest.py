@@ -1,5 +1,9 @@
 """Kernels of packages that others publish, on the opencl engine. `make peers` runs them, with the extra `peers`."""
 
+import subprocess
+import sys
+import tarfile
+
 import mlx.core as mx
 import peer
 import pytest
@@ -14,3 +18,20 @@ def reproducible():
     mx.disable_compile()
     yield
     mx.enable_compile()
+
+
+@pytest.fixture
+def sdist(request, tmp_path):
+    """A function of a package and its version: the folder of its sdist, unpacked; pytest's cache keeps the archive."""
+
+    def unpack(package, version):
+        folder = f"{package.replace('-', '_')}-{version}"
+        archive = request.config.cache.mkdir("sdists") / f"{folder}.tar.gz"
+        if not archive.exists():
+            options = ["--quiet", "--no-deps", "--no-binary", package, "--dest", archive.parent]
+            subprocess.run([sys.executable, "-m", "pip", "download", *options, f"{package}=={version}"], check=True)
+        with tarfile.open(archive) as files:
+            files.extractall(tmp_path, filter="data")
+        return tmp_path / folder
+
+    return unpack

@@ -3,33 +3,16 @@
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
-PACKAGE, VERSION = "mlx-recurrence", "0.3.0"
-FOLDER = f"mlx_recurrence-{VERSION}"
-
-
-@pytest.fixture
-def sdist(request, tmp_path):
-    """The folder of the sdist, unpacked; pytest's cache keeps the archive."""
-    archive = request.config.cache.mkdir("sdists") / f"{FOLDER}.tar.gz"
-    if not archive.exists():
-        options = ["--quiet", "--no-deps", "--no-binary", PACKAGE, "--dest", archive.parent]
-        subprocess.run([sys.executable, "-m", "pip", "download", *options, f"{PACKAGE}=={VERSION}"], check=True)
-    with tarfile.open(archive) as files:
-        files.extractall(tmp_path, filter="data")
-    return tmp_path / FOLDER
 
 
 def test_its_own_tests_pass(sdist):
     """Without the plugin a kernel would raise: MLX runs none on a CPU."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "plugin"],
-        cwd=sdist,
+        cwd=sdist("mlx-recurrence", "0.3.0"),
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])},
         capture_output=True,
         text=True,

@@ -40,7 +40,7 @@ def run(steps: int, seed: int, out: str) -> None:
 
     import loader
     from tools.demo import plot, ratio, sample, text
-    from tools.demo.model import Model, rglru
+    from tools.demo.model import Model
     from tools.demo.train import train
 
     mx.random.seed(seed)
@@ -61,7 +61,7 @@ def run(steps: int, seed: int, out: str) -> None:
     print(f"\n{sample.generate(model, PROMPT, 300).decode(errors='replace')}\n")
 
     shape = BATCH, LENGTH, model.hidden
-    shader, plain = ratio.measure(rglru, *shape)
+    shader, plain = ratio.measure(loader.get("rglru"), *shape)
     print(f"rglru forward + backward at {shape}: {loader.backend()} {1e3 * shader:.2f} ms,", end=" ")
     print(f"plain MLX {1e3 * plain:.2f} ms, ratio {plain / shader:.1f}x")
 

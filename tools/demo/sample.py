@@ -4,15 +4,13 @@ import mlx.core as mx
 
 
 def generate(model, prompt: bytes, length: int, temperature: float = 0.6) -> bytes:
-    """`prompt` and `length` bytes more, each drawn from the logits of `model.step`."""
+    """`prompt` and `length` bytes more, each drawn from the logits of `model` after all before it."""
     if not prompt:
         raise ValueError("[demo] expected a prompt of at least 1 byte but got 0.")
-    state = model.initial_state(batch=1)
-    for byte in prompt:
-        logits, state = model.step(mx.array([byte]), state)
-    drawn = []
+    cache, drawn = model.make_cache(), []
+    tokens = mx.array([list(prompt)])
     for _ in range(length):
-        token = mx.random.categorical(logits / temperature)
+        token = mx.random.categorical(model(tokens, cache)[:, -1] / temperature)
         drawn.append(token.item())
-        logits, state = model.step(token, state)
+        tokens = token[:, None]
     return prompt + bytes(drawn)

@@ -1,0 +1,29 @@
+"""The operators that `associative_scan` knows by name, in MLX, numbered as in shaders/associative_scan/operators.h."""
+
+import mlx.core as mx
+
+
+def _keep_max(earlier, later):
+    """The larger; of equals the first, and the first NaN, which the gradient follows."""
+    return mx.where((earlier >= later) | (earlier != earlier), earlier, later)
+
+
+def _keep_min(earlier, later):
+    return mx.where((earlier <= later) | (earlier != earlier), earlier, later)
+
+
+def _logaddexp(earlier, later):
+    """mx.logaddexp, whose gradient is NaN where both are the same infinity; here it is 1."""
+    infinite = (earlier == later) & mx.isinf(earlier)
+    finite = (mx.where(infinite, 0, x) for x in (earlier, later))
+    return mx.where(infinite, earlier + later, mx.logaddexp(*finite))
+
+
+# name: (how two values combine, what changes nothing on the left)
+OPERATORS = {
+    "add": (mx.add, 0.0),
+    "mul": (mx.multiply, 1.0),
+    "max": (_keep_max, -float("inf")),
+    "min": (_keep_min, float("inf")),
+    "logaddexp": (_logaddexp, -float("inf")),
+}

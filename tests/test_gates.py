@@ -1,0 +1,103 @@
+"""Gates at the ends of their range, options away from their defaults, and resets after infinity and NaN."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import assert_close, draw, truth
+from test_parity import call, poisoned
+
+import loader
+
+RESETS = [name for name in loader.names() if any(array.name == "reset" for array in loader.get(name).spec.inputs)]
+
+# op, {input: values to take in turn}, options. exp(delta A) of ssd and selective_scan is 1, 1 - 1e-7, 1e-30, 0.
+DECAYS = {"delta": [1.0, 0.0, 1.0, 0.5], "A": [-1e-7, -69.0, -200.0, 0.0, -1.0]}
+CASES = [
+    ("rglru", {"a": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {}),
+    ("rotlru", {"a": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {}),
+    ("rotlru", {"a": [0.9, 1.0], "cos": [1.0, 0.0, 0.6], "sin": [0.0, -1.0, 0.8]}, {}),
+    ("ssd", DECAYS, {}),
+    ("selective_scan", DECAYS, {}),
+    ("selective_scan", {"delta": [-30.0, -8.0, -1.0, 0.0, 3.0]}, {"delta_softplus": True}),
+    ("selective_scan", {"delta": [-0.1, 0.2], "z": [-90.0, -5.0, 0.0, 90.0]}, {}),
+    ("rglru_gated", {"delta": [0.0, 1.0, 8.0, 1e-6], "A": [1 - 1e-7, 0.5, 1e-30, 0.9995]}, {}),
+    ("rglru_gated", {"delta": [0.0, 1.0, 1e-6], "A": [1.0, 0.999999]}, {}),
+    ("rglru_gated", {"delta": [0.0, 1.0, 1e-3], "A": [0.999, 0.9999]}, {"sqrt_grad_limit": 10.0}),
+]
+
+
+def gradients(op, inputs, cotangents, **options):
+    names = [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
+
+    def function(*arrays):
+        return call(op, op, {**inputs, **dict(zip(names, arrays)), **options})
+
+    outputs, found = mx.vjp(function, [inputs[name] for name in names], cotangents)
+    return outputs, dict(zip(names, found))
+
+
+def in_turn(like, values):
+    return mx.array(np.resize(np.array(values, np.float32), like.shape))
+
+
+@pytest.mark.parametrize("name, values, options", CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
+@pytest.mark.parametrize("with_reset", [False, True])
+def test_parity(name, values, options, with_reset):
+    op = poisoned(name)
+    present = [array.name for array in op.spec.optional if array.name != "reset" or with_reset]
+    inputs = draw(op, {"B": 2, "L": 150, **op.spec.examples[-1]}, present)
+    inputs |= {key: in_turn(inputs[key], value) for key, value in values.items()}
+    rng = np.random.default_rng(2)
+    outputs = call(op.reference, op, {**inputs, **options})
+    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)) for y in outputs]
+    outputs, found = gradients(op, inputs, cotangents, **options)
+    want_outputs, want = truth(op, inputs, cotangents, **options)
+    for array, got, expected in zip(op.spec.outputs, outputs, want_outputs):
+        assert_close(op, got, expected, array.name)
+    for key, expected in want.items():
+        assert mx.isfinite(found[key]).all()
+        assert_close(op, found[key], expected, f"grad_{key}")
+
+
+@pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru"])
+def test_long_memory_of_half_activations(name):
+    """Decays of 0.9995 over 4096 steps, gates in float32 beside activations in bfloat16."""
+    op = poisoned(name)
+    kept = {"rglru": ("a",)}.get(name, ("delta", "A"))
+    dtypes = {array.name: "float32" if array.name in kept else "bfloat16" for array in op.spec.required}
+    inputs = draw(op, {"B": 1, "L": 4096, **op.spec.examples[1]}, (), dtypes)
+    slow = {"a": 0.9995} if name == "rglru" else {"delta": 0.0005, "A": -1.0}
+    inputs |= {key: mx.full(inputs[key].shape, value) for key, value in slow.items()}
+    outputs = call(op.reference, op, inputs)
+    rng = np.random.default_rng(3)
+    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in outputs]
+    outputs, found = gradients(op, inputs, cotangents)
+    want_outputs, want = truth(op, inputs, cotangents)
+    for got, expected in zip((*outputs, *found.values()), (*want_outputs, *want.values())):
+        assert_close(op, got, expected, name)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", RESETS)
+def test_a_reset_forgets_what_is_not_finite(name, bad):
+    """A step of every input that has time is spoilt; outputs and gradients from the reset on do not know."""
+    op, length, at = loader.get(name), 300, 140
+    inputs = draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, ("initial_state",))
+    timed = [a.name for a in op.spec.inputs if a.name in inputs and a.axis("L") is not None]
+    for key in timed:
+        inputs[key][:, at - 2] = bad
+    inputs["reset"] = mx.broadcast_to(mx.arange(length) == at, (2, length))
+    after = {
+        key: x[:, at:] if key in timed else x for key, x in inputs.items() if key not in ("initial_state", "reset")
+    }
+    y, state = call(op, op, inputs)
+    want, want_state = call(op, op, after)
+    assert_close(op, y[:, at:], want, "y")
+    assert_close(op, state, want_state, "final_state")
+
+    cotangents = [mx.zeros_like(y), mx.ones_like(state)]
+    cotangents[0][:, at:] = 1
+    _, found = gradients(op, inputs, cotangents)
+    _, expected = gradients(op, after, [mx.ones_like(want), mx.ones_like(want_state)])
+    for key in timed:
+        assert_close(op, found[key][:, at:], expected[key], f"grad_{key}")
