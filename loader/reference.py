@@ -127,6 +127,23 @@ def selective_scan(
     return _over_time(outputs, u), h
 
 
+def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
+    """h[t] = g[t] * h[t-1] + k[t] (x) v[t], o[t] = scale * q[t] . h[t]. Returns o [B, L, H, Dv] in v's dtype and the
+    state [B, H, Dk, Dv]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]."""
+    batch, length, heads, values = v.shape
+    query, key = (_per_head(_wide(x), heads) for x in (q, k))
+    value, gate = _wide(v), _wide(g)
+    gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None]
+    h = mx.zeros((batch, heads, k.shape[3], values), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            h = mx.where(reset[:, t, None, None, None], 0, h)
+        h = gate[:, t] * h + key[:, t, ..., None] * value[:, t, :, None]
+        outputs.append(scale * (query[:, t, ..., None] * h).sum(axis=-2))
+    return _over_time(outputs, v), h
+
+
 def _wide(x):
     """The dtype to compute in."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)

@@ -64,6 +64,11 @@ def option_sets(op):
     return [c for n in sizes for c in itertools.combinations(names, n)]
 
 
+def rank_sets(op):
+    """`ranks` for `draw`: every input at its first shape, then one input at another of its shapes."""
+    return [{}] + [{array.name: choice} for array in op.spec.inputs for choice in range(1, len(array.shapes))]
+
+
 def draw(op, dims, present=(), dtypes=None, seed=0, ranks=None):
     """Random inputs by name, in the manifest's order; of the optional ones those in `present`. `ranks` maps
     the name of an input to which of its shapes it gets, if not the first."""

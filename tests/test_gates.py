@@ -3,7 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, draw, truth
+from oracle import assert_close, draw, rank_sets, truth
 from test_parity import call, poisoned
 
 import loader
@@ -16,6 +16,8 @@ CASES = [
     ("rglru", {"a": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {}),
     ("rotlru", {"a": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {}),
     ("rotlru", {"a": [0.9, 1.0], "cos": [1.0, 0.0, 0.6], "sin": [0.0, -1.0, 0.8]}, {}),
+    ("gla", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
+    ("gla", {"g": [1.0, 1.0, -1.0, 1.0, 1 - 1e-7, 1.0, 1.0]}, {}),
     ("ssd", DECAYS, {}),
     ("selective_scan", DECAYS, {}),
     ("selective_scan", {"delta": [-30.0, -8.0, -1.0, 0.0, 3.0]}, {"delta_softplus": True}),
@@ -45,8 +47,13 @@ def in_turn(like, values):
 def test_parity(name, values, options, with_reset):
     op = poisoned(name)
     present = [array.name for array in op.spec.optional if array.name != "reset" or with_reset]
-    inputs = draw(op, {"B": 2, "L": 150, **op.spec.examples[-1]}, present)
-    inputs |= {key: in_turn(inputs[key], value) for key, value in values.items()}
+    for ranks in rank_sets(op):
+        inputs = draw(op, {"B": 2, "L": 150, **op.spec.examples[-1]}, present, ranks=ranks)
+        inputs |= {key: in_turn(inputs[key], value) for key, value in values.items()}
+        check(op, inputs, options)
+
+
+def check(op, inputs, options):
     rng = np.random.default_rng(2)
     outputs = call(op.reference, op, {**inputs, **options})
     cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)) for y in outputs]
@@ -59,14 +66,15 @@ def test_parity(name, values, options, with_reset):
         assert_close(op, found[key], expected, f"grad_{key}")
 
 
-@pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru"])
+@pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru", "gla"])
 def test_long_memory_of_half_activations(name):
     """Decays of 0.9995 over 4096 steps, gates in float32 beside activations in bfloat16."""
     op = poisoned(name)
-    kept = {"rglru": ("a",)}.get(name, ("delta", "A"))
+    kept = {"rglru": ("a",), "gla": ("g",)}.get(name, ("delta", "A"))
     dtypes = {array.name: "float32" if array.name in kept else "bfloat16" for array in op.spec.required}
     inputs = draw(op, {"B": 1, "L": 4096, **op.spec.examples[1]}, (), dtypes)
-    slow = {"a": 0.9995} if name == "rglru" else {"delta": 0.0005, "A": -1.0}
+    slow = {"a": 0.9995, "g": 0.9995, "delta": 0.0005, "A": -1.0}
+    slow = {key: value for key, value in slow.items() if key in kept}
     inputs |= {key: mx.full(inputs[key].shape, value) for key, value in slow.items()}
     outputs = call(op.reference, op, inputs)
     rng = np.random.default_rng(3)

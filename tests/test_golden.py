@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from oracle import draw, option_sets
+from oracle import draw, option_sets, rank_sets
 
 import loader
 from loader import source
@@ -20,7 +20,7 @@ def kernels(op):
 
 
 def units(op, inputs, tmp_path):
-    """The unit of every kernel of both passes, by the kernel's name, from what export_function stores."""
+    """The unit of every kernel that both passes launch, by its name, from what export_function stores."""
     names = list(inputs)
     options = tuple(option.default for option in op.spec.options)
 
@@ -38,7 +38,8 @@ def units(op, inputs, tmp_path):
     path = tmp_path / "both.mlxfn"
     mx.export_function(str(path), both, *inputs.values())
     stored = path.read_bytes().decode("latin-1")
-    return {kernel.name: _unit(stored, kernel) for kernel in kernels(op)}
+    launched = [kernel for kernel in kernels(op) if f"void custom_kernel_{kernel.unique_name}" in stored]
+    return {kernel.name: _unit(stored, kernel) for kernel in launched}
 
 
 def _unit(stored, kernel):
@@ -59,7 +60,11 @@ def test_units_are_as_kept(name, dtype, metal, tmp_path, request):
     op = metal[name]
     everything = [array.name for array in op.spec.optional]
     dtypes = {array.name: dtype for array in op.spec.inputs if array.differentiable and len(array.dtypes) > 1}
-    found = units(op, draw(op, {"B": 2, "L": 16, **op.spec.examples[-1]}, everything, dtypes), tmp_path)
+    found = {}
+    for length, ranks in itertools.product((1, 16), rank_sets(op)):
+        sizes = {"B": 2, "L": length, **op.spec.examples[-1]}
+        found = units(op, draw(op, sizes, everything, dtypes, ranks=ranks), tmp_path) | found
+    assert set(found) == {kernel.name for kernel in kernels(op)}
     for kernel, text in found.items():
         path = GOLDEN / f"{kernel}.{dtype}.metal"
         if request.config.getoption("--update-golden"):
@@ -72,10 +77,12 @@ def test_units_have_the_written_signature(name, metal, tmp_path):
     """MLX writes the parameters that the author wrote: the same names, pointers, constness and attributes,
     but for the address space of an input below 8 elements."""
     op = metal[name]
-    for present, length in itertools.product(option_sets(op), (1, 16)):
-        inputs = draw(op, {"B": 1, "L": length, **op.spec.examples[0]}, present)
+    for present, length, ranks in itertools.product(option_sets(op), (1, 16), rank_sets(op)):
+        inputs = draw(op, {"B": 1, "L": length, **op.spec.examples[0]}, present, ranks=ranks)
         found = units(op, inputs, tmp_path)
         for kernel in kernels(op):
+            if kernel.name not in found:
+                continue
             text = found[kernel.name]
             parameters = text[text.index("[[kernel]]") :].split("{")[0]
             written = {p.name: p for p in kernel.parameters}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import LENGTHS, assert_close, cases, draw, option_sets, truth
+from oracle import LENGTHS, assert_close, cases, draw, rank_sets, truth
 
 import loader
 from loader import Op
@@ -68,10 +68,9 @@ def test_small_and_ragged(op, batch, length):
 
 def test_every_rank(op):
     """Inputs that may have several ranks, in those that `draw` does not choose by itself."""
-    for array in op.spec.inputs:
-        for choice, present in itertools.product(range(1, len(array.shapes)), option_sets(op)):
-            inputs = draw(op, {"B": 2, "L": 100, **op.spec.examples[-1]}, present, ranks={array.name: choice})
-            check(poisoned(op.spec.name), inputs)
+    for ranks, (dtypes, present), length in itertools.product(rank_sets(op)[1:], cases(op), (1, 100)):
+        for sizes in op.spec.examples:
+            check(poisoned(op.spec.name), draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, ranks=ranks))
 
 
 def check(op, inputs):

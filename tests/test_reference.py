@@ -1,11 +1,12 @@
 """The oracle itself: every reference against NumPy in float64 and against finite differences."""
 
 import importlib
+import itertools
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import draw, option_sets
+from oracle import draw, option_sets, rank_sets
 
 import loader
 from loader import reference
@@ -28,8 +29,8 @@ def test_every_op_has_a_reference_and_a_numpy_twin():
 @pytest.mark.parametrize("name", loader.names())
 def test_reference_is_the_recurrence(name):
     op = loader.get(name)
-    for present in option_sets(op):
-        inputs = draw(op, {"B": 2, "L": 33, **op.spec.examples[-1]}, present)
+    for present, ranks in itertools.product(option_sets(op), rank_sets(op)):
+        inputs = draw(op, {"B": 2, "L": 33, **op.spec.examples[-1]}, present, ranks=ranks)
         with mx.stream(mx.cpu):
             got = op._reference(**float64(inputs))
             want = twin(name)(**{n: np.array(x) for n, x in float64(inputs).items()})
@@ -41,8 +42,8 @@ def test_reference_is_the_recurrence(name):
 def test_reference_gradients_are_finite_differences(name):
     op = loader.get(name)
     with mx.stream(mx.cpu):
-        for present in option_sets(op):
-            inputs = float64(draw(op, {"B": 2, "L": 5, **op.spec.examples[0]}, present))
+        for present, ranks in itertools.product(option_sets(op), rank_sets(op)):
+            inputs = float64(draw(op, {"B": 2, "L": 5, **op.spec.examples[0]}, present, ranks=ranks))
 
             def loss(inputs):
                 return sum((y * mx.cos(mx.arange(y.size).reshape(y.shape))).sum() for y in op._reference(**inputs))

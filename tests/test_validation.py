@@ -194,10 +194,11 @@ def test_every_op_is_clean(op):
     code = f"""
         import sys; sys.path.insert(0, "tests")
         import mlx.core as mx, loader
-        from oracle import draw
+        from oracle import draw, rank_sets
         op = loader.get({op.spec.name!r})
-        for length, present in ((1, []), (130, op.spec.optional)):
-            inputs = draw(op, {{"B": 2, "L": length, **op.spec.examples[-1]}}, [a.name for a in present])
+        for length, present, ranks in [(*c, r) for c in ((1, []), (130, op.spec.optional)) for r in rank_sets(op)]:
+            sizes = {{"B": 2, "L": length, **op.spec.examples[-1]}}
+            inputs = draw(op, sizes, [a.name for a in present], ranks=ranks)
             results = op.run_forward(inputs, tuple(o.default for o in op.spec.options))
             cotangents = [mx.ones_like(y) for y in results[: len(op.spec.outputs)]]
             op.run_backward(inputs, tuple(o.default for o in op.spec.options), results, cotangents)

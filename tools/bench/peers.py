@@ -10,6 +10,7 @@ import loader
 _PEERS = {
     "rglru": ("mlx-recurrence", "mlx_recurrence.rglru", "rglru_scan"),
     "rotlru": ("mlx-recurrence", "mlx_recurrence.rotlru", "rotlru_scan"),
+    "gla": ("mlx-recurrence", "mlx_recurrence.gla", "gla_scan"),
     "ssd": ("mlx-recurrence", "mlx_recurrence.ssd", "ssd_scan"),
 }
 

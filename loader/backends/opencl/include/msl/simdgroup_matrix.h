@@ -23,6 +23,18 @@ struct fragment {
   }
 };
 
+// Swap the bits of row and column, of which bit 0 of the column is the element.
+METAL_FUNC fragment transpose(fragment x) {
+  const uint row = fragment_row(), column = fragment_column();
+  const bool odd = row & 1;
+  const float moved = xor_lane(odd ? x.first : x.second, row_lanes(1));
+  x.first = odd ? moved : x.first;
+  x.second = odd ? x.second : moved;
+  x.exchange(row_lanes(2) | column_lanes(2), (row ^ column) & 2);
+  x.exchange(row_lanes(4) | column_lanes(4), (row ^ column) & 4);
+  return x;
+}
+
 // Cannon's scheme with xor for rotation: with A'(m, p) = A(m, p ^ m) and B'(q, n) = B(q ^ n, n),
 // (A B)(m, n) = sum over s of A'(m, n ^ s) B'(m ^ s, n), and each s is a fixed exchange of lanes.
 METAL_FUNC fragment multiply_add(fragment a, fragment b, fragment c) {
@@ -81,24 +93,41 @@ METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T v
   return simdgroup_matrix<T, Columns, Rows>(value);
 }
 
-// Offsets within the matrix are int: they vectorize, 64-bit ones become slow gathers.
+// Offsets within the matrix are int: they vectorize, 64-bit ones become slow gathers. Pairs of float move as
+// one: half the gathers.
 template <typename T, typename Pointer>
 METAL_FUNC void simdgroup_load(simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8,
                                ulong2 origin = 0, bool transposed = false) {
   auto p = source + (origin.y * elements_per_row + origin.x);
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
-  const int first = transposed ? column * stride + row : row * stride + column;
-  d.thread_elements()[0] = p[first];
-  d.thread_elements()[1] = p[first + (transposed ? stride : 1)];
+  const int first = row * stride + column;
+  if constexpr (is_same_v<T, float>) {
+    d.thread_elements() = vload2(0, p + first);
+  } else {
+    d.thread_elements()[0] = p[first];
+    d.thread_elements()[1] = p[first + 1];
+  }
+  if (transposed) {
+    msl::fragment r = msl::transpose(d.wide());
+    d.thread_elements() = vec<T, 2>{(T)r.first, (T)r.second};
+  }
 }
 template <typename T, typename Pointer>
 METAL_FUNC void simdgroup_store(simdgroup_matrix<T> a, Pointer destination, ulong elements_per_row = 8,
                                 ulong2 origin = 0, bool transposed = false) {
   auto p = destination + (origin.y * elements_per_row + origin.x);
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = elements_per_row;
-  const int first = transposed ? column * stride + row : row * stride + column;
-  p[first] = a.thread_elements()[0];
-  p[first + (transposed ? stride : 1)] = a.thread_elements()[1];
+  const int first = row * stride + column;
+  if (transposed) {
+    msl::fragment r = msl::transpose(a.wide());
+    a.thread_elements() = vec<T, 2>{(T)r.first, (T)r.second};
+  }
+  if constexpr (is_same_v<T, float>) {
+    vstore2(a.thread_elements(), 0, p + first);
+  } else {
+    p[first] = a.thread_elements()[0];
+    p[first + 1] = a.thread_elements()[1];
+  }
 }
 
 // d = a b + c, summed in float and rounded once.

@@ -1,0 +1,231 @@
+// gla backward, one gate a step: grad_q, grad_k of every head and grad_g, a chunk of 32 steps at a time. With
+// M[i][j] = g[j+1] ... g[i] for j <= i, A = q k^T, D = scale * grad_o v^T, S the state that entered the
+// chunk, G the adjoint of the state that leaves it, P[i] = g[0] ... g[i] and E[j] = g[j+1] ... g[31]:
+//   grad_q = (M o D) k + scale * P o (grad_o S^T), grad_k = (M o D)^T q + E o (v G^T),
+// and grad_g is the adjoint of the recurrences that built M, P, E: no division, so g may be 0. q, k are
+// [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635, section 4.
+//
+// A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
+// 0.
+#include <metal_stdlib>
+
+#include "../common/gates.h"
+#include "../common/scores.h"
+#include "../common/tile.h"
+
+using namespace metal;
+
+template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
+[[kernel]] void gla_keys(
+    const device TQ* q,                 // [B, L, Hk, Dk]
+    const device TK* k,                 // [B, L, Hk, Dk]
+    const device TV* v,                 // [B, L, H, Dv]
+    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,           // [B, L]
+    const device float* scale,          // [1]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device TV* grad_o,            // [B, L, H, Dv]
+    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
+    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
+    const constant int* k_shape,
+    const constant int* v_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int ROWS = (Dk + 7) / 8;
+  constexpr int COLUMNS = (Dv + 7) / 8;
+  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float right[TILE * TILE_STRIDE];
+  threadgroup float pairs[TILE * TILE_STRIDE];
+  threadgroup float weights[TILE * TILE_STRIDE];
+  threadgroup float entering[TILE * 8];
+  threadgroup float leaving[TILE * 8];
+  threadgroup float gates[TILE];
+  threadgroup float grad_gates[TILE];
+  threadgroup float partial[TILE_BLOCKS];
+
+  const int L = v_shape[1];
+  const int Hk = k_shape[2];
+  const int H = v_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int steps = min(TILE, L - chunk * TILE);
+  const long first = static_cast<long>(batch) * L + chunk * TILE;
+  const long row = first * H + head;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
+  auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto v_row = v + row * Dv;
+  auto grad_row = grad_o + row * Dv;
+  auto state = chunk_state + at;
+  auto adjoint = chunk_adjoint + at;
+  auto resets = reset + (HAS_RESET ? first : 0);
+  const float factor = scale[0];
+
+  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, steps, simdgroup, lane);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
+  const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
+  for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+    entering[lane * 8 + c] = enters;
+    leaving[lane * 8 + c] = leaves;
+  }
+
+  int begin = 0;
+  while (begin < steps) {
+    const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_adjoint = end == steps;
+
+    simdgroup_float8x8 sum[TILE_BLOCKS];
+    tile_clear(sum);
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      scores_product(sum, left, right, simdgroup);
+    }
+    tile_put(sum, pairs, simdgroup);
+    tile_clear(sum);
+    for (int value = 0; value < Dv; value += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
+      tile_load(right, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      scores_product(sum, left, right, simdgroup);
+    }
+    tile_put(sum, weights, simdgroup);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
+    float weight = 0.0f;
+    for (int i = 0; i < simdgroup * 8 + 8; ++i) {
+      weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
+      if (i >= simdgroup * 8) {
+        const int pair = i * TILE_STRIDE + lane;
+        pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
+        weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
+        left[pair] = weight;
+      }
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 0) {
+      float carry = 0.0f;
+      for (int i = end - 1; i >= begin; --i) {
+        carry += pairs[i * TILE_STRIDE + lane];
+        const float before = lane < i ? left[(i - 1) * TILE_STRIDE + lane] : 0.0f;
+        const float total = simd_sum(carry * before);
+        if (lane == 0) {
+          grad_gates[i] = total;
+        }
+        carry = decayed<HAS_RESET>(carry, gates[i]);
+      }
+    }
+
+    simdgroup_float8x8 grad_entering(0.0f);
+    simdgroup_float8x8 grad_leaving(0.0f);
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      tile_clear(sum);
+      for (int value = 0; meets_state && value < Dv; value += TILE) {
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load(pairs, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<true>(
+            sum,
+            pairs,
+            state + key * COLUMNS * 8 + value,
+            COLUMNS * 8,
+            COLUMNS - value / 8,
+            ROWS - key / 8,
+            simdgroup);
+      }
+      tile_weigh(sum, grad_entering, left, entering, simdgroup);
+      tile_product<false, false>(sum, weights, right, simdgroup, 0, simdgroup + 1);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, pairs, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+
+      tile_clear(sum);
+      for (int value = 0; meets_adjoint && value < Dv; value += TILE) {
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load(pairs, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<true>(
+            sum,
+            pairs,
+            adjoint + key * COLUMNS * 8 + value,
+            COLUMNS * 8,
+            COLUMNS - value / 8,
+            ROWS - key / 8,
+            simdgroup);
+      }
+      tile_weigh(sum, grad_leaving, right, leaving, simdgroup);
+      tile_product<true, false>(sum, weights, left, simdgroup, simdgroup, TILE_BLOCKS);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, pairs, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+    }
+
+    // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
+    float inner = 0.0f;
+    if (meets_state && meets_adjoint) {
+      for (int i = simdgroup * TILE + lane; i < ROWS * COLUMNS * 64; i += TILE_BLOCKS * TILE) {
+        inner += state[i] * adjoint[i];
+      }
+    }
+    inner = simd_sum(inner);
+    if (lane == 0) {
+      partial[simdgroup] = inner;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    simdgroup_store(grad_entering, left + simdgroup * 64, 8);
+    simdgroup_store(grad_leaving, right + simdgroup * 64, 8);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 0) {
+      float grad_enter = 0.0f;
+      float grad_leave = 0.0f;
+      for (int c = 0; c < 8; ++c) {
+        grad_enter += left[lane * 8 + c];
+        grad_leave += right[lane * 8 + c];
+      }
+      pairs[lane] = grad_enter;
+      pairs[TILE + lane] = grad_leave;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 0) {
+      float from_state = meets_state ? partial[0] + partial[1] + partial[2] + partial[3] : 0.0f;
+      float to_state = 0.0f;
+      for (int i = 0; i < TILE; ++i) {
+        const int later = TILE - 1 - i;
+        if (later > lane) {
+          from_state = decayed<HAS_RESET>(from_state + pairs[later], gates[later]);
+        }
+        if (i < lane) {
+          to_state = decayed<HAS_RESET>(to_state, gates[i]) + pairs[TILE + i];
+        }
+      }
+      from_state += pairs[lane];
+      const float before = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
+      if (lane >= begin && lane < end) {
+        const float total = grad_gates[lane] + before * from_state + leaves * to_state;
+        const bool forgets = HAS_RESET && resets[lane];
+        grad_g[row + static_cast<long>(lane) * H] = static_cast<TG>(forgets ? 0.0f : total);
+      }
+    }
+    begin = end;
+  }
+}

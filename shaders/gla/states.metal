@@ -1,0 +1,134 @@
+// gla forward, states between chunks of 32 steps: S[n+1] = decay[n] o S[n] + sum over chunk n of k'[t] (x)
+// v[t], where k'[t] is k[t] times the gates after t, decay[n] the product of the gates of chunk n, and S[0]
+// is initial_state or 0. q, k are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635,
+// section 4.
+//
+// A threadgroup keeps 32 keys x 32 values of the state in registers and walks over the chunks.
+#include <metal_stdlib>
+
+#include "../common/gates.h"
+#include "../common/tile.h"
+
+using namespace metal;
+
+template <
+    typename TK,
+    typename TV,
+    typename TG,
+    int Dk,
+    int Dv,
+    bool PER_KEY,
+    bool HAS_INITIAL_STATE,
+    bool HAS_RESET>
+[[kernel]] void gla_states(
+    const device TK* k,                 // [B, L, Hk, Dk]
+    const device TV* v,                 // [B, L, H, Dv]
+    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
+    const device float* initial_state,  // [B, H, Dk, Dv]
+    const device bool* reset,           // [B, L]
+    device float* chunk_state,          // [B, H, CHUNKS, KEYS, VALUES]
+    device float* final_state,          // [B, H, Dk, Dv]
+    const constant int* k_shape,
+    const constant int* v_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int ROWS = (Dk + 7) / 8;
+  constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
+  threadgroup float keys[TILE * TILE_STRIDE];
+  threadgroup float values[TILE * TILE_STRIDE];
+  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
+  threadgroup float decays[TILE * 8];
+
+  const int L = k_shape[1];
+  const int Hk = k_shape[2];
+  const int H = v_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int key = threadgroup_position_in_grid.x / BLOCKS * TILE;
+  const int value = threadgroup_position_in_grid.x % BLOCKS * TILE;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int kept = Dk - key;
+  const int wide = Dv - value;
+  const long sequence = static_cast<long>(batch) * L;
+  const long state = static_cast<long>(batch) * H + head;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int row = key / 8 + simdgroup;
+  const long corner = (state * Dk + key) * Dv + value;
+
+  simdgroup_float8x8 sum[TILE_BLOCKS];
+  tile_clear(sum);
+  if (HAS_INITIAL_STATE) {
+    tile_load(keys, initial_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum[c] = tile_matrix<false>(keys, simdgroup, c);
+    }
+  }
+
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    auto entry = chunk_state + ((state * chunks + chunk) * ROWS * 8 + row * 8) * COLUMNS * 8 + value;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (row < ROWS && value / 8 + c < COLUMNS) {
+        simdgroup_store(sum[c], entry + c * 8, COLUMNS * 8);
+      }
+    }
+
+    // What comes before a reset does not reach the end of the chunk.
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    auto resets = reset + (HAS_RESET ? first : 0);
+    const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
+    const int begin = last_reset<HAS_RESET>(resets, steps);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    gates_load<PER_KEY, HAS_RESET>(
+        gates,
+        g + (first * H + head) * GATES + (PER_KEY ? key : 0),
+        H * GATES,
+        kept,
+        resets,
+        steps,
+        simdgroup,
+        lane);
+    tile_load(values, v + (first * H + head) * Dv + value, H * Dv, wide, begin, steps, 1.0f, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    tile_load_decayed<PER_KEY, true, HAS_RESET>(
+        keys,
+        k + (first * Hk + head / (H / Hk)) * Dk + key,
+        Hk * Dk,
+        kept,
+        begin,
+        steps,
+        1.0f,
+        gates,
+        simdgroup,
+        lane);
+    const float left = gates_product<PER_KEY, HAS_RESET>(gates, 0, TILE, lane);
+    for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+      decays[lane * 8 + c] = left;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    simdgroup_float8x8 weight;
+    simdgroup_load(weight, decays + simdgroup * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (carries) {
+        sum[c].thread_elements() *= weight.thread_elements();
+      } else {
+        sum[c] = simdgroup_float8x8(0.0f);
+      }
+    }
+    tile_product<true, false>(sum, keys, values, simdgroup, 0, TILE_BLOCKS);
+  }
+
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  tile_put(sum, keys, simdgroup);
+  simdgroup_barrier(mem_flags::mem_threadgroup);
+  tile_store<float>(keys, final_state + corner, Dv, wide, 0, kept, simdgroup, lane);
+}

@@ -1,0 +1,663 @@
+#line 1 "shaders/gla/keys_by_key.metal"
+
+
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/tile.h"
+
+
+
+
+
+#include <metal_stdlib>
+
+constexpr constant int TILE = 32;
+constexpr constant int TILE_BLOCKS = TILE / 8;
+
+constexpr constant int TILE_STRIDE = 36;
+
+
+template <typename Tile, typename Source>
+inline void tile_load(
+    Tile tile,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    float factor,
+    int simdgroup,
+    int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const bool live = row >= begin && row < end && lane < columns;
+    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
+template <typename T, typename Tile, typename Destination>
+inline void tile_store(
+    Tile tile,
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    if (row >= begin && row < end && lane < columns) {
+      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+  metal::simdgroup_float8x8 m;
+  const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
+  metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
+  return m;
+}
+
+inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    sum[c] = metal::simdgroup_float8x8(0.0f);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+inline void tile_product(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Left left,
+    Right right,
+    int row,
+    int first,
+    int last) {
+  for (int inner = first; inner < last; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename State>
+inline void tile_product_state(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Left left,
+    State state,
+    int stride,
+    int inners,
+    int columns,
+    int row) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+template <typename Tile>
+inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  }
+}
+
+
+
+template <typename Tile, typename Weights>
+inline void tile_weigh(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    thread metal::simdgroup_float8x8& grad,
+    Tile other,
+    Weights weights,
+    int row) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
+    sum[c].thread_elements() *= weight.thread_elements();
+  }
+}
+
+#line 8 "shaders/common/gates.h"
+
+
+template <bool RESETS>
+inline float decayed(float product, float gate) {
+  return RESETS && gate == 0.0f ? 0.0f : product * gate;
+}
+
+template <bool PER_KEY, typename Gates>
+inline float gate_at(Gates gates, int row, int lane) {
+  return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
+}
+
+
+template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+inline void gates_load(
+    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
+  if (PER_KEY) {
+    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
+      const bool live = row < steps && lane < columns;
+      const bool forgets = RESETS && row < steps && reset[row];
+      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
+                                        : live  ? static_cast<float>(g[row * stride + lane])
+                                                : 1.0f;
+    }
+  } else if (simdgroup == 0) {
+    const bool forgets = RESETS && lane < steps && reset[lane];
+    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+  }
+}
+
+
+template <bool PER_KEY, bool RESETS, typename Gates>
+inline float gates_product(Gates gates, int first, int last, int lane) {
+  float product = 1.0f;
+  for (int row = first; row < last; ++row) {
+    product = decayed<RESETS>(product, gate_at<PER_KEY>(gates, row, lane));
+  }
+  return product;
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+inline void tile_load_decayed(
+    Tile tile,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    float factor,
+    Gates gates,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
+                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
+  for (int i = 0; i < 8; ++i) {
+    const int row = SUFFIX ? first + 7 - i : first + i;
+    const float gate = gate_at<PER_KEY>(gates, row, lane);
+    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
+    product = decayed<RESETS>(product, gate);
+    const bool live = row >= begin && row < end && lane < columns;
+    tile[row * TILE_STRIDE + lane] =
+        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
+  }
+}
+
+
+template <bool RESETS, typename Reset>
+inline int first_reset(Reset reset, int steps, int begin = 0) {
+  int at = RESETS ? begin : steps;
+  while (RESETS && at < steps && !reset[at]) {
+    ++at;
+  }
+  return at;
+}
+
+
+template <bool RESETS, typename Reset>
+inline int last_reset(Reset reset, int steps) {
+  int at = RESETS ? steps - 1 : 0;
+  while (RESETS && at > 0 && !reset[at]) {
+    --at;
+  }
+  return at;
+}
+
+#line 15 "shaders/gla/keys_by_key.metal"
+#line 1 "shaders/common/scores.h"
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+template <typename Tile>
+inline void scores_product(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile left, Tile right, int row) {
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (c <= row) {
+        const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+template <bool RESETS, typename Scores, typename Gates>
+inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+  float weight = 0.0f;
+  for (int row = 0; row < simdgroup * 8 + 8; ++row) {
+    weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
+    if (row >= simdgroup * 8) {
+      const int at = row * TILE_STRIDE + lane;
+      scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    }
+  }
+}
+
+
+
+template <bool SYMMETRIC, typename Masks>
+inline void masks_fill(Masks masks, int simdgroup, int lane) {
+  const int reach = 4 >> simdgroup;
+  for (int at = lane; simdgroup < 3 && at < 64; at += 32) {
+    const int difference = at / 8 ^ at % 8;
+    const bool level = difference >= reach && difference < 2 * reach;
+    masks[simdgroup * 64 + at] = level && (SYMMETRIC || (at / 8 & reach) != 0) ? 1.0f : 0.0f;
+  }
+}
+
+
+
+template <bool RESETS, typename Gates>
+inline float decay_to_middle(Gates gates, int row, int reach, int lane) {
+  const int middle = row / (2 * reach) * 2 * reach + reach;
+  return row >= middle ? gates_product<true, RESETS>(gates, middle, row + 1, lane)
+                       : gates_product<true, RESETS>(gates, row + 1, middle, lane);
+}
+
+
+inline bool blocks_meet(int i, int j, int bit) {
+  return (i ^ j) >= bit && (i ^ j) < 2 * bit;
+}
+
+
+template <bool RESETS, typename Tile, typename Gates>
+inline void tile_meet(
+    Tile meeting, Tile later, Tile earlier, Gates gates, int reach, int simdgroup, int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const int at = row * TILE_STRIDE + lane;
+    meeting[at] =
+        ((row & reach) != 0 ? later[at] : earlier[at]) * decay_to_middle<RESETS>(gates, row, reach, lane);
+  }
+}
+
+
+template <typename Tile, typename Mask>
+inline void scores_add_masked(
+    thread metal::simdgroup_float8x8& diagonal, Tile left, Tile right, Mask mask, int simdgroup) {
+  metal::simdgroup_float8x8 sum(0.0f);
+  metal::simdgroup_float8x8 chosen;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, simdgroup, inner);
+    const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, simdgroup);
+    metal::simdgroup_multiply_accumulate(sum, a, b, sum);
+  }
+  metal::simdgroup_load(chosen, mask, 8);
+  diagonal.thread_elements() += chosen.thread_elements() * sum.thread_elements();
+}
+
+
+
+template <bool RESETS, typename Tile, typename Gates, typename Masks>
+inline void scores_add(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    thread metal::simdgroup_float8x8& diagonal,
+    thread float& same,
+    Tile q,
+    Tile k,
+    Gates gates,
+    Tile meeting,
+    Masks masks,
+    int simdgroup,
+    int lane) {
+  for (int reach = TILE / 2; reach >= 8; reach /= 2) {
+    const int bit = reach / 8;
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      const metal::simdgroup_float8x8 a = tile_matrix<false>(meeting, simdgroup, inner);
+#pragma unroll
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        if (c < simdgroup && blocks_meet(simdgroup, c, bit)) {
+          const metal::simdgroup_float8x8 b = tile_matrix<true>(meeting, inner, c);
+          metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const float score = metal::simd_sum(q[row * TILE_STRIDE + lane] * k[row * TILE_STRIDE + lane]);
+    same += lane == row ? score : 0.0f;
+  }
+  for (int reach = 4; reach > 0; reach /= 2) {
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    scores_add_masked(
+        diagonal,
+        meeting,
+        meeting,
+        masks + (reach == 4   ? 0
+                 : reach == 2 ? 64
+                              : 128),
+        simdgroup);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+
+
+template <typename Pairs, typename Tile, typename Masks>
+inline void scores_level(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Pairs pairs,
+    Tile meeting,
+    Masks masks,
+    int reach,
+    int simdgroup) {
+  const int bit = reach / 8;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    if (bit == 0 ? inner == simdgroup : blocks_meet(simdgroup, inner, bit)) {
+      metal::simdgroup_float8x8 a = tile_matrix<false>(pairs, simdgroup, inner);
+      if (bit == 0) {
+        metal::simdgroup_float8x8 chosen;
+        metal::simdgroup_load(chosen, masks + (reach == 4 ? 0 : reach == 2 ? 64 : 128), 8);
+        a.thread_elements() *= chosen.thread_elements();
+      }
+#pragma unroll
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        const metal::simdgroup_float8x8 b = tile_matrix<false>(meeting, inner, c);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Grads, typename Gates>
+inline float grad_gate_after(Grads grads, Gates gates, int first, int row, int last, float carry, int lane) {
+  for (int i = last - 1; i > row; --i) {
+    carry = decayed<RESETS>(carry + grads[i * TILE_STRIDE + lane], gates[i * TILE_STRIDE + lane]);
+  }
+  carry += grads[row * TILE_STRIDE + lane];
+  return carry * gates_product<true, RESETS>(gates, first, row, lane);
+}
+
+
+template <bool RESETS, typename Grads, typename Gates>
+inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int last, int lane) {
+  float carry = 0.0f;
+  for (int i = first; i < row; ++i) {
+    carry = decayed<RESETS>(carry, gates[i * TILE_STRIDE + lane]) + grads[i * TILE_STRIDE + lane];
+  }
+  return carry * gates_product<true, RESETS>(gates, row + 1, last, lane);
+}
+
+#line 16 "shaders/gla/keys_by_key.metal"
+
+
+using namespace metal;
+
+template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
+[[kernel]] void custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float(
+  const device float* q [[buffer(0)]],
+  const device float* k [[buffer(1)]],
+  const constant int* k_shape [[buffer(2)]],
+  const device float* v [[buffer(3)]],
+  const constant int* v_shape [[buffer(4)]],
+  const device float* g [[buffer(5)]],
+  const constant bool* reset [[buffer(6)]],
+  const constant float* scale [[buffer(7)]],
+  const device float* chunk_state [[buffer(8)]],
+  const device float* chunk_adjoint [[buffer(9)]],
+  const device float* grad_o [[buffer(10)]],
+  device float* grad_q_head [[buffer(11)]],
+  device float* grad_k_head [[buffer(12)]],
+  device float* grad_g [[buffer(13)]],
+  uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+  uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+
+#line 37 "shaders/gla/keys_by_key.metal"
+
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int ROWS = (Dk + 7) / 8;
+  constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr int STEPS = TILE / TILE_BLOCKS;
+  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float right[TILE * TILE_STRIDE];
+  threadgroup float pairs[TILE * TILE_STRIDE];
+  threadgroup float gates[TILE * TILE_STRIDE];
+  threadgroup float meeting[TILE * TILE_STRIDE];
+  threadgroup float totals[TILE * 8];
+  threadgroup float masks[3 * 64];
+
+  const int L = v_shape[1];
+  const int Hk = k_shape[2];
+  const int H = v_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int steps = min(TILE, L - chunk * TILE);
+  const int own = simdgroup * STEPS;
+  const long first = static_cast<long>(batch) * L + chunk * TILE;
+  const long row = first * H + head;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
+  auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto v_row = v + row * Dv;
+  auto grad_row = grad_o + row * Dv;
+  auto state = chunk_state + at;
+  auto adjoint = chunk_adjoint + at;
+  auto resets = reset + (HAS_RESET ? first : 0);
+  const float factor = scale[0];
+
+  masks_fill<true>(masks, simdgroup, lane);
+  int begin = 0;
+  while (begin < steps) {
+    const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_adjoint = end == steps;
+
+    simdgroup_float8x8 sum[TILE_BLOCKS];
+    tile_clear(sum);
+    for (int value = 0; value < Dv; value += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
+      tile_load(right, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      scores_product(sum, left, right, simdgroup);
+    }
+    tile_put(sum, pairs, simdgroup);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (int i = own; i < own + STEPS; ++i) {
+      if (lane > i) {
+        pairs[i * TILE_STRIDE + lane] = pairs[lane * TILE_STRIDE + i];
+      }
+    }
+
+    for (int key = 0; key < Dk; key += TILE) {
+      simdgroup_float8x8 total(0.0f);
+
+      for (int c = 0; c < COLUMNS; ++c) {
+        if (meets_state && meets_adjoint && key / 8 + simdgroup < ROWS) {
+          simdgroup_float8x8 before, after;
+          simdgroup_load(before, state + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
+          simdgroup_load(after, adjoint + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
+          total.thread_elements() += before.thread_elements() * after.thread_elements();
+        }
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      simdgroup_store(total, totals + simdgroup * 64, 8);
+      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      gates_load<true, HAS_RESET>(
+          gates, g + row * Dk + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      float grad_q[STEPS];
+      float grad_k[STEPS];
+      float grad_gate[STEPS];
+      float carry = 0.0f;
+      for (int c = 0; c < 8; ++c) {
+        carry += totals[lane * 8 + c];
+      }
+      tile_clear(sum);
+      for (int value = 0; meets_state && value < Dv; value += TILE) {
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<true>(
+            sum,
+            meeting,
+            state + key * COLUMNS * 8 + value,
+            COLUMNS * 8,
+            COLUMNS - value / 8,
+            ROWS - key / 8,
+            simdgroup);
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, meeting, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int s = 0; s < STEPS; ++s) {
+        const int i = own + s;
+        const int cell = i * TILE_STRIDE + lane;
+        grad_q[s] = gates_product<true, HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
+                    pairs[i * TILE_STRIDE + i] * right[cell];
+        meeting[cell] *= left[cell];
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int s = 0; s < STEPS; ++s) {
+        grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      tile_clear(sum);
+      for (int value = 0; meets_adjoint && value < Dv; value += TILE) {
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<true>(
+            sum,
+            meeting,
+            adjoint + key * COLUMNS * 8 + value,
+            COLUMNS * 8,
+            COLUMNS - value / 8,
+            ROWS - key / 8,
+            simdgroup);
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, meeting, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int s = 0; s < STEPS; ++s) {
+        const int i = own + s;
+        const int cell = i * TILE_STRIDE + lane;
+        grad_k[s] = gates_product<true, HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
+                    pairs[i * TILE_STRIDE + i] * left[cell];
+        meeting[cell] *= right[cell];
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int s = 0; s < STEPS; ++s) {
+        grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
+      }
+
+      for (int reach = TILE / 2; reach > 0; reach /= 2) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_meet<HAS_RESET>(meeting, left, right, gates, reach, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_clear(sum);
+        scores_level(sum, pairs, meeting, masks, reach, simdgroup);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(sum, meeting, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+        for (int s = 0; s < STEPS; ++s) {
+          const int i = own + s;
+          const int cell = i * TILE_STRIDE + lane;
+          const bool later = (i & reach) != 0;
+          const float grad = decay_to_middle<HAS_RESET>(gates, i, reach, lane) * meeting[cell];
+          grad_q[s] += later ? grad : 0.0f;
+          grad_k[s] += later ? 0.0f : grad;
+          meeting[cell] *= later ? left[cell] : right[cell];
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+        for (int s = 0; s < STEPS; ++s) {
+          const int i = own + s;
+          const int start = i & ~(reach - 1);
+          grad_gate[s] +=
+              (i & reach) != 0
+                  ? grad_gate_after<HAS_RESET>(meeting, gates, start, i, start + reach, 0.0f, lane)
+                  : grad_gate_before<HAS_RESET>(meeting, gates, start, i, start + reach, lane);
+        }
+      }
+
+#pragma unroll
+      for (int s = 0; s < STEPS; ++s) {
+        const int i = own + s;
+        if (i >= begin && i < end && lane < Dk - key) {
+          const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
+          grad_q_head[to] = grad_q[s];
+          grad_k_head[to] = grad_k[s];
+          grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
+        }
+      }
+    }
+    begin = end;
+  }
+
+}
+
+template [[host_name("custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>) custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>;
