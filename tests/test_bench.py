@@ -9,7 +9,7 @@ import mlx.core as mx
 import pytest
 
 import loader
-from tools.bench import cases, measure, report
+from tools.bench import cases, growth, measure, report
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there is no kernel to time")
 
@@ -35,18 +35,36 @@ def test_rows_have_times_ratios_and_a_floor(case):
     assert report.table(rows).count("\n") == 5
 
 
-def test_floors_count_every_array_once_a_pass(case, monkeypatch):
-    monkeypatch.setattr(measure, "_copy_bandwidth", lambda: 1.0)
-    forward, both = measure._floors(case)
+def test_every_array_is_counted_once_a_pass(case):
+    forward, both, saved = measure._bytes(case)
     array, state = 4 * 64 * 64, 4 * 64
     assert forward == 3 * array + 2 * state
     assert both == forward + 5 * array + 2 * state
+    assert saved == state
 
 
 def test_a_contender_that_is_wrong_is_not_timed(case):
     case.contenders["wrong"] = lambda a, b: mx.cumsum(b, axis=1)
     with pytest.raises(SystemExit, match="rglru B1 L64 D64: wrong differs from ours"):
         cases.check(case)
+
+
+def test_growth_is_fitted_and_drawn(tmp_path):
+    assert growth.fit({n: 3e-9 * n**1.5 for n in (64, 512, 1024, 4096)}) == pytest.approx(1.5)
+    assert growth.fit({256: 1.0, 512: 2.0}) is None
+    curves = growth.run("rglru", (512, 1024), 1, dict(batch=1, dims={"D": 32}, dtype="float32"))
+    found = {curve.who: curve for curve in curves}
+    assert list(found[cases.OURS].seconds) == [512, 1024] and found[cases.OURS].exponent is not None
+    assert list(found[cases.PLAIN].seconds) == [512] and found[cases.PLAIN].exponent is None
+    assert growth.table(curves).splitlines()[0].startswith("| op | who | L 512 | L 1024 |")
+    growth.draw(tmp_path / "growth.png", curves, "a test")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_input_gets_the_shape_that_is_asked_for():
+    case = cases.make("gla", 1, 16, {"H": 2, "Hk": 1, "Dk": 8, "Dv": 8}, "float32", {"g": 1})
+    assert case.inputs["g"].shape == (1, 16, 2, 8) and "g[1, 16, 2, 8]" in case.label
+    assert "mlx-recurrence" not in case.contenders
 
 
 def test_command_line():

@@ -1,35 +1,45 @@
 """Time ops against plain MLX and the packages they replace: one run, taking turns, only what is right."""
 
 import argparse
+import itertools
 import json
 
-from . import cases, measure, report
+from . import cases, growth, measure, report
 
 
 def main():
     options = parse()
-    rows = []
-    for name in options.ops or cases.names():
-        case = cases.make(name, options.batch, options.length, options.dims, options.dtype)
-        cases.check(case)
-        rows += measure.run(case, options.rounds)
-    if options.json:
-        print(json.dumps([row.__dict__ for row in rows], indent=2))
+    names, dims, shapes = options.ops or cases.names(), dict(options.dims), dict(options.shapes)
+    if options.growth is not None or options.plot:
+        lengths = options.growth or growth.LENGTHS
+        made = (dict(batch=options.batch[0], dims=dims, dtype=options.dtype[0], shapes=shapes),)
+        results = [curve for name in names for curve in growth.run(name, lengths, options.rounds, *made)]
+        if options.plot:
+            growth.draw(options.plot, results, f"{options.dtype[0]}, B {options.batch[0]}, {results[0].engine}")
+        table = growth.table
     else:
-        print(report.table(rows))
+        results = []
+        for name, batch, length, dtype in itertools.product(names, options.batch, options.length, options.dtype):
+            case = cases.make(name, batch, length, dims, dtype, shapes)
+            cases.check(case)
+            results += measure.run(case, options.rounds)
+        table = report.table
+    print(json.dumps([result.__dict__ for result in results], indent=2) if options.json else table(results))
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
-    parser.add_argument("ops", nargs="*", metavar="OP", help=f"of {', '.join(cases.names())} (default: all)")
-    parser.add_argument("--batch", type=int, default=3, help="B (default: %(default)s)")
-    parser.add_argument("--length", type=int, default=512, help="L (default: %(default)s)")
-    parser.add_argument(
-        "--dims", type=size, nargs="*", default=[], metavar="NAME=SIZE", help=f"other dims (default: {cases.SIZES})"
-    )
-    parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
-    parser.add_argument("--rounds", type=int, default=15, help="turns that each takes (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add = parser.add_argument
+    add("ops", nargs="*", metavar="OP", help=f"of {', '.join(cases.names())} (default: all)")
+    add("--batch", type=int, nargs="+", default=[3], help="B (default: 3)")
+    add("--length", type=int, nargs="+", default=[512], help="L (default: 512)")
+    add("--dims", type=size, nargs="*", default=[], metavar="NAME=SIZE", help=f"other dims (default: {cases.SIZES})")
+    add("--shapes", type=size, nargs="*", default=[], metavar="NAME=INDEX", help="which of an input's shapes, from 0")
+    add("--dtype", nargs="+", default=["float32"], choices=("float32", "float16", "bfloat16"))
+    add("--rounds", type=int, default=15, help="turns that each takes (default: %(default)s)")
+    add("--growth", type=int, nargs="*", metavar="L", help=f"time over L instead (default: {growth.LENGTHS})")
+    add("--plot", metavar="FILE.png", help="draw the growth over L")
+    add("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     for name in set(options.ops) - set(cases.names()):
         parser.error(f"there is no op {name!r}; expected one of {', '.join(cases.names())}")

@@ -12,6 +12,8 @@ from . import peers
 
 # The sizes of a small model, by the names that dims have in the manifest.
 SIZES = {"D": 1536, "H": 12, "Hk": 12, "G": 1, "Dh": 64, "Dk": 64, "Dv": 64, "N": 16}
+# What an op of ours is called among its contenders, and its reference.
+OURS, PLAIN = "ours", "plain MLX"
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 3e-2}
 
 
@@ -24,6 +26,7 @@ class Case:
     dtype: str
     inputs: dict
     cotangent: object
+    tokens: int
     contenders: dict
 
 
@@ -31,23 +34,26 @@ def names():
     return loader.names()
 
 
-def make(name, batch, length, dims, dtype):
-    """The case of an op, at `SIZES` but for `dims`. Raises ValueError where they do not fit it."""
+def make(name, batch, length, dims, dtype, shapes=None):
+    """The case of an op, at `SIZES` but for `dims`; `shapes` says which of its shapes an input gets, if not the
+    first. Raises ValueError where they do not fit the op."""
     op = loader.get(name)
-    used = {axis.text for array in op.spec.required for axis in array.shapes[0]}
-    sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dict(dims)}.items() if n in used}
+    axes = {array.name: array.shapes[(shapes or {}).get(array.name, 0)] for array in op.spec.required}
+    used = {axis.text for shape in axes.values() for axis in shape}
+    sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dims}.items() if n in used}
     rng = np.random.default_rng(0)
-    inputs = {array.name: _draw(rng, array, sizes, dtype) for array in op.spec.required}
+    inputs = {array.name: _draw(rng, array, axes[array.name], sizes, dtype) for array in op.spec.required}
     y = op(*inputs.values())
     cotangent = mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype)
     mx.eval(inputs, cotangent)
-    contenders = {"ours": op, "plain MLX": op.reference, **peers.of(name)}
     label = f"{name} " + " ".join(f"{n}{s}" for n, s in sizes.items())
-    return Case(op, label, dtype, inputs, cotangent, contenders)
+    label += "".join(f" {n}{list(inputs[n].shape)}" for n in (shapes or {}) if n in inputs)
+    contenders = {OURS: op, PLAIN: op.reference, **peers.of(name, inputs)}
+    return Case(op, label, dtype, inputs, cotangent, batch * length, contenders)
 
 
-def _draw(rng, array, sizes, dtype):
-    shape = [axis(Scope(sizes, {}, {})) for axis in array.shapes[0]]
+def _draw(rng, array, axes, sizes, dtype):
+    shape = [axis(Scope(sizes, {}, {})) for axis in axes]
     kind, *limits = array.sample
     values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
     return mx.array(values.astype(np.float32)).astype(DTYPES[dtype])

@@ -12,21 +12,31 @@ _PEERS = {
     "rotlru": ("mlx-recurrence", "mlx_recurrence.rotlru", "rotlru_scan"),
     "gla": ("mlx-recurrence", "mlx_recurrence.gla", "gla_scan"),
     "ssd": ("mlx-recurrence", "mlx_recurrence.ssd", "ssd_scan"),
+    "associative_scan": ("mlx-scan", "mlx_scan", "associative_scan"),
 }
+# Ops that MLX has in its core, as functions of the required inputs.
+_CORE = {"associative_scan": lambda x: mx.cumsum(x, axis=1)}
 
 
-def of(op):
-    """`{package: function}` for an op: its own kernel where the package is installed (extra `bench`)."""
-    if op not in _PEERS or loader.backend() == "reference":
-        return {}
+def of(op, inputs):
+    """`{package: function}` for an op on these inputs: MLX's own, and those of installed packages (extra `bench`),
+    their kernels run by the engine in use."""
+    found = {"MLX core": _CORE[op]} if op in _CORE else {}
+    if op not in _PEERS or loader.backend() == "reference" or not _takes(op, inputs):
+        return found
     package, module, function = _PEERS[op]
     # The package builds its kernels at the call, gradients included, so the way there stays changed.
     mx.fast.metal_kernel = _metal_kernel
     try:
-        found = getattr(importlib.import_module(module), function)
-        return {package: _with_groups(found) if op == "ssd" else found}
+        theirs = getattr(importlib.import_module(module), function)
     except ImportError:
-        return {}
+        return found
+    return {**found, package: _ADAPTED[op](theirs) if op in _ADAPTED else theirs}
+
+
+def _takes(op, inputs):
+    """mlx-recurrence's gla has one gate a step, and keys and values of one size."""
+    return op != "gla" or (inputs["g"].ndim == 3 and inputs["q"].shape == inputs["v"].shape)
 
 
 def _with_groups(ssd_scan):
@@ -37,6 +47,13 @@ def _with_groups(ssd_scan):
         return ssd_scan(u, delta, B, C, A)
 
     return function
+
+
+def _sums(associative_scan):
+    return lambda x: associative_scan(mx.add, x, axis=1)
+
+
+_ADAPTED = {"ssd": _with_groups, "associative_scan": _sums}
 
 
 def _metal_kernel(name, input_names, output_names, source, header="", **_):
