@@ -3,6 +3,8 @@ PYTHON ?= python3
 # Where kernels run: cpu, or cuda12 or cuda13 beside an NVIDIA GPU. On a Mac MLX brings Metal along.
 ENGINE ?= cpu
 BIN := .venv/bin
+# Processes that share the tests.
+WORKERS ?= 2
 
 .PHONY: demo test peers lint format bench clean
 
@@ -10,11 +12,11 @@ demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
 test: .venv/test .venv/bench .venv/lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.
 peers: .venv/test .venv/peers
-	$(BIN)/python -m pytest tests/peers $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) tests/peers $(ARGS)
 
 lint: .venv/lint
 	$(BIN)/python -m tools.lint

@@ -8,7 +8,6 @@ import numpy as np
 from loader.expression import DTYPES, Scope
 
 BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
-_FEW = 40
 LENGTHS = (1, 7, 63, 100, 500)
 
 
@@ -34,27 +33,25 @@ def assert_close(op, got, want, what):
 
 
 def dtype_mixes(op):
-    """Dtypes of the float inputs to test: every mix of two, else all alike and each alone in float32."""
+    """Dtypes of the float inputs to test: every mix of two; of more all alike, and each alone in float32."""
     floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
     if len(floats) <= 2:
         mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
     else:
         mixes = [(d,) * len(floats) for d in floats[0].dtypes]
-        mixes += [
-            tuple("float32" if i == odd else half for i in range(len(floats)))
-            for half in ("float16", "bfloat16")
-            for odd in range(len(floats))
-        ]
+        for odd, half in zip(range(len(floats)), itertools.cycle(("float16", "bfloat16"))):
+            mixes.append(tuple("float32" if i == odd else half for i in range(len(floats))))
     return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
 
 
 def cases(op):
-    """(dtype mix, options) to test: all pairs of a small op; of one with many inputs every subset of the
-    options in float32, and all or none of them in the other mixes, in turn."""
-    mixes, sets = dtype_mixes(op), option_sets(op)
-    if len(mixes) * len(sets) <= _FEW:
-        return list(itertools.product(mixes, sets))
-    return [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
+    """(dtype mix, options, sizes) to test: all pairs of an op of two inputs, at every size; of one with more every
+    subset of the options in float32, all or none of them in the other mixes, and the sizes in turn."""
+    mixes, sets, sizes = dtype_mixes(op), option_sets(op), op.spec.examples
+    if len(op.spec.required) <= 2:
+        return [(mix, present, sizes) for mix, present in itertools.product(mixes, sets)]
+    pairs = [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
+    return [(mix, present, (sizes[-1 - i % len(sizes)],)) for i, (mix, present) in enumerate(pairs)]
 
 
 def option_sets(op):

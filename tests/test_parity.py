@@ -9,18 +9,19 @@ from types import SimpleNamespace
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import LENGTHS, assert_close, cases, draw, rank_sets, truth
+from oracle import LENGTHS, assert_close, cases, draw, dtype_mixes, rank_sets, truth
 
 import loader
 from loader import Op
+from loader.spec import FLOATS
 
 
 def _cases():
     for name in loader.names():
         op = loader.get(name)
-        for dtypes, present in cases(op):
+        for dtypes, present, examples in cases(op):
             label = "-".join((name, *dtypes.values(), *present))
-            yield pytest.param(name, dtypes, present, id=label)
+            yield pytest.param(name, dtypes, present, examples, id=label)
 
 
 @functools.cache
@@ -51,10 +52,10 @@ def run(op, inputs, cotangents):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("name, dtypes, present", list(_cases()))
-def test_parity(name, dtypes, present, length):
+@pytest.mark.parametrize("name, dtypes, present, examples", list(_cases()))
+def test_parity(name, dtypes, present, examples, length):
     op = poisoned(name)
-    for sizes in op.spec.examples:
+    for sizes in examples:
         inputs = draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, seed=length)
         check(op, inputs)
 
@@ -67,10 +68,14 @@ def test_small_and_ragged(op, batch, length):
 
 
 def test_every_rank(op):
-    """Inputs that may have several ranks, in those that `draw` does not choose by itself."""
-    for ranks, (dtypes, present), length in itertools.product(rank_sets(op)[1:], cases(op), (1, 100)):
-        for sizes in op.spec.examples:
-            check(poisoned(op.spec.name), draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, ranks=ranks))
+    """Inputs that may have several ranks, in those that `draw` does not choose by itself: all options and none,
+    in each dtype, and lengths that variants tell apart."""
+    everything = [array.name for array in op.spec.optional]
+    for ranks, (i, dtypes), length in itertools.product(
+        rank_sets(op)[1:], enumerate(dtype_mixes(op)[: len(FLOATS)]), (1, 100)
+    ):
+        sizes, present = op.spec.examples[-1 - i], everything if i % 2 == 0 else ()
+        check(poisoned(op.spec.name), draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, ranks=ranks))
 
 
 def check(op, inputs):

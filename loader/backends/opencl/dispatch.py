@@ -6,6 +6,9 @@ import math
 
 from .library import check, library
 
+# Where the ids hold the order: the w of `threads`.
+_ORDER = 7
+
 
 class Dispatch:
     """The launches of one grid and threadgroup.
@@ -37,10 +40,11 @@ class Dispatch:
         sizes = (ctypes.c_size_t * 3)(*(g * n for g, n in zip(groups, local)))
         return ids, sizes, (ctypes.c_size_t * 3)(*local)
 
-    def enqueue(self, handle, position):
-        """Launch a kernel whose last argument, at `position`, is the dispatch."""
+    def enqueue(self, handle, position, order=0):
+        """Launch a kernel whose last argument, at `position`, is the dispatch; validation numbers its orders."""
         cl = library()
         for ids, sizes, local in self._launches:
+            ids[_ORDER] = order
             check("clSetKernelArg", cl.clSetKernelArg(handle, position, ctypes.sizeof(ids), ids))
             status = cl.clEnqueueNDRangeKernel(cl.queue, handle, 3, None, sizes, local, 0, None, None)
             check("clEnqueueNDRangeKernel", status)

@@ -47,9 +47,11 @@ _SCALARS = {
     "threads_per_simdgroup": "32",
     "thread_execution_width": "32",
 }
-# In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid.
+# In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid:
+# `_order` is an index into this.
 ORDERS = ("given", "simdgroups reversed", "simdgroups rotated", "threadgroups reversed")
-_SIMDGROUP_ORDERS = {ORDERS[1]: "({n} - 1 - {i})", ORDERS[2]: "(({i} + {n} / 2) % {n})"}
+_ORDERED_SIMDGROUP = "(_order == 1 ? {n} - 1 - {i} : _order == 2 ? ({i} + {n} / 2) % {n} : {i})"
+_ORDERED_GROUP = "(_order == 3 ? (int)(get_num_groups({i}) - 1 - get_group_id({i})) : (int)get_group_id({i}))"
 # MLX passes an input below this size as `constant`.
 _SMALL = 8
 
@@ -72,12 +74,12 @@ def sizes_read(source, name):
     return [size for size in ("shape", "strides", "ndim") if f"{name}_{size}" in source]
 
 
-def write(kernel, arguments, output_dtypes, template, threads, order=None):
+def write(kernel, arguments, output_dtypes, template, threads, validating=False):
     """The unit for one set of argument types.
 
     `threads` is the threadgroup's shape where every group is whole and made of whole simdgroups, else
-    None: then groups are linear and their shape comes at run time. With an `order`, one of `ORDERS`, the
-    unit is for validation: it runs in that order, and counts barriers into one more argument.
+    None: then groups are linear and their shape comes at run time. A unit for validation runs in the order
+    that its dispatch names, and counts barriers into one more argument.
     """
     parameters, bindings = [], []
     for name, argument in zip(kernel.input_names, arguments):
@@ -88,18 +90,18 @@ def write(kernel, arguments, output_dtypes, template, threads, order=None):
     for name, dtype in zip(kernel.output_names, output_dtypes):
         element = f"atomic<{TYPES[dtype]}>" if kernel.atomic_outputs else TYPES[dtype]
         _pointer(parameters, bindings, "device", element, name, False)
-    if order:
+    if validating:
         parameters.append("volatile __global uint2* _arrivals")
         bindings.append("metal::arrivals = _arrivals + _dispatch.first.w;")
     parameters.append("const _Dispatch _dispatch")
     bindings += [_constant(name, value) for name, value in template]
-    bindings += _ids(threads, order)
+    bindings += _ids(threads, validating)
     bindings += [_vector(name, axis) for name, axis in _VECTORS.items() if name in kernel.source]
     bindings += [f"const uint {name} = (uint)({value});" for name, value in _SCALARS.items() if name in kernel.source]
     return "\n".join(
         [
             "#include <metal_stdlib>",
-            "#include <msl/arrivals.h>" if order else "",
+            "#include <msl/arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
             rewrite(kernel.header),
@@ -145,12 +147,12 @@ def _vector(name, axis):
     return f"const uint3 {name} = (uint3)({', '.join(f'(uint)({axis.format(a)})' for a in 'xyz')});"
 
 
-def _ids(threads, order):
+def _ids(threads, validating):
     """Ids from an OpenCL group whose dimension 0 runs along the simdgroup: only there do sub-groups form."""
     lines = ["__builtin_assume(get_local_id(0) < 0x10000);", "__builtin_assume(get_local_id(1) < 0x10000);"]
-    group = "(int)(get_num_groups({i}) - 1 - get_group_id({i}))" if order == ORDERS[3] else "(int)get_group_id({i})"
+    lines += ["const int _order = _dispatch.threads.w;"] if validating else []
+    group, placed = (_ORDERED_GROUP, _ORDERED_SIMDGROUP) if validating else ("(int)get_group_id({i})", "{i}")
     lines += [f"const int _g{a} = {group.format(i=i)} + _dispatch.first.{a};" for i, a in enumerate("xyz")]
-    placed = _SIMDGROUP_ORDERS.get(order, "{i}")
     if threads is None:
         values = {
             f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"

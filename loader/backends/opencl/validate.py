@@ -80,8 +80,19 @@ class _Call:
         starts = [bytes([fill]) * size for size in sizes] if self._filled else self._starts
         starts = [*starts, bytes(8 * int(np.prod(self.grid)))]
         arguments = [argument for *_, argument in self._inputs] + [Argument(data, wanted=True) for data in starts]
-        source = unit.write(kernel, self._types, self.dtypes, self.template, self.dispatch.whole_threads, order)
-        job = Job(kernel.name, source, tuple(arguments), self.grid, self.threadgroup, at_end, kernel.aligned)
+        source = unit.write(
+            kernel, self._types, self.dtypes, self.template, self.dispatch.whole_threads, validating=True
+        )
+        job = Job(
+            kernel.name,
+            source,
+            tuple(arguments),
+            self.grid,
+            self.threadgroup,
+            at_end,
+            kernel.aligned,
+            unit.ORDERS.index(order),
+        )
         kind, *answer = _worker.ask(job)
         if kind == "done":
             return answer[0]

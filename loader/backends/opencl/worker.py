@@ -26,7 +26,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a unit; `at_end` puts memory flush with the guard behind it, else with the one before."""
+    """One run of a unit, in the order of this number; `at_end` puts memory flush with the guard behind it, else
+    with the one before."""
 
     name: str
     source: str
@@ -35,6 +36,7 @@ class Job:
     threadgroup: tuple
     at_end: bool
     aligned: bool
+    order: int
 
 
 def main():
@@ -71,7 +73,7 @@ def _run(job, answers):
     for position, (area, argument) in enumerate(zip(memory, job.arguments)):
         pointer = area.address + argument.offset if area.size else None
         check("clSetKernelArgSVMPointer", library().clSetKernelArgSVMPointer(handle, position, pointer))
-    Dispatch(job.grid, job.threadgroup).enqueue(handle, len(memory))
+    Dispatch(job.grid, job.threadgroup).enqueue(handle, len(memory), job.order)
     check("clFinish", library().clFinish(library().queue))
     outputs = [area.bytes() for area, argument in zip(memory, job.arguments) if argument.wanted]
     for area in memory:
