@@ -48,22 +48,23 @@ METAL_FUNC constexpr auto widen(T x) {
   return to<float>(x);
 }
 
-template <typename T>
-T value_of(T);
-
-// What static_cast is defined as: also between vectors, and between half and bfloat.
-template <typename T, typename A>
-METAL_FUNC constexpr T cast(A&& x) {
-  using From = decltype(value_of(x));
-  if constexpr (shape<T>::size > 1 && shape<From>::size > 1) {
-    return to_vector<element<T>>((From)x);
-  } else if constexpr (shape<T>::size > 1 && __is_class(From)) {
-    return to<element<T>>((From)x);
-  } else if constexpr (small_float<T> && small_float<From>) {
-    return to_scalar<T>((From)x);
+// What static_cast is defined as: also between vectors, and between half and bfloat. Elements of vectors bind to
+// no reference, so only a cast to a reference takes one.
+template <typename T, typename A, typename = metal::enable_if_t<!metal::is_reference_v<T>>>
+METAL_FUNC constexpr T cast(A x) {
+  if constexpr (shape<T>::size > 1 && shape<A>::size > 1) {
+    return to_vector<element<T>>(x);
+  } else if constexpr (shape<T>::size > 1 && __is_class(A)) {
+    return to<element<T>>(x);
+  } else if constexpr (small_float<T> && small_float<A>) {
+    return to_scalar<T>(x);
   } else {
     return (T)x;
   }
+}
+template <typename T, typename A, typename = metal::enable_if_t<metal::is_reference_v<T>>, int = 0>
+METAL_FUNC constexpr T cast(A&& x) {
+  return (T)x;
 }
 }  // namespace msl
 
