@@ -119,4 +119,6 @@ def compile_all(units, architecture="sm_90"):
         swizzles |= set(re.findall(r"M\(\w+, [\d, ]+\)", words))
         again = "".join(f"#define {word}\n" for word in unit.WORDS)
         parts.append(again + rest.replace("metal::unit", f"metal::unit_{name}"))
-    return compile(f"#define MSL_SWIZZLES(M) {' '.join(sorted(swizzles))}\n{unit.headers()}{''.join(parts)}", architecture)
+    return compile(
+        f"#define MSL_SWIZZLES(M) {' '.join(sorted(swizzles))}\n{unit.headers()}{''.join(parts)}", architecture
+    )

@@ -13,7 +13,9 @@ LAZY = True
 def missing():
     if mx.cuda.is_available():
         return None
-    return "it needs an NVIDIA GPU and MLX's CUDA backend; beside such a GPU run: pip install 'metal-recurrence[cuda13]'."
+    return (
+        "it needs an NVIDIA GPU and MLX's CUDA backend; beside such a GPU run: pip install 'metal-recurrence[cuda13]'."
+    )
 
 
 def build(name, input_names, output_names, source, header):

@@ -4,6 +4,7 @@ MLX puts its own headers before ours, and around the call a kernel in its own na
 CUDA's float4 and half disturb the source, which lives in metal::unit and so finds Metal's names first.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..signature import TYPES, attributes, constant
 from .rewrite import rewrite, swizzles
 
 _INCLUDE = Path(__file__).parent / "include"
-_VECTOR = "const uint3 {name} = uint3({x}, {y}, {z});"
+_VECTOR = "[[maybe_unused]] const uint3 {name} = uint3({x}, {y}, {z});"
 # Metal's words, which our headers define and no other may meet.
 WORDS = ("device", "constant", "thread", "threadgroup")
 # The input that carries the grid's size where groups are cut: CUDA knows only how many groups there are.
@@ -39,7 +40,7 @@ def write(kernel, arguments, output_dtypes, template, threads, cut):
     parameters, values = [], []
     for name, argument, sizes in zip(kernel.input_names, arguments, kernel.sizes):
         element = TYPES[argument.dtype]
-        passed = f"(const metal::{element}*)mlx_{name}" if _is_ours(element) else f"mlx_{name}"
+        passed = f"(const {_qualified(element)}*)mlx_{name}"
         parameters.append(f"const {element}& {name}" if argument.scalar else f"const {element}* __restrict__ {name}")
         values.append(f"*({passed})" if argument.scalar else passed)
         for size in sizes if not argument.scalar else ():
@@ -47,12 +48,12 @@ def write(kernel, arguments, output_dtypes, template, threads, cut):
     for name, dtype in zip(kernel.output_names, output_dtypes):
         element = f"atomic<{TYPES[dtype]}>" if kernel.atomic_outputs else TYPES[dtype]
         parameters.append(f"{element}* __restrict__ {name}")
-        values.append(f"(metal::{element}*)mlx_{name}" if _is_ours(element) else f"mlx_{name}")
+        values.append(f"({_qualified(element)}*)mlx_{name}")
     if cut:
         parameters.append("const int* __restrict__ _size")
         values.append(GRID)
     bindings = [constant(name, value) for name, value in template] + _ids(threads, cut)
-    bindings += attributes(kernel.source, _VECTOR, "const uint {name} = {value};")
+    bindings += attributes(kernel.source, _VECTOR, "[[maybe_unused]] const uint {name} = {value};")
     header = "\n".join(
         [
             swizzles(kernel.header + kernel.source),
@@ -87,9 +88,9 @@ def headers():
     return inline(path.read_text(), path, _INCLUDE)
 
 
-def _is_ours(element):
-    """Whether MLX has another type of the same layout under the pointer."""
-    return element not in ("bool", "char", "short", "int", "float")
+def _qualified(element):
+    """The name outside of our namespace."""
+    return re.sub(r"\b(?!(?:bool|char|short|int|long|float)\b)\w+", r"metal::\g<0>", element)
 
 
 def _size(parameters, values, name, size):
@@ -97,8 +98,9 @@ def _size(parameters, values, name, size):
         parameters.append(f"const int& {name}_ndim")
         values.append(f"mlx_{name}_ndim")
     else:
-        parameters.append(f"const {'int' if size == 'shape' else 'int64_t'}* {name}_{size}")
-        values.append(f"mlx_{name}_{size}.data()")
+        element = "int" if size == "shape" else "int64_t"
+        parameters.append(f"const {element}* {name}_{size}")
+        values.append(f"(const {_qualified(element)}*)mlx_{name}_{size}.data()")
 
 
 def _ids(threads, cut):
@@ -117,5 +119,5 @@ def _ids(threads, cut):
         values |= {f"_t{a}": f"_n{a}" for a in "xyz"}
         values |= {f"_l{a}": f"(int)threadIdx.{a}" for a in "xyz"} | {"_index": linear}
     values |= {"_lane": "_index % 32", "_simdgroup": "_index / 32"}
-    lines = [f"const int {name} = {value};" for name, value in values.items()]
+    lines = [f"[[maybe_unused]] const int {name} = {value};" for name, value in values.items()]
     return lines + (["if (_index >= _tx * _ty * _tz) return;"] if cut else [])

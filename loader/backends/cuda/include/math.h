@@ -61,7 +61,7 @@ MSL_2(min, ::fminf(x, y))
 template <typename A, msl::enable_if<msl::all_floats<A>, int> = 0>
 msl::plain<A> fract(const A& x) {
   constexpr float top = 1.0f - 0.5f * msl::epsilon<msl::element<A>>;
-  return msl::map<msl::plain<A>, float>([](float x) { return ::fminf(x - ::floorf(x), top); }, x);
+  return msl::map<msl::plain<A>, float>([](float x) { return x - ::floorf(x) > top ? top : x - ::floorf(x); }, x);
 }
 template <typename A, msl::enable_if<msl::all_floats<A>, int> = 0>
 msl::plain<A> nextafter(const A& x, const A& y) {

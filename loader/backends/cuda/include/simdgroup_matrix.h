@@ -89,8 +89,17 @@ struct simdgroup_matrix {
     across = elements;
     has_across = true;
   }
-  simdgroup_matrix(pair own, pair transposed) : elements(own), across(transposed), has_across(true) {}
-  explicit simdgroup_matrix(pair own) : elements(own) {}
+  static simdgroup_matrix of(pair own) {
+    simdgroup_matrix m;
+    m.elements = own;
+    return m;
+  }
+  static simdgroup_matrix of(pair own, pair transposed) {
+    simdgroup_matrix m = of(own);
+    m.across = transposed;
+    m.has_across = true;
+    return m;
+  }
 
   // What the caller changes through the reference, `across` does not follow.
   pair& thread_elements() {
@@ -114,7 +123,7 @@ using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
 
 template <typename T, int Columns, int Rows>
 simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
-  return simdgroup_matrix<T, Columns, Rows>(vec<T, 2>(value), vec<T, 2>(value));
+  return simdgroup_matrix<T, Columns, Rows>::of(value, value);
 }
 template <typename T, int Columns, int Rows>
 simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {
@@ -128,7 +137,7 @@ void simdgroup_load(
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = (int)elements_per_row;
   const vec<T, 2> along(p[row * stride + column], p[row * stride + column + 1]);
   const vec<T, 2> across(p[column * stride + row], p[(column + 1) * stride + row]);
-  d = transposed ? simdgroup_matrix<T>(across, along) : simdgroup_matrix<T>(along, across);
+  d = transposed ? simdgroup_matrix<T>::of(across, along) : simdgroup_matrix<T>::of(along, across);
 }
 template <typename T, typename Pointer>
 void simdgroup_store(
@@ -157,11 +166,11 @@ void simdgroup_multiply_accumulate(
   } else {
     r = msl::multiply_add({(float)x[0], (float)x[1]}, {(float)y[0], (float)y[1]}, start);
   }
-  d = simdgroup_matrix<D>(vec<D, 2>(r.first, r.second));
+  d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
 }
 template <typename D, typename A, typename B>
 void simdgroup_multiply(simdgroup_matrix<D>& d, const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {
-  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(vec<float, 2>(0.0f)));
+  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(0.0f));
 }
 template <typename A, typename B>
 simdgroup_matrix<A> operator*(const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {

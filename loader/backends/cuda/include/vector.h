@@ -24,8 +24,8 @@ struct swizzle {
   template <typename U, int M, typename = enable_if<(M > 1 && M == sizeof...(I))>>
   explicit operator metal::vec<U, M>() const { return metal::vec<U, M>(value()); }
   swizzle& operator=(const swizzle& v) { return *this = v.value(); }
-  template <typename V>
-  swizzle& operator=(const V& v) {
+  // No template: beside a copy assignment NVRTC 13.5 ends on one.
+  swizzle& operator=(const vector& v) {
     const vector x = v;
     int k = 0;
     ((data[I] = x[k++]), ...);
