@@ -5,7 +5,7 @@
     y = rglru(a, b)                                             # differentiable
     y, state = rglru(a, b, initial_state=state, return_state=True)
 
-The environment variable LOADER_BACKEND (metal, opencl, reference) chooses the engine; by default it is
+The environment variable LOADER_BACKEND (metal, cuda, opencl, reference) chooses the engine; by default it is
 the first that can run here.
 """
 
@@ -83,7 +83,7 @@ def names():
 
 
 def backend():
-    """The name of the engine that runs the kernels: metal, opencl or reference."""
+    """The name of the engine that runs the kernels: metal, cuda, opencl or reference."""
     return _engine.NAME
 
 
@@ -98,7 +98,8 @@ def metal_kernel(
     compile_options=None,
     validate=None,
 ):
-    """mx.fast.metal_kernel on every backend: on a Mac it is that, on x86-64 Linux the same source runs on the CPU.
+    """mx.fast.metal_kernel on every backend: on a Mac it is that; elsewhere the same source runs on an NVIDIA GPU or,
+    on x86-64 Linux, on the CPU.
 
     `source` is the body of a kernel and `header` what stands above it; MLX, or here the loader, writes the
     signature. `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements

@@ -4,7 +4,7 @@ import math
 
 import mlx.core as mx
 
-from .backends import opencl
+from .backends import cuda, opencl
 from .errors import BackendError
 
 _MAX_THREADS = 1024
@@ -152,6 +152,8 @@ def make(
         raise BackendError(f"[{name}] validation needs the opencl backend but this is {engine.NAME}.")
     elif engine.NAME == "reference":
         raise BackendError(f"[{name}] no engine can run Metal kernels here: {opencl.missing()}")
+    elif engine is cuda:
+        run = cuda.Kernel(name, input_names, output_names, source, **options)
     else:
         extra = {"compile_options": compile_options} if compile_options else {}
         run = mx.fast.metal_kernel(name, input_names, output_names, source, **options, **extra)

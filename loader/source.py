@@ -79,7 +79,7 @@ def read(path, root):
     return KernelSource(
         name=match["name"],
         file=file,
-        header=_inline(text[: match.start()], path, root, {path.resolve()}),
+        header=inline(text[: match.start()], path, root),
         body=f"\n{_line(text, start, file)}\n{text[start + 1 : end].rstrip()}\n",
         template=tuple(_parameter(p) for p in _split(match["template"] or "")),
         parameters=tuple(_parameter(p) for p in _split(text[match.end() : end_of_parameters])),
@@ -104,8 +104,14 @@ def _strip_comments(text):
     return re.sub(r"[ \t]+$", "", _COMMENT.sub(blank, text), flags=re.MULTILINE)
 
 
-def _inline(text, path, root, seen):
-    """Put every `#include "..."` in place, each file once, with #line marks to find the way back."""
+def inline(text, path, root, seen=None):
+    """`text` of the file `path` with every `#include "..."` put in place, each file once, with #line marks to find
+    the way back.
+
+    Raises ManifestError where a file is not there.
+    """
+    path, root = Path(path).resolve(), Path(root).resolve()
+    seen = {path} if seen is None else seen
 
     def expand(match):
         target = (path.parent / match[1]).resolve()
@@ -114,10 +120,9 @@ def _inline(text, path, root, seen):
         if target in seen:
             return ""
         seen.add(target)
-        included = _inline(_ONCE.sub("", _strip_comments(target.read_text(encoding="utf-8"))), target, root, seen)
+        included = inline(_ONCE.sub("", _strip_comments(target.read_text(encoding="utf-8"))), target, root, seen)
         return f"{included}\n{_line(text, match.end(), path.relative_to(root).as_posix(), next_line=True)}"
 
-    path, root = path.resolve(), root.resolve()
     return f'#line 1 "{path.relative_to(root).as_posix()}"\n{_INCLUDE.sub(expand, text)}'
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import loader
-from loader.backends.opencl import Kernel, counts
+from loader.backends.opencl import counts
 
 ROOT = Path(__file__).parent.parent
 opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="the engine in use is not opencl")
+kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about machines without Metal")
 
 # Makes Python believe that Intel's runtime is not installed.
@@ -61,6 +62,7 @@ def test_reference_gives_the_same_numbers():
 
 
 @linux
+@pytest.mark.skipif(mx.cuda.is_available(), reason="about machines without a GPU")
 def test_without_a_runtime_one_warning_and_the_reference():
     printed, errors = python(HIDE + RUN)
     assert printed.split() == ["reference", "1.996094", *python(RUN)[0].split()[2:]]
@@ -73,8 +75,11 @@ def test_impossible_choices_say_what_to_do():
     _, errors = python("import loader", LOADER_BACKEND="metal")
     assert "BackendError: [loader] the backend 'metal' cannot run here: it needs an Apple GPU" in errors
     assert "LOADER_BACKEND=opencl" in errors
+    if not mx.cuda.is_available():
+        _, errors = python("import loader", LOADER_BACKEND="cuda")
+        assert "BackendError: [loader] the backend 'cuda' cannot run here: it needs an NVIDIA GPU" in errors
     _, errors = python("import loader", LOADER_BACKEND="vulkan")
-    assert "expected LOADER_BACKEND to be one of metal, opencl, reference but got 'vulkan'" in errors
+    assert "expected LOADER_BACKEND to be one of metal, cuda, opencl, reference but got 'vulkan'" in errors
     _, errors = python(HIDE + "import loader", LOADER_BACKEND="opencl")
     assert "Intel's OpenCL runtime is not installed; run: pip install" in errors
 
@@ -149,7 +154,7 @@ IDS = """
 """
 
 
-@opencl
+@kernels
 @pytest.mark.parametrize(
     "grid, threads",
     [
@@ -168,7 +173,7 @@ IDS = """
 )
 def test_ids_of_any_threadgroup(grid, threads):
     """Every id of every thread, partial groups included, against Metal's definitions."""
-    kernel = Kernel("ids", [], ["ids"], IDS)
+    kernel = loader.metal_kernel("ids", [], ["ids"], IDS)
     total = int(np.prod(grid))
     (ids,) = kernel(
         inputs=[], output_shapes=[(total, 13)], output_dtypes=[mx.uint32], grid=grid, threadgroup=threads, init_value=0
@@ -185,7 +190,7 @@ def test_ids_of_any_threadgroup(grid, threads):
 
 @opencl
 def test_a_compile_error_names_the_kernel_and_the_line():
-    kernel = Kernel("wrong", [], ["y"], "\n  y[0] = 1;\n  y[1] = nothing;\n")
+    kernel = loader.metal_kernel("wrong", [], ["y"], "\n  y[0] = 1;\n  y[1] = nothing;\n")
     with pytest.raises(loader.CompileError, match=r"\[wrong\] does not compile(.|\n)*wrong:3:\d+: error: .*'nothing'"):
         kernel(inputs=[], output_shapes=[(2,)], output_dtypes=[mx.float32], grid=(1, 1, 1), threadgroup=(1, 1, 1))
 

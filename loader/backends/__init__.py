@@ -5,7 +5,7 @@ import warnings
 from typing import Protocol
 
 from ..errors import BackendError
-from . import metal, opencl, reference
+from . import cuda, metal, opencl, reference
 
 
 class Engine(Protocol):
@@ -25,7 +25,7 @@ class Engine(Protocol):
         """Whether kernels can take these arrays now, on the current default device."""
 
 
-_ENGINES = {engine.NAME: engine for engine in (metal, opencl, reference)}
+_ENGINES = {engine.NAME: engine for engine in (metal, cuda, opencl, reference)}
 
 
 def choose(name=None):

@@ -5,11 +5,16 @@ import numpy as np
 import pytest
 from run import LANES, METAL, once, run
 
+import loader
+
 FLOATS = [mx.float32, mx.float16, mx.bfloat16]
 A, B, C = (np.random.default_rng(s).integers(-4, 5, (8, 8)).astype(np.float32) for s in range(3))
 LANE = np.arange(LANES)
-ROW = (LANE >> 4 & 1) << 2 | (LANE >> 1 & 3)
-COLUMN = (LANE >> 3 & 1) << 2 | (LANE & 1) << 1
+if loader.backend() == "cuda":  # tensor cores have a layout of their own
+    ROW, COLUMN = LANE // 4, LANE % 4 * 2
+else:
+    ROW = (LANE >> 4 & 1) << 2 | (LANE >> 1 & 3)
+    COLUMN = (LANE >> 3 & 1) << 2 | (LANE & 1) << 1
 
 # Source over m, n, k = A, B, C and r, the result, and what r must be.
 CASES = {

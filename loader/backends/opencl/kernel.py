@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import mlx.core as mx
 
+from .. import signature
 from . import memory, program, unit
 from .dispatch import Dispatch
 from .library import check, library, lock, refuse_fork
@@ -40,7 +41,7 @@ class Kernel:
         self.input_names, self.output_names = tuple(input_names), tuple(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
         self.aligned = bool(_VECTOR_POINTER.search(header + source))
-        self.sizes = [unit.sizes_read(source, name) for name in self.input_names]
+        self.sizes = [signature.sizes_read(source, name) for name in self.input_names]
         self.validate = validating() if validate is None else validate
         self._bound = OrderedDict()
 
@@ -95,7 +96,7 @@ class Bound:
 
     def __init__(self, kernel, inputs, layouts, output_dtypes, grid, threadgroup, template):
         self._dispatch = Dispatch(grid, threadgroup)
-        arguments = tuple(map(unit.Argument.of, inputs))
+        arguments = tuple(map(signature.Argument.of, inputs))
         self.source = unit.write(kernel, arguments, output_dtypes, template, self._dispatch.whole_threads)
         self._handle = program.kernel(self.source, kernel.name)
         self._aligned = kernel.aligned

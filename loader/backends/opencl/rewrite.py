@@ -2,9 +2,10 @@
 
 import re
 
+from ..text import SHARED, blank, edit
+
 _VECTOR = r"(?:metal::|simd::)?(?:float|half|bfloat|char|uchar|short|ushort|int|uint|long|ulong)[234]\b"
 _ANY_VECTOR = rf"(?:(?:metal::)?vec\s*<[^;]*>|{_VECTOR})"
-_QUIET = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE)
 _LITERAL = re.compile(
     r"(?<![\w.])((?:\d+\.\d*|\d+(?=[eE]))(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)bf\b", re.IGNORECASE
@@ -13,7 +14,6 @@ _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
 _POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
-_SHARED = re.compile(r"\bthreadgroup\s+((?:[^;{}=*&()\[\]]|\[[^\]]*\])+);")
 _DECLARED = re.compile(rf"(?<![\w.>:])({_VECTOR})\s+(\w+)\s*(?=\()")
 _PARAMETER = re.compile(r"\s*(?:const\s+|device\s+|constant\s+|thread\s+|threadgroup\s+)*[\w:]+[\s*&]+\w+\s*|\s*")
 _CONVERTED = re.compile(
@@ -30,32 +30,17 @@ def rewrite(source: str, context: str = "") -> str:
 
     `context` is source compiled before it: aliases of vector types declared there are known here.
     """
-    names = {"vec"} | {name for match in _ALIAS.findall(_blank(context + "\n" + source)) for name in match if name}
-    source = _edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(_blank(source))])
-    source = _edit(source, _casts(_blank(source)))
-    source = _edit(source, _declarations(_blank(source)))
-    source = _edit(source, _comparisons(_blank(source)))
-    source = _edit(source, _constructors(_blank(source), names))
-    source = _edit(
+    names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
+    source = edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(blank(source))])
+    source = edit(source, _casts(blank(source)))
+    source = edit(source, _declarations(blank(source)))
+    source = edit(source, _comparisons(blank(source)))
+    source = edit(source, _constructors(blank(source), names))
+    source = edit(
         source,
-        [(m.start(), m.end(), f"operator metal::vec<{m[1]}, {m[2]}>") for m in _OPERATOR.finditer(_blank(source))],
+        [(m.start(), m.end(), f"operator metal::vec<{m[1]}, {m[2]}>") for m in _OPERATOR.finditer(blank(source))],
     )
-    return _edit(source, _hoists(source, _blank(source, _DIRECTIVE)))
-
-
-def _blank(source: str, also: re.Pattern | None = None) -> str:
-    """The source with comments and strings as spaces, so that positions stay and braces in them do not count."""
-    for pattern in (_QUIET, also):
-        if pattern:
-            source = pattern.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source)
-    return source
-
-
-def _edit(source: str, edits: list[tuple[int, int, str]]) -> str:
-    """The source with each (start, end) replaced; an edit inside another's range must only insert."""
-    for start, end, text in sorted(edits, key=lambda e: e[0], reverse=True):
-        source = source[:start] + text + source[end:]
-    return source
+    return edit(source, _hoists(source, blank(source, _DIRECTIVE)))
 
 
 def _closing(text: str, start: int, pair: str) -> int:
@@ -133,7 +118,7 @@ def _casts(text: str) -> list[tuple[int, int, str]]:
 def _hoists(source: str, text: str) -> list[tuple[int, int, str]]:
     """A threadgroup variable of a nested scope moves before the statement it is in; a reference takes its place."""
     edits = []
-    for count, match in enumerate(_SHARED.finditer(text)):
+    for count, match in enumerate(SHARED.finditer(text)):
         depth = boundary = 0
         for i, c in enumerate(text[: match.start()]):
             depth += (c in "({[") - (c in ")}]")

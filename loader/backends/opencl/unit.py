@@ -1,77 +1,16 @@
 """The OpenCL translation unit of a kernel: MLX's signature around the body, and Metal's thread ids."""
 
 import math
-from dataclasses import dataclass
 
-import mlx.core as mx
-
+from ..signature import TYPES, attributes, constant, sizes_read
 from .rewrite import rewrite
 
-TYPES = {
-    mx.bool_: "bool",
-    mx.int8: "char",
-    mx.int16: "short",
-    mx.int32: "int",
-    mx.int64: "long",
-    mx.uint8: "uchar",
-    mx.uint16: "ushort",
-    mx.uint32: "uint",
-    mx.uint64: "ulong",
-    mx.float16: "half",
-    mx.bfloat16: "bfloat",
-    mx.float32: "float",
-    mx.complex64: "complex64_t",
-}
-
-# Metal's attributes in terms of what `_ids` derives, for the axes x, y and z; `_n` is the threadgroup before
-# the grid cuts it, `_t` after. All of it in int: unsigned arithmetic may wrap, so it would not vectorise.
-_VECTORS = {
-    "thread_position_in_grid": "_g{0} * _n{0} + _l{0}",
-    "thread_position_in_threadgroup": "_l{0}",
-    "threadgroup_position_in_grid": "_g{0}",
-    "threads_per_threadgroup": "_t{0}",
-    "dispatch_threads_per_threadgroup": "_n{0}",
-    "threads_per_grid": "_dispatch.grid.{0}",
-    "grid_size": "_dispatch.grid.{0}",
-    "threadgroups_per_grid": "(_dispatch.grid.{0} + _n{0} - 1) / _n{0}",
-}
-_SCALARS = {
-    "thread_index_in_threadgroup": "_index",
-    "thread_index_in_simdgroup": "_lane",
-    "simdgroup_index_in_threadgroup": "_simdgroup",
-    "thread_index_in_quadgroup": "_index % 4",
-    "quadgroup_index_in_threadgroup": "_index / 4",
-    "simdgroups_per_threadgroup": "(_tx * _ty * _tz + 31) / 32",
-    "dispatch_simdgroups_per_threadgroup": "(_nx * _ny * _nz + 31) / 32",
-    "quadgroups_per_threadgroup": "(_tx * _ty * _tz + 3) / 4",
-    "threads_per_simdgroup": "32",
-    "thread_execution_width": "32",
-}
+_VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
 # In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid:
 # `_order` is an index into this.
 ORDERS = ("given", "simdgroups reversed", "simdgroups rotated", "threadgroups reversed")
 _ORDERED_SIMDGROUP = "(_order == 1 ? {n} - 1 - {i} : _order == 2 ? ({i} + {n} / 2) % {n} : {i})"
 _ORDERED_GROUP = "(_order == 3 ? (int)(get_num_groups({i}) - 1 - get_group_id({i})) : (int)get_group_id({i}))"
-# MLX passes an input below this size as `constant`.
-_SMALL = 8
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What an input is to the signature: its dtype, whether it has dims, whether it is small."""
-
-    dtype: object
-    scalar: bool
-    small: bool
-
-    @classmethod
-    def of(cls, array):
-        return cls(array.dtype, array.ndim == 0, array.size < _SMALL)
-
-
-def sizes_read(source, name):
-    """Which of shape, strides and ndim of an input a body reads: MLX too looks for the bare name."""
-    return [size for size in ("shape", "strides", "ndim") if f"{name}_{size}" in source]
 
 
 def write(kernel, arguments, output_dtypes, template, threads, validating=False):
@@ -94,10 +33,9 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False)
         parameters.append("volatile __global uint2* _arrivals")
         bindings.append("metal::arrivals = _arrivals + _dispatch.first.w;")
     parameters.append("const _Dispatch _dispatch")
-    bindings += [_constant(name, value) for name, value in template]
+    bindings += [constant(name, value) for name, value in template]
     bindings += _ids(threads, validating)
-    bindings += [_vector(name, axis) for name, axis in _VECTORS.items() if name in kernel.source]
-    bindings += [f"const uint {name} = (uint)({value});" for name, value in _SCALARS.items() if name in kernel.source]
+    bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
     return "\n".join(
         [
             "#include <metal_stdlib>",
@@ -135,24 +73,13 @@ def _sizes(parameters, bindings, name, sizes):
             _pointer(parameters, bindings, "constant const", element, f"{name}_{size}", False)
 
 
-def _constant(name, value):
-    if isinstance(value, bool):
-        return f"constexpr bool {name} = {str(value).lower()};"
-    if isinstance(value, int):
-        return f"constexpr int {name} = {value};"
-    return f"using {name} = {TYPES[value]};"
-
-
-def _vector(name, axis):
-    return f"const uint3 {name} = (uint3)({', '.join(f'(uint)({axis.format(a)})' for a in 'xyz')});"
-
-
 def _ids(threads, validating):
     """Ids from an OpenCL group whose dimension 0 runs along the simdgroup: only there do sub-groups form."""
     lines = ["__builtin_assume(get_local_id(0) < 0x10000);", "__builtin_assume(get_local_id(1) < 0x10000);"]
     lines += ["const int _order = _dispatch.threads.w;"] if validating else []
     group, placed = (_ORDERED_GROUP, _ORDERED_SIMDGROUP) if validating else ("(int)get_group_id({i})", "{i}")
     lines += [f"const int _g{a} = {group.format(i=i)} + _dispatch.first.{a};" for i, a in enumerate("xyz")]
+    lines += [f"const int _size{a} = _dispatch.grid.{a};" for a in "xyz"]
     if threads is None:
         values = {
             f"_{k}{a}": f"_dispatch.{name}.{a}" for k, name in (("n", "nominal"), ("t", "threads")) for a in "xyz"

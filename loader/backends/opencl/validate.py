@@ -16,6 +16,7 @@ import mlx.core as mx
 import numpy as np
 
 from ... import errors
+from .. import signature
 from . import memory, unit
 from .dispatch import Dispatch
 from .worker import Argument, Job
@@ -58,7 +59,7 @@ class _Call:
         self.kernel, self.shapes, self.dtypes = kernel, shapes, dtypes
         self.grid, self.threadgroup, self.template = grid, threadgroup, template
         self.dispatch = Dispatch(grid, threadgroup)
-        self._types = tuple(map(unit.Argument.of, inputs))
+        self._types = tuple(map(signature.Argument.of, inputs))
         self._inputs = []
         for name, x, wanted in zip(kernel.input_names, inputs, kernel.sizes):
             layout = memory.layout(x, kernel.ensure_row_contiguous)

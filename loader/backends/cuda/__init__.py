@@ -1,0 +1,26 @@
+"""NVIDIA GPUs: the same Metal source as CUDA C++ through mx.fast.cuda_kernel, with headers that teach it Metal."""
+
+import mlx.core as mx
+
+from .kernel import Kernel
+
+__all__ = ["LAZY", "NAME", "Kernel", "build", "missing", "ready"]
+
+NAME = "cuda"
+LAZY = True
+
+
+def missing():
+    if mx.cuda.is_available():
+        return None
+    return (
+        "it needs an NVIDIA GPU and MLX's CUDA backend; beside such a GPU run: pip install 'metal-recurrence[cuda13]'."
+    )
+
+
+def build(name, input_names, output_names, source, header):
+    return Kernel(name, input_names, output_names, source, header)
+
+
+def ready(arrays):
+    return mx.default_device() == mx.Device(mx.gpu)

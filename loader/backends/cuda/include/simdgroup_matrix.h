@@ -1,0 +1,181 @@
+// simdgroup_matrix on tensor cores: lane l holds (l / 4, 2 * (l % 4)) and the element to the right of it.
+//
+// That is how mma.sync wants its left operand and its sums; the right one it wants transposed. The inner index
+// is summed over, so both operands may count it as 0, 2, 4, 6, 1, 3, 5, 7, and a lane's two elements fit.
+#pragma once
+
+#include "simd.h"
+
+namespace msl {
+struct fragment {
+  float first, second;
+};
+inline int fragment_row() { return (int)lane() / 4; }
+inline int fragment_column() { return (int)lane() % 4 * 2; }
+
+// The 8x8 transpose of one 16-bit element in each half of a lane's register.
+inline uint transpose_halves(uint x) {
+  uint r;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(r) : "r"(x));
+  return r;
+}
+template <typename T>
+metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
+  if constexpr (sizeof(T) == 2) {
+    return bits_as<metal::vec<T, 2>>(transpose_halves(bits_as<uint>(e)));
+  } else {
+    const uint a = bits_as<uint>(e[0]), b = bits_as<uint>(e[1]);
+    const uint low = transpose_halves(__byte_perm(a, b, 0x5410)), high = transpose_halves(__byte_perm(a, b, 0x7632));
+    metal::vec<T, 2> r;
+    r[0] = bits_as<T>(__byte_perm(low, high, 0x5410));
+    r[1] = bits_as<T>(__byte_perm(low, high, 0x7632));
+    return r;
+  }
+}
+
+// x rounded to TF32's 11 digits; x - high is exact and has few enough digits itself.
+inline float high_part(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
+
+// d += a b, a of 16x8.
+inline void multiply_tf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+        "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+}
+
+// c + a b to float's precision: a's high parts fill the upper 8 rows of 16 and its low parts the lower 8.
+inline fragment multiply_add(fragment a, fragment b, fragment c) {
+  const float a_high[2] = {high_part(a.first), high_part(a.second)};
+  const float b_high[2] = {high_part(b.first), high_part(b.second)};
+  const float b_low[2] = {b.first - b_high[0], b.second - b_high[1]};
+  const float both[4] = {a_high[0], a.first - a_high[0], a_high[1], a.second - a_high[1]};
+  float d[4] = {c.first, c.second, 0.0f, 0.0f};
+  multiply_tf32(d, both, b_low);
+  multiply_tf32(d, both, b_high);
+  return {d[0] + d[2], d[1] + d[3]};
+}
+template <typename T>
+fragment multiply_add_small(metal::vec<T, 2> a, metal::vec<T, 2> b, fragment c) {
+  float none0 = 0.0f, none1 = 0.0f;
+#define MSL_MULTIPLY(type)                                                                             \
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, " \
+      "{%0, %1, %2, %3};"                                                                              \
+      : "+f"(c.first), "+f"(c.second), "+f"(none0), "+f"(none1)                                        \
+      : "r"(bits_as<uint>(a)), "r"(0u), "r"(bits_as<uint>(b)))
+  if constexpr (is_same<T, half>) {
+    MSL_MULTIPLY("f16");
+  } else {
+    MSL_MULTIPLY("bf16");
+  }
+#undef MSL_MULTIPLY
+  return c;
+}
+}  // namespace msl
+
+namespace metal {
+template <typename T, int Columns = 8, int Rows = 8>
+struct simdgroup_matrix {
+  static_assert(Columns == 8 && Rows == 8, "Metal has simdgroup matrices of 8x8 only.");
+  static_assert(is_floating_point_v<T>, "Metal has simdgroup matrices of float, half and bfloat only.");
+  using pair = vec<T, 2>;
+
+  simdgroup_matrix() = default;
+  explicit simdgroup_matrix(T diagonal) {
+    const int row = msl::fragment_row(), column = msl::fragment_column();
+    elements[0] = row == column ? diagonal : (T)0.0f;
+    elements[1] = row == column + 1 ? diagonal : (T)0.0f;
+    across = elements;
+    has_across = true;
+  }
+  static simdgroup_matrix of(pair own) {
+    simdgroup_matrix m;
+    m.elements = own;
+    return m;
+  }
+  static simdgroup_matrix of(pair own, pair transposed) {
+    simdgroup_matrix m = of(own);
+    m.across = transposed;
+    m.has_across = true;
+    return m;
+  }
+
+  // What the caller changes through the reference, `across` does not follow.
+  pair& thread_elements() {
+    has_across = false;
+    return elements;
+  }
+  const pair& thread_elements() const { return elements; }
+  pair own() const { return elements; }
+  // This lane's elements of the transpose.
+  pair transposed() const { return has_across ? across : msl::transposed(elements); }
+
+ private:
+  pair elements;
+  // Loaded along with `elements`, and dropped by the compiler where no product asks for it.
+  pair across;
+  bool has_across = false;
+};
+using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
+using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
+using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+
+template <typename T, int Columns, int Rows>
+simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
+  return simdgroup_matrix<T, Columns, Rows>::of(value, value);
+}
+template <typename T, int Columns, int Rows>
+simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {
+  return simdgroup_matrix<T, Columns, Rows>(value);
+}
+
+template <typename T, typename Pointer>
+void simdgroup_load(
+    simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8, ulong2 origin = 0, bool transposed = false) {
+  const auto p = source + (origin.y * elements_per_row + origin.x);
+  const int row = msl::fragment_row(), column = msl::fragment_column(), stride = (int)elements_per_row;
+  const vec<T, 2> along(p[row * stride + column], p[row * stride + column + 1]);
+  const vec<T, 2> across(p[column * stride + row], p[(column + 1) * stride + row]);
+  d = transposed ? simdgroup_matrix<T>::of(across, along) : simdgroup_matrix<T>::of(along, across);
+}
+template <typename T, typename Pointer>
+void simdgroup_store(
+    const simdgroup_matrix<T>& a,
+    Pointer destination,
+    ulong elements_per_row = 8,
+    ulong2 origin = 0,
+    bool transposed = false) {
+  const auto p = destination + (origin.y * elements_per_row + origin.x);
+  const int row = msl::fragment_row(), column = msl::fragment_column(), stride = (int)elements_per_row;
+  const int at = transposed ? column * stride + row : row * stride + column;
+  p[at] = a.own()[0];
+  p[at + (transposed ? stride : 1)] = a.own()[1];
+}
+
+// d = a b + c, summed in float and rounded once.
+template <typename D, typename A, typename B, typename C>
+void simdgroup_multiply_accumulate(
+    simdgroup_matrix<D>& d, const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b, const simdgroup_matrix<C>& c) {
+  const vec<A, 2> x = a.own();
+  const vec<B, 2> y = b.transposed();
+  const msl::fragment start = {(float)c.own()[0], (float)c.own()[1]};
+  msl::fragment r;
+  if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
+    r = msl::multiply_add_small(x, y, start);
+  } else {
+    r = msl::multiply_add({(float)x[0], (float)x[1]}, {(float)y[0], (float)y[1]}, start);
+  }
+  d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
+}
+template <typename D, typename A, typename B>
+void simdgroup_multiply(simdgroup_matrix<D>& d, const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {
+  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(0.0f));
+}
+template <typename A, typename B>
+simdgroup_matrix<A> operator*(const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {
+  simdgroup_matrix<A> d;
+  simdgroup_multiply(d, a, b);
+  return d;
+}
+}  // namespace metal

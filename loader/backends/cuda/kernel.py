@@ -1,0 +1,86 @@
+"""A Metal kernel on an NVIDIA GPU: the calling convention of mx.fast.metal_kernel, over mx.fast.cuda_kernel."""
+
+import hashlib
+
+import mlx.core as mx
+
+from .. import signature
+from . import unit
+
+# What CUDA takes along y and z; along x it is as good as unlimited.
+_MAX_GROUPS = 65535
+
+
+class Kernel:
+    """Call it as one calls a kernel of mx.fast.metal_kernel's; it is as lazy."""
+
+    def __init__(
+        self,
+        name,
+        input_names,
+        output_names,
+        source,
+        header="",
+        ensure_row_contiguous=True,
+        atomic_outputs=False,
+    ):
+        self.name, self.source, self.header = name, source, header
+        self.input_names, self.output_names = tuple(input_names), tuple(output_names)
+        self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
+        self.sizes = [signature.sizes_read(source, name) for name in self.input_names]
+        self._built = {}
+
+    def __call__(
+        self,
+        *,
+        inputs,
+        output_shapes,
+        output_dtypes,
+        grid,
+        threadgroup,
+        template=None,
+        init_value=None,
+        verbose=False,
+        stream=None,
+    ):
+        threads = tuple(min(t, g) for t, g in zip(threadgroup, grid))
+        self._check(grid, threads)
+        cut = any(g % t for g, t in zip(grid, threads))
+        run = self._build(inputs, tuple(output_dtypes), tuple(template or ()), threads, cut)
+        return run(
+            inputs=[*inputs, mx.array(grid, mx.int32)] if cut else inputs,
+            output_shapes=output_shapes,
+            output_dtypes=output_dtypes,
+            grid=tuple(grid),
+            threadgroup=threads,
+            init_value=init_value,
+            verbose=verbose,
+            stream=stream,
+        )
+
+    def _build(self, inputs, output_dtypes, template, threads, cut):
+        """MLX's kernel for these types; it compiles at its first evaluation."""
+        arguments = tuple(map(signature.Argument.of, inputs))
+        # The type beside a value, because True equals 1.
+        key = (arguments, output_dtypes, tuple((n, type(v), v) for n, v in template), threads, cut)
+        if key not in self._built:
+            made = unit.write(self, arguments, output_dtypes, template, threads, cut)
+            # MLX finds compiled kernels by name alone.
+            digest = hashlib.sha256((made.header + made.source).encode()).hexdigest()[:16]
+            self._built[key] = mx.fast.cuda_kernel(
+                name=f"{self.name}_{digest}",
+                input_names=made.input_names,
+                output_names=made.output_names,
+                source=made.source,
+                header=made.header,
+                ensure_row_contiguous=self.ensure_row_contiguous,
+            )
+        return self._built[key]
+
+    def _check(self, grid, threads):
+        groups = [-(-g // t) for g, t in zip(grid, threads)]
+        if max(groups[1:]) > _MAX_GROUPS:
+            raise ValueError(
+                f"[{self.name}] expected at most {_MAX_GROUPS} threadgroups along y and z, CUDA's limit, but got "
+                f"{tuple(groups)}; put the longest axis of the grid first."
+            )

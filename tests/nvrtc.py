@@ -1,0 +1,124 @@
+"""NVRTC, CUDA's run-time compiler, as MLX calls it: it needs no GPU and no driver."""
+
+import ctypes
+import re
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import mlx.core as mx
+
+from loader.backends.cuda import unit
+
+_TYPES = {
+    mx.bool_: "bool",
+    mx.int8: "int8_t",
+    mx.int16: "int16_t",
+    mx.int32: "int32_t",
+    mx.int64: "int64_t",
+    mx.uint8: "uint8_t",
+    mx.uint16: "uint16_t",
+    mx.uint32: "uint32_t",
+    mx.uint64: "uint64_t",
+    mx.float16: "__half",
+    mx.bfloat16: "__nv_bfloat16",
+    mx.float32: "float",
+    mx.complex64: "complex64_t",
+}
+# What of MLX's own header a kernel meets.
+_MLX_HEADER = """
+#include <cuda/std/complex>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda/std/array>
+#include <cuda/std/limits>
+#include <cuda/std/tuple>
+namespace mlx::core::cu {
+using complex64_t = cuda::std::complex<float>;
+using Shape = cuda::std::array<int32_t, 10>;
+using Strides = cuda::std::array<int64_t, 10>;
+}
+#include <cooperative_groups.h>
+"""
+
+
+class Recorder:
+    """Stands in for mx.fast.cuda_kernel: keeps the units that MLX would compile, by name, and returns zeros."""
+
+    def __init__(self):
+        self.units = {}
+
+    def __call__(self, name, input_names, output_names, source, header="", ensure_row_contiguous=True):
+        def run(inputs, output_shapes, output_dtypes, **_):
+            kernel = _kernel(name, input_names, inputs, output_names, output_dtypes, source)
+            self.units[name] = header + kernel
+            return [mx.zeros(shape, dtype) for shape, dtype in zip(output_shapes, output_dtypes)]
+
+        return run
+
+
+def _kernel(name, input_names, inputs, output_names, output_dtypes, source):
+    """The kernel that MLX 0.32.4 writes around the source."""
+    parameters = []
+    for n, x in zip(input_names, inputs):
+        parameters.append(f"const {_TYPES[x.dtype]}* {n}")
+        kinds = {"shape": "Shape", "strides": "Strides", "ndim": "int"} if x.ndim else {}
+        parameters += [f"const __grid_constant__ {t} {n}_{k}" for k, t in kinds.items() if f"{n}_{k}" in source]
+    parameters += [f"{_TYPES[dtype]}* {n}" for n, dtype in zip(output_names, output_dtypes)]
+    return (
+        "namespace mlx::core::cu {\nnamespace cg = cooperative_groups;\n"
+        f"__global__ void {name}({', '.join(parameters)}) {{\n{source}\n}}\n}}\n"
+    )
+
+
+@cache
+def folder():
+    """Where the package nvidia-cuda-nvrtc has its files; None where it is not installed."""
+    try:
+        files = metadata.files("nvidia-cuda-nvrtc") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    libraries = [Path(file.locate()) for file in files if re.fullmatch(r"libnvrtc\.so\.\d+", file.name)]
+    return libraries[0].resolve().parents[1] if libraries else None
+
+
+@cache
+def _library():
+    return ctypes.CDLL(str(next(folder().glob("lib/libnvrtc.so.*"))))
+
+
+def compile(text, architecture="sm_90"):
+    """The compiler's messages, or None where the text compiles."""
+    nvrtc, program, size = _library(), ctypes.c_void_p(), ctypes.c_size_t()
+    options = [
+        f"--gpu-architecture={architecture}",
+        "--device-as-default-execution-space",
+        "--disable-warnings",
+        f"--include-path={folder() / 'include'}",
+        f"--include-path={folder() / 'include' / 'cccl'}",
+    ]
+    given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+    text = (_MLX_HEADER + text).encode()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"unit.cu", 0, None, None) == 0
+    try:
+        if nvrtc.nvrtcCompileProgram(program, len(options), given) == 0:
+            return None
+        nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetProgramLog(program, log)
+        return log.value.decode()
+    finally:
+        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+def compile_all(units, architecture="sm_90"):
+    """As `compile`, of many kernels in one text, since CUDA's headers take most of the time."""
+    swizzles, parts = set(), []
+    for name, text in units.items():
+        words, rest = text.split(unit.headers())
+        swizzles |= set(re.findall(r"M\(\w+, [\d, ]+\)", words))
+        again = "".join(f"#define {word}\n" for word in unit.WORDS)
+        parts.append(again + rest.replace("metal::unit", f"metal::unit_{name}"))
+    return compile(
+        f"#define MSL_SWIZZLES(M) {' '.join(sorted(swizzles))}\n{unit.headers()}{''.join(parts)}", architecture
+    )

@@ -1,0 +1,104 @@
+"""What the cuda backend makes of Metal source; none of it needs a GPU, some of it NVRTC."""
+
+import math
+import re
+
+import mlx.core as mx
+import nvrtc
+import pytest
+
+from loader.backends.cuda import Kernel
+from loader.backends.cuda.rewrite import rewrite, swizzles
+
+needs_nvrtc = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
+
+CASES = {
+    "x = 1.0 + .5e-3 + 2. + 1e9 + 0x1p-3;": "x = 1.0f + .5e-3f + 2.f + 1e9f + 0x1p-3f;",
+    "x = 1.0f + 2.5F + 1 + 0x1e + a.x1 + v1.5e;": "x = 1.0f + 2.5f + 1 + 0x1e + a.x1 + v1.5e;",
+    "x = 1.0h + 2e-3bf;": "x = metal::half(1.0f) + metal::bfloat(2e-3f);",
+    "// 1.0 threadgroup float s[2];": None,
+    '"1.0"': None,
+    "threadgroup float s[4 * N], t;": "__shared__ __align__(16) float s[4 * N], t;",
+    "threadgroup float* p = s; threadgroup float (&q)[4] = s;": None,
+    "#pragma clang loop unroll(full)": "#pragma unroll",
+    "#include <metal_stdlib>\n#include <simd/simd.h>\n#include <other>": "\n\n#include <other>",
+    "y = v.wzyx.x + v.xy.yx.y + v.x;": "y = v.w + v.x + v.x;",
+}
+
+
+@pytest.mark.parametrize("source", CASES)
+def test_rewrite(source):
+    assert rewrite(source) == (CASES[source] or source)
+
+
+def test_swizzles_are_declared_where_used():
+    assert swizzles("a.xy = b.zyx + c.x; // d.ww\n e.rgba") == (
+        "#define MSL_SWIZZLES(M) M(rgba, 0, 1, 2, 3) M(xy, 0, 1) M(zyx, 2, 1, 0)"
+    )
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = nvrtc.Recorder()
+    monkeypatch.setattr(mx.fast, "cuda_kernel", recorder)
+    return recorder
+
+
+def call(kernel, *inputs, grid=(64, 1, 1), threadgroup=(32, 1, 1), **options):
+    return kernel(
+        inputs=list(inputs),
+        output_shapes=[(math.prod(grid),)],
+        output_dtypes=[mx.float32],
+        grid=grid,
+        threadgroup=threadgroup,
+        **options,
+    )
+
+
+def test_one_kernel_for_all_sizes_and_one_for_each_type(recorder):
+    kernel = Kernel("scaled", ["a"], ["y"], "y[thread_position_in_grid.x] = T(N) * a[a_shape[0] - 1];")
+    for size in (8, 64):
+        call(kernel, mx.zeros((size,)), grid=(size * 32, 1, 1), template=[("T", mx.float32), ("N", 1)])
+    assert len(recorder.units) == 1
+    call(kernel, mx.zeros((8,), mx.float16), template=[("T", mx.float32), ("N", 1)])
+    call(kernel, mx.zeros((8,)), template=[("T", mx.float32), ("N", True)])
+    call(kernel, mx.zeros((8,)), template=[("T", mx.float32), ("N", 1)], grid=(33, 1, 1))
+    assert len(recorder.units) == 4
+    assert all(re.search(r"void scaled_[0-9a-f]{16}\(", text) for text in recorder.units.values())
+
+
+def test_too_many_groups_say_what_to_do(recorder):
+    kernel = Kernel("tall", [], ["y"], "y[0] = 1;")
+    with pytest.raises(ValueError, match=r"\[tall\] expected at most 65535 .* got \(1, 1, 65536\); put the longest"):
+        call(kernel, grid=(1, 1, 65536), threadgroup=(1, 1, 1))
+
+
+@needs_nvrtc
+def test_errors_point_into_the_source(recorder):
+    header = "#include <metal_stdlib>\nusing namespace metal;\nfloat twice(float x) { return 2 * x; }\n"
+    call(Kernel("wrong", [], ["y"], "\n\n  y[0] = twice(1.0) + missing;\n", header))
+    (text,) = recorder.units.values()
+    assert nvrtc.compile(text, "compute_90").startswith('wrong(3): error: identifier "missing" is undefined')
+
+
+PROBES = {
+    "vectors": "float4 v = float4(float2(a[0]), 1, 2.0); v.xz = v.wy * 2; v.yw += half2(v.xy).yx.x; y[0] = dot(v, v);",
+    "half and bfloat": "half h = 1.5h; bfloat b = bfloat(h) * 2; y[0] = max(h, half(2)) + b * 0.5f + (h > 0.5);",
+    "lanes": "int n = int(a[0]); y[0] = simd_sum(a[0]) + quad_broadcast(n, 1) + simd_shuffle_xor(half2(1), 3).y;",
+    "atomics": "threadgroup atomic_int n; atomic_fetch_max_explicit(&n, 3, memory_order_relaxed); y[0] = n.value;",
+    "matrices": "simdgroup_float8x8 m(1); simdgroup_half8x8 h(1); simdgroup_multiply(m, h, h); simdgroup_store(m, y);",
+    "small and 0-d inputs": "y[0] = s * a[0] + a_ndim + a_strides[0];",
+    "complex": "complex64_t z = complex64_t(a[0], 1); y[0] = simd_sum(z * z / 2.0).imag;",
+    "integers": "y[0] = popcount(uint(a[0])) + extract_bits(7, 1, 2) + mulhi(5u, 7u) + addsat(uchar4(9), uchar4(9)).x;",
+    "a cut grid": "y[0] = threads_per_threadgroup.x + threads_per_grid.y;",
+}
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_the_language_compiles(recorder, architecture):
+    for name, source in PROBES.items():
+        kernel = Kernel(re.sub(r"\W", "_", name), ["a", "s"], ["y"], source)
+        call(kernel, mx.ones((4,)), mx.array(2.0), grid=(33 if "cut" in name else 64, 1, 1))
+    log = nvrtc.compile_all(recorder.units, architecture)
+    assert not log, log[:2000]
