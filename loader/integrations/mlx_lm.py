@@ -27,10 +27,10 @@ class Patched(list):
 def patch_mlx_lm():
     """Route the recurrences of mlx-lm's models to the ops, in training and in inference.
 
-    mlx-lm steps through time in Python where it trains, and where it runs on no Apple GPU. From here on
-    the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, the state space duality
-    (Mamba-2, Nemotron-H, Falcon-H1, Granite, Plamo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
-    RecurrentGemma's `rglru` and the linear attention of Bailing (Ling 2.5) `gla`. Arguments, results, masks, caches
+    mlx-lm loops over time in Python in most of them where it trains, and where it runs on no Apple GPU. From here on
+    the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
+    (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
+    RecurrentGemma's `rglru`, and the linear attention of Bailing MoE Linear `gla`. Arguments, results, masks, caches
     and dtypes stay as they were. What mx.compile has traced before keeps what it was traced with.
 
     Models made before and after, and modules imported before and after, use the ops; patching twice is harmless.
