@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models import bailing_moe_linear, gated_delta, recurrent_gemma, ssm
 from peer import normal, uniform
-from references import compare
+from references import assert_close, compare
 
 import loader
 
@@ -106,3 +106,34 @@ def test_gla(length):
         return y.swapaxes(1, 2), state
 
     compare(ours, theirs, arrays)
+
+
+def test_gated_delta_update_with_a_lower_bound_and_a_mask():
+    """As Kimi K3 and Bailing MoE V3 call it; what comes out of masked steps is not defined in mlx-lm."""
+    H, Dk, Dv, length = 3, 8, 6, 20
+    inputs = [unit(B, length, H, Dk), unit(B, length, H, Dk), normal(B, length, H, Dv), normal(B, length, H, Dk)]
+    inputs += [normal(B, length, H), normal(H, 1), normal(H, Dk), normal(B, H, Dv, Dk)]
+    mask = (mx.arange(length) >= mx.array([[0], [6]])) & (mx.arange(length) < mx.array([[15], [20]]))
+    with loader.patched_mlx_lm():
+        y, state = gated_delta.gated_delta_update(*inputs, mask, lower_bound=-5.0)
+    want, wanted_state = gated_delta.gated_delta_update(*inputs, mask, lower_bound=-5.0)
+    assert_close(mx.where(mask[..., None, None], y, 0), mx.where(mask[..., None, None], want, 0), "o")
+    assert_close(state, wanted_state, "state")
+
+
+def test_ssm_update_with_lengths():
+    """The state after `lengths` steps, whatever comes after them, with a mask as well or without."""
+    H, Dh, N, length = 4, 6, 5, 20
+    x, keys, queries = normal(B, length, H, Dh), normal(B, length, 2, N), normal(B, length, 2, N)
+    A_log, D, dt, dt_bias, state = normal(H), normal(H), normal(B, length, H), normal(H), normal(B, H, Dh, N)
+    lengths = mx.array([9, 20])
+    mask = mx.arange(length) < lengths[:, None]
+    for given in (mask, None):
+        with loader.patched_mlx_lm():
+            options = dict(mask=given, lengths=lengths)
+            y, after = ssm.ssm_update(x, A_log, keys, queries, D, dt, dt_bias, state, **options)
+        for row, count in enumerate([9, 20]):
+            at = slice(row, row + 1), slice(count)
+            want = ssm.ssm_update(x[at], A_log, keys[at], queries[at], D, dt[at], dt_bias, state[at[0]])
+            assert_close(y[at], want[0], "y")
+            assert_close(after[at[0]], want[1], "state")
