@@ -127,7 +127,9 @@ def _unfit(expected):
 
 def _places(function):
     """(owner, attribute) of every place in mlx-lm that holds a function, by full name."""
-    modules = {name: module for name, module in sys.modules.items() if module and name.partition(".")[0] == "mlx_lm"}
+    modules = {
+        name: module for name, module in list(sys.modules.items()) if module and name.partition(".")[0] == "mlx_lm"
+    }
     owners = modules | {name.rpartition(".")[0]: _owner(name)[0] for name in _routes()}
     return {
         f"{name}.{attribute}": (owner, attribute)
