@@ -144,6 +144,25 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     return _over_time(outputs, v), h
 
 
+def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (beta[t] (v[t] - S k[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
+    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]."""
+    batch, length, heads, values = v.shape
+    query, key = (_per_head(_wide(x), heads) for x in (q, k))
+    value, gate, rate = (_wide(x) for x in (v, g, beta))
+    gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
+    S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            S = mx.where(reset[:, t, None, None, None], 0, S)
+        S = gate[:, t] * S
+        error = value[:, t] - (S * key[:, t, :, None]).sum(axis=-1)
+        S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
+        outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
+    return _over_time(outputs, v), S
+
+
 def _wide(x):
     """The dtype to compute in."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)

@@ -18,6 +18,8 @@ CASES = [
     ("rotlru", {"a": [0.9, 1.0], "cos": [1.0, 0.0, 0.6], "sin": [0.0, -1.0, 0.8]}, {}),
     ("gla", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
     ("gla", {"g": [1.0, 1.0, -1.0, 1.0, 1 - 1e-7, 1.0, 1.0]}, {}),
+    ("gated_delta", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
+    ("gated_delta", {"g": [1.0], "beta": [0.0, 2.0, 1.0, 0.5]}, {}),
     ("ssd", DECAYS, {}),
     ("selective_scan", DECAYS, {}),
     ("selective_scan", {"delta": [-30.0, -8.0, -1.0, 0.0, 3.0]}, {"delta_softplus": True}),
@@ -66,11 +68,11 @@ def check(op, inputs, options):
         assert_close(op, found[key], expected, f"grad_{key}")
 
 
-@pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru", "gla"])
+@pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru", "gla", "gated_delta"])
 def test_long_memory_of_half_activations(name):
     """Decays of 0.9995 over 4096 steps, gates in float32 beside activations in bfloat16."""
     op = poisoned(name)
-    kept = {"rglru": ("a",), "gla": ("g",)}.get(name, ("delta", "A"))
+    kept = {"rglru": ("a",), "gla": ("g",), "gated_delta": ("g",)}.get(name, ("delta", "A"))
     dtypes = {array.name: "float32" if array.name in kept else "bfloat16" for array in op.spec.required}
     inputs = draw(op, {"B": 1, "L": 4096, **op.spec.examples[1]}, (), dtypes)
     slow = {"a": 0.9995, "g": 0.9995, "delta": 0.0005, "A": -1.0}

@@ -17,21 +17,28 @@ inline float gate_at(Gates gates, int row, int lane) {
   return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
 }
 
-// The gates of `steps` steps: 0 where the state is reset, 1 past the end. `stride` lies between steps of g.
+// The gates of the steps [begin, end) of `steps`: 0 where the state is reset and, where there are resets, at
+// other steps, so that these cannot spoil anything; 1 past the end. `stride` lies between steps of g.
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 

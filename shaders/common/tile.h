@@ -114,6 +114,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
   }
 }
 
+// Column block `column` of a tile from its matrices.
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
 // Row block `row` of products with a state: their gradient by the weight of each row is added to `grad`, then
 // they get that weight. `weights` has each row's 8 times.
 template <typename Tile, typename Weights>

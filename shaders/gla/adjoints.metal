@@ -90,6 +90,8 @@ template <
         H * GATES,
         kept,
         resets,
+        0,
+        steps,
         steps,
         simdgroup,
         lane);

@@ -9,6 +9,7 @@
 // 0.
 #include <metal_stdlib>
 
+#include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -68,7 +69,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, steps, simdgroup, lane);
+  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
   const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
@@ -116,18 +117,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float carry = 0.0f;
-      for (int i = end - 1; i >= begin; --i) {
-        carry += pairs[i * TILE_STRIDE + lane];
-        const float before = lane < i ? left[(i - 1) * TILE_STRIDE + lane] : 0.0f;
-        const float total = simd_sum(carry * before);
-        if (lane == 0) {
-          grad_gates[i] = total;
-        }
-        carry = decayed<HAS_RESET>(carry, gates[i]);
-      }
-    }
+    grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
 
     simdgroup_float8x8 grad_entering(0.0f);
     simdgroup_float8x8 grad_leaving(0.0f);
@@ -181,50 +171,20 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
-    float inner = 0.0f;
-    if (meets_state && meets_adjoint) {
-      for (int i = simdgroup * TILE + lane; i < ROWS * COLUMNS * 64; i += TILE_BLOCKS * TILE) {
-        inner += state[i] * adjoint[i];
-      }
-    }
-    inner = simd_sum(inner);
-    if (lane == 0) {
-      partial[simdgroup] = inner;
-    }
+    const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    simdgroup_store(grad_entering, left + simdgroup * 64, 8);
-    simdgroup_store(grad_leaving, right + simdgroup * 64, 8);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * 64, carries, simdgroup, lane);
+    row_sums(grad_entering, pairs, left, simdgroup, lane);
+    row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float grad_enter = 0.0f;
-      float grad_leave = 0.0f;
-      for (int c = 0; c < 8; ++c) {
-        grad_enter += left[lane * 8 + c];
-        grad_leave += right[lane * 8 + c];
-      }
-      pairs[lane] = grad_enter;
-      pairs[TILE + lane] = grad_leave;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float from_state = meets_state ? partial[0] + partial[1] + partial[2] + partial[3] : 0.0f;
-      float to_state = 0.0f;
-      for (int i = 0; i < TILE; ++i) {
-        const int later = TILE - 1 - i;
-        if (later > lane) {
-          from_state = decayed<HAS_RESET>(from_state + pairs[later], gates[later]);
-        }
-        if (i < lane) {
-          to_state = decayed<HAS_RESET>(to_state, gates[i]) + pairs[TILE + i];
-        }
-      }
-      from_state += pairs[lane];
+    if (simdgroup == 0 && lane >= begin && lane < end) {
+      const float decay = partial[0] + partial[1] + partial[2] + partial[3];
       const float before = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
-      if (lane >= begin && lane < end) {
-        const float total = grad_gates[lane] + before * from_state + leaves * to_state;
-        const bool forgets = HAS_RESET && resets[lane];
-        grad_g[row + static_cast<long>(lane) * H] = static_cast<TG>(forgets ? 0.0f : total);
-      }
+      const float by_states =
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, leaves, lane);
+      const bool forgets = HAS_RESET && resets[lane];
+      grad_g[row + static_cast<long>(lane) * H] =
+          static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
     }
     begin = end;
   }

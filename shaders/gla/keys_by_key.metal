@@ -110,7 +110,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       gates_load<true, HAS_RESET>(
-          gates, g + row * Dk + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+          gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       float grad_q[STEPS];

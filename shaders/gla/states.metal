@@ -92,6 +92,8 @@ template <
         H * GATES,
         kept,
         resets,
+        0,
+        steps,
         steps,
         simdgroup,
         lane);

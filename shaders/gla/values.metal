@@ -20,6 +20,7 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TO,
     int Dk,
     int Dv,
     bool PER_KEY,
@@ -33,7 +34,7 @@ template <
     const device bool* reset,         // [B, L]
     const device float* scale,        // [1]
     const device float* chunk_state,  // [B, H, CHUNKS, KEYS, VALUES]
-    device TV* mixed,                 // [B, L, H, Dv]
+    device TO* mixed,                 // [B, L, H, Dv]
     const constant int* k_shape,
     const constant int* values_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -72,8 +73,6 @@ template <
 
   if (PER_KEY) {
     masks_fill<false>(masks, simdgroup, lane);
-  } else {
-    gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, steps, simdgroup, lane);
   }
   int begin = 0;
   while (begin < steps) {
@@ -84,12 +83,16 @@ template <
     simdgroup_float8x8 diagonal(0.0f);
     float same = 0.0f;
     tile_clear(sum);
+    if (!PER_KEY) {
+      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, simdgroup, lane);
       tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(gates, gate_row + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+        gates_load<true, HAS_RESET>(
+            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (PER_KEY) {
@@ -115,7 +118,7 @@ template <
         if (PER_KEY) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
           gates_load<true, HAS_RESET>(
-              gates, gate_row + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+              gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
         }
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -146,7 +149,7 @@ template <
       }
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TV>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
     }
     begin = end;
   }

@@ -132,6 +132,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
 }
 
 
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
 
 template <typename Tile, typename Weights>
 inline void tile_weigh(
@@ -164,20 +173,27 @@ inline float gate_at(Gates gates, int row, int lane) {
 }
 
 
+
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 
@@ -245,7 +261,7 @@ inline int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_2473c92b__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
@@ -318,6 +334,8 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
         H * GATES,
         kept,
         resets,
+        0,
+        steps,
         steps,
         simdgroup,
         lane);
@@ -362,4 +380,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_2473c92b__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_2473c92b__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_2473c92b__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;

@@ -10,6 +10,13 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/gate_gradient.h"
+
+
+
+
+#include <metal_stdlib>
+
 #line 1 "shaders/common/gates.h"
 
 
@@ -135,6 +142,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
 }
 
 
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
 
 template <typename Tile, typename Weights>
 inline void tile_weigh(
@@ -167,20 +183,27 @@ inline float gate_at(Gates gates, int row, int lane) {
 }
 
 
+
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 
@@ -242,7 +265,82 @@ inline int last_reset(Reset reset, int steps) {
   return at;
 }
 
+#line 8 "shaders/common/gate_gradient.h"
+
+
+
+
+template <bool RESETS, typename Grads, typename Tile, typename Gates>
+inline void grad_gates_of_pairs(
+    Grads grads, Tile pairs, Tile products, Gates gates, int begin, int end, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    float carry = 0.0f;
+    for (int i = end - 1; i >= begin; --i) {
+      carry += pairs[i * TILE_STRIDE + lane];
+      const float before = lane < i ? products[(i - 1) * TILE_STRIDE + lane] : 0.0f;
+      const float total = metal::simd_sum(carry * before);
+      if (lane == 0) {
+        grads[i] = total;
+      }
+      carry = decayed<RESETS>(carry, gates[i]);
+    }
+  }
+}
+
+
+
+template <typename Parts, typename State>
+inline void grad_decay_parts(
+    Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
+  float inner = 0.0f;
+  if (carries) {
+    for (int i = simdgroup * TILE + lane; i < size; i += TILE_BLOCKS * TILE) {
+      inner += state[i] * adjoint[i];
+    }
+  }
+  inner = metal::simd_sum(inner);
+  if (lane == 0) {
+    parts[simdgroup] = inner;
+  }
+}
+
+
+template <typename Sums, typename Scratch>
+inline void row_sums(
+    thread metal::simdgroup_float8x8& matrix, Sums sums, Scratch scratch, int simdgroup, int lane) {
+  metal::simdgroup_store(matrix, scratch + simdgroup * 64, 8);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  if (lane < 8) {
+    float sum = 0.0f;
+    for (int c = 0; c < 8; ++c) {
+      sum += scratch[simdgroup * 64 + lane * 8 + c];
+    }
+    sums[simdgroup * 8 + lane] = sum;
+  }
+}
+
+
+
+
+template <bool RESETS, typename Sums, typename Gates>
+inline float grad_gate_of_states(
+    Sums entering, Sums leaving, float decay, Gates gates, float before, float after, int lane) {
+  float from_state = decay;
+  float to_state = 0.0f;
+  for (int i = 0; i < TILE; ++i) {
+    const int later = TILE - 1 - i;
+    if (later > lane) {
+      from_state = decayed<RESETS>(from_state + entering[later], gates[later]);
+    }
+    if (i < lane) {
+      to_state = decayed<RESETS>(to_state, gates[i]) + leaving[i];
+    }
+  }
+  return before * (from_state + entering[lane]) + after * to_state;
+}
+
 #line 13 "shaders/gla/keys.metal"
+
 #line 1 "shaders/common/scores.h"
 
 
@@ -437,13 +535,13 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
   return carry * gates_product<true, RESETS>(gates, row + 1, last, lane);
 }
 
-#line 14 "shaders/gla/keys.metal"
+#line 15 "shaders/gla/keys.metal"
 
 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_38233dec__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_keys_ec87ef65__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -461,7 +559,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 35 "shaders/gla/keys.metal"
+#line 36 "shaders/gla/keys.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -498,7 +596,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, steps, simdgroup, lane);
+  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
   const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
@@ -546,18 +644,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float carry = 0.0f;
-      for (int i = end - 1; i >= begin; --i) {
-        carry += pairs[i * TILE_STRIDE + lane];
-        const float before = lane < i ? left[(i - 1) * TILE_STRIDE + lane] : 0.0f;
-        const float total = simd_sum(carry * before);
-        if (lane == 0) {
-          grad_gates[i] = total;
-        }
-        carry = decayed<HAS_RESET>(carry, gates[i]);
-      }
-    }
+    grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
 
     simdgroup_float8x8 grad_entering(0.0f);
     simdgroup_float8x8 grad_leaving(0.0f);
@@ -611,54 +698,24 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     }
 
 
-    float inner = 0.0f;
-    if (meets_state && meets_adjoint) {
-      for (int i = simdgroup * TILE + lane; i < ROWS * COLUMNS * 64; i += TILE_BLOCKS * TILE) {
-        inner += state[i] * adjoint[i];
-      }
-    }
-    inner = simd_sum(inner);
-    if (lane == 0) {
-      partial[simdgroup] = inner;
-    }
+    const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    simdgroup_store(grad_entering, left + simdgroup * 64, 8);
-    simdgroup_store(grad_leaving, right + simdgroup * 64, 8);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * 64, carries, simdgroup, lane);
+    row_sums(grad_entering, pairs, left, simdgroup, lane);
+    row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float grad_enter = 0.0f;
-      float grad_leave = 0.0f;
-      for (int c = 0; c < 8; ++c) {
-        grad_enter += left[lane * 8 + c];
-        grad_leave += right[lane * 8 + c];
-      }
-      pairs[lane] = grad_enter;
-      pairs[TILE + lane] = grad_leave;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 0) {
-      float from_state = meets_state ? partial[0] + partial[1] + partial[2] + partial[3] : 0.0f;
-      float to_state = 0.0f;
-      for (int i = 0; i < TILE; ++i) {
-        const int later = TILE - 1 - i;
-        if (later > lane) {
-          from_state = decayed<HAS_RESET>(from_state + pairs[later], gates[later]);
-        }
-        if (i < lane) {
-          to_state = decayed<HAS_RESET>(to_state, gates[i]) + pairs[TILE + i];
-        }
-      }
-      from_state += pairs[lane];
+    if (simdgroup == 0 && lane >= begin && lane < end) {
+      const float decay = partial[0] + partial[1] + partial[2] + partial[3];
       const float before = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
-      if (lane >= begin && lane < end) {
-        const float total = grad_gates[lane] + before * from_state + leaves * to_state;
-        const bool forgets = HAS_RESET && resets[lane];
-        grad_g[row + static_cast<long>(lane) * H] = static_cast<TG>(forgets ? 0.0f : total);
-      }
+      const float by_states =
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, leaves, lane);
+      const bool forgets = HAS_RESET && resets[lane];
+      grad_g[row + static_cast<long>(lane) * H] =
+          static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
     }
     begin = end;
   }
 
 }
 
-template [[host_name("custom_kernel_gla_keys_38233dec__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_38233dec__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_38233dec__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;
+template [[host_name("custom_kernel_gla_keys_ec87ef65__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_ec87ef65__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_ec87ef65__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;

@@ -137,6 +137,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
 }
 
 
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
 
 template <typename Tile, typename Weights>
 inline void tile_weigh(
@@ -169,20 +178,27 @@ inline float gate_at(Gates gates, int row, int lane) {
 }
 
 
+
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 
@@ -445,7 +461,7 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gla_keys_by_key_178abb11__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -540,7 +556,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       gates_load<true, HAS_RESET>(
-          gates, g + row * Dk + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+          gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       float grad_q[STEPS];
@@ -660,4 +676,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>) custom_kernel_gla_keys_by_key_b26b082c__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>;
+template [[host_name("custom_kernel_gla_keys_by_key_178abb11__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_178abb11__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>) custom_kernel_gla_keys_by_key_178abb11__float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>;

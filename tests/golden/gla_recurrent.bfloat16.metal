@@ -132,6 +132,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
 }
 
 
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
 
 template <typename Tile, typename Weights>
 inline void tile_weigh(
@@ -164,20 +173,27 @@ inline float gate_at(Gates gates, int row, int lane) {
 }
 
 
+
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 
@@ -244,7 +260,7 @@ inline int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_b4091ebd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
+[[kernel]] void custom_kernel_gla_recurrent_b142fe29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -317,4 +333,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_b4091ebd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_b4091ebd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_b4091ebd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_b142fe29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_b142fe29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_b142fe29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>;

@@ -135,6 +135,15 @@ inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile 
 }
 
 
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
 
 template <typename Tile, typename Weights>
 inline void tile_weigh(
@@ -167,20 +176,27 @@ inline float gate_at(Gates gates, int row, int lane) {
 }
 
 
+
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
 inline void gates_load(
-    Gates gates, Source g, int stride, int columns, Reset reset, int steps, int simdgroup, int lane) {
-  if (PER_KEY) {
-    for (int row = simdgroup; row < TILE; row += TILE_BLOCKS) {
-      const bool live = row < steps && lane < columns;
-      const bool forgets = RESETS && row < steps && reset[row];
-      gates[row * TILE_STRIDE + lane] = forgets ? 0.0f
-                                        : live  ? static_cast<float>(g[row * stride + lane])
-                                                : 1.0f;
-    }
-  } else if (simdgroup == 0) {
-    const bool forgets = RESETS && lane < steps && reset[lane];
-    gates[lane] = forgets ? 0.0f : lane < steps ? static_cast<float>(g[lane * stride]) : 1.0f;
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
   }
 }
 
@@ -442,8 +458,8 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_49925a71__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t(
+template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool PER_KEY, bool REVERSE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -457,7 +473,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 40 "shaders/gla/values.metal"
+#line 41 "shaders/gla/values.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -493,8 +509,6 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
   if (PER_KEY) {
     masks_fill<false>(masks, simdgroup, lane);
-  } else {
-    gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, steps, simdgroup, lane);
   }
   int begin = 0;
   while (begin < steps) {
@@ -505,12 +519,16 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     simdgroup_float8x8 diagonal(0.0f);
     float same = 0.0f;
     tile_clear(sum);
+    if (!PER_KEY) {
+      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, simdgroup, lane);
       tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(gates, gate_row + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+        gates_load<true, HAS_RESET>(
+            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (PER_KEY) {
@@ -536,7 +554,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         if (PER_KEY) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
           gates_load<true, HAS_RESET>(
-              gates, gate_row + key, H * Dk, Dk - key, resets, steps, simdgroup, lane);
+              gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
         }
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -567,11 +585,11 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TV>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
     }
     begin = end;
   }
 
 }
 
-template [[host_name("custom_kernel_gla_values_49925a71__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_49925a71__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>) custom_kernel_gla_values_49925a71__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>) custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>;

@@ -120,7 +120,7 @@ def _dtype(at, parameter, name, array, expressions):
     given = next((w for w in given if w not in ("const", "device", "constant", "metal", "thread")), "")
     fitting = [constant for constant, text in expressions.items() if text == f"dtype({wanted})"]
     if wanted in _TYPES.values():
-        fitting = [wanted]
+        fitting = [wanted, *(c for c, text in expressions.items() if _TYPES.get(text) == wanted)]
     if given not in fitting:
         expected = " or ".join(fitting) or f"a template constant that is dtype({wanted})"
         yield at(parameter.tokens[0], "dtype", f"expected {name} to be {expected} but got {given}")

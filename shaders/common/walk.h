@@ -1,0 +1,172 @@
+// A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup 32 of
+// these in registers, as 8x8 matrices with a row a key. What a chunk reads is summed up over simdgroups
+// through threadgroup memory.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "tile.h"
+
+// Rows of values in threadgroup memory, padded as those of a tile.
+template <int WIDE>
+constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
+
+// The state from `source`, which has a row of Dk keys for each value; `columns` values are there.
+template <int WIDE, typename Source, typename Tile>
+inline void walk_begin(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
+#pragma unroll
+  for (int c = 0; c < WIDE; ++c) {
+    for (int row = 0; row < 8; ++row) {
+      const bool live = lane < keys && c * 8 + row < columns;
+      scratch[row * TILE_STRIDE + lane] = live ? source[(c * 8 + row) * Dk + lane] : 0.0f;
+    }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state[r * WIDE + c] = tile_matrix<true>(scratch, r, 0);
+    }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+// The state to `destination`, laid out as the source of walk_begin.
+template <int WIDE, typename Destination, typename Tile>
+inline void walk_end(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Destination destination,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
+#pragma unroll
+  for (int c = 0; c < WIDE; ++c) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      metal::simdgroup_store(state[r * WIDE + c], scratch + r * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
+    }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    for (int row = 0; row < 8; ++row) {
+      if (lane < keys && c * 8 + row < columns) {
+        destination[(c * 8 + row) * Dk + lane] = scratch[row * TILE_STRIDE + lane];
+      }
+    }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+// `rows` x `columns` matrices of the state to `destination`, a row a key.
+template <int WIDE, typename Destination>
+inline void walk_save(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Destination destination,
+    int stride,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma unroll
+    for (int c = 0; c < WIDE; ++c) {
+      if (r < rows && c < columns) {
+        metal::simdgroup_store(state[r * WIDE + c], destination + r * 8 * stride + c * 8, stride);
+      }
+    }
+  }
+}
+
+// What the 32 steps of `keys` read of the state, to `product`; `rows` matrices of keys are there.
+template <int WIDE, typename Keys, typename Product>
+inline void walk_read(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Keys keys,
+    int stride,
+    int rows,
+    Product product) {
+  for (int step = 0; step < TILE; step += 8) {
+    metal::simdgroup_float8x8 sum[WIDE];
+#pragma unroll
+    for (int c = 0; c < WIDE; ++c) {
+      sum[c] = metal::simdgroup_float8x8(0.0f);
+    }
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      if (r < rows) {
+        metal::simdgroup_float8x8 a;
+        metal::simdgroup_load(a, keys + step * stride + r * 8, stride);
+#pragma unroll
+        for (int c = 0; c < WIDE; ++c) {
+          metal::simdgroup_multiply_accumulate(sum[c], a, state[r * WIDE + c], sum[c]);
+        }
+      }
+    }
+#pragma unroll
+    for (int c = 0; c < WIDE; ++c) {
+      metal::simdgroup_store(sum[c], product + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
+    }
+  }
+}
+
+// Each key of the state times its decay, of `decays`, or 0 where nothing carries.
+template <int WIDE, typename Decays, typename Scratch>
+inline void walk_decay(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Decays decays,
+    int keys,
+    bool carries,
+    Scratch scratch,
+    int lane) {
+  const float decay = lane < keys ? decays[lane] : 0.0f;
+  for (int c = 0; c < 8; ++c) {
+    scratch[lane * 8 + c] = decay;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, scratch + r * 64, 8);
+#pragma unroll
+    for (int c = 0; c < WIDE; ++c) {
+      if (carries) {
+        state[r * WIDE + c].thread_elements() *= weight.thread_elements();
+      } else {
+        state[r * WIDE + c] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+// state += keys^T * values, over 32 steps.
+template <int WIDE, typename Keys, typename Values>
+inline void walk_write(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Keys keys,
+    int stride,
+    int rows,
+    Values values) {
+  for (int step = 0; step < TILE; step += 8) {
+    metal::simdgroup_float8x8 b[WIDE];
+#pragma unroll
+    for (int c = 0; c < WIDE; ++c) {
+      metal::simdgroup_load(b[c], values + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
+    }
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      if (r < rows) {
+        metal::simdgroup_float8x8 a;
+        metal::simdgroup_load(a, keys + step * stride + r * 8, stride, metal::ulong2(0, 0), true);
+#pragma unroll
+        for (int c = 0; c < WIDE; ++c) {
+          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], a, b[c], state[r * WIDE + c]);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,266 @@
+// gated_delta backward, one gate a step: grad_q, grad_k of every head, grad_g and grad_beta, a chunk of 32
+// steps at a time. With M[i][j] = g[j+1] ... g[i] for j <= i, u = beta e what is written, d its gradient, S
+// the state that entered the chunk, G the adjoint of the one that leaves it, P[i] = g[0] ... g[i],
+// E[j] = g[j+1] ... g[31], D = scale * grad_o u^T, and F = -beta d u^T for j < i, 0 else,
+//   grad_q = (M o D) k + scale * P o (grad_o S^T),
+//   grad_k = (M o D)^T q + ((M o F) + (M o F)^T) k - P o (beta d S^T) + E o (u G^T), grad_beta = sum of d e,
+// and grad_g is the adjoint of the recurrences that built M, P, E: no division, so g and beta may be 0. q, k
+// are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+//
+// A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
+// 0.
+#include <metal_stdlib>
+
+#include "../common/gate_gradient.h"
+#include "../common/gates.h"
+#include "../common/scores.h"
+#include "../common/tile.h"
+#include "readouts.h"
+
+using namespace metal;
+
+template <
+    typename TQ,
+    typename TK,
+    typename TV,
+    typename TG,
+    typename TB,
+    int Dk,
+    int Dv,
+    bool HAS_RESET>
+[[kernel]] void gated_delta_keys(
+    const device TQ* q,                 // [B, L, Hk, Dk]
+    const device TK* k,                 // [B, L, Hk, Dk]
+    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
+    const device TB* beta,              // [B, L, H]
+    const device bool* reset,           // [B, L]
+    const device float* scale,          // [1]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* error,          // [B, L, H, Dv]
+    const device float* grad_update,    // [B, L, H, Dv]
+    const device TV* grad_o,            // [B, L, H, Dv]
+    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
+    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
+    device TB* grad_beta,               // [B, L, H]
+    const constant int* k_shape,
+    const constant int* grad_o_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int ROWS = (Dk + 7) / 8;
+  constexpr int COLUMNS = (Dv + 7) / 8;
+  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float right[TILE * TILE_STRIDE];
+  threadgroup float pairs[TILE * TILE_STRIDE];
+  threadgroup float after[TILE * TILE_STRIDE];
+  threadgroup float before[TILE * TILE_STRIDE];
+  threadgroup float entering[TILE * 8];
+  threadgroup float leaving[TILE * 8];
+  threadgroup float gates[TILE];
+  threadgroup float rates[TILE];
+  threadgroup float grad_gates[TILE];
+  threadgroup float partial[TILE_BLOCKS];
+
+  const int L = grad_o_shape[1];
+  const int Hk = k_shape[2];
+  const int H = grad_o_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int steps = min(TILE, L - chunk * TILE);
+  const long first = static_cast<long>(batch) * L + chunk * TILE;
+  const long row = first * H + head;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
+  auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto error_row = error + row * Dv;
+  auto update_row = grad_update + row * Dv;
+  auto grad_row = grad_o + row * Dv;
+  auto state = chunk_state + at;
+  auto adjoint = chunk_adjoint + at;
+  auto resets = reset + (HAS_RESET ? first : 0);
+  const float factor = scale[0];
+
+  int begin = 0;
+  while (begin < steps) {
+    const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_adjoint = end == steps;
+
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    if (simdgroup == 0) {
+      rates[lane] =
+          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
+    const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
+    for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+      entering[lane * 8 + c] = enters;
+      leaving[lane * 8 + c] = leaves;
+    }
+
+    simdgroup_float8x8 sum[TILE_BLOCKS];
+    simdgroup_float8x8 other[TILE_BLOCKS];
+    tile_clear(sum);
+    tile_clear(other);
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      scores_product(sum, left, right, simdgroup);
+      scores_product(other, right, right, simdgroup);
+    }
+    tile_put(sum, after, simdgroup);
+    tile_put(other, before, simdgroup);
+
+    float grad_rate[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    tile_clear(sum);
+    tile_clear(other);
+    readouts_scores(
+        sum,
+        other,
+        grad_rate,
+        left,
+        right,
+        pairs,
+        grad_row,
+        update_row,
+        error_row,
+        H * Dv,
+        Dv,
+        begin,
+        end,
+        simdgroup,
+        lane);
+    readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    tile_put(sum, left, simdgroup);
+    tile_put(other, right, simdgroup);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+
+    // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F; left holds M.
+    float weight = 0.0f;
+    for (int i = 0; i < simdgroup * 8 + 8; ++i) {
+      weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
+      if (i >= simdgroup * 8) {
+        const int pair = i * TILE_STRIDE + lane;
+        const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
+        const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
+        pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
+        after[pair] = later * weight;
+        before[pair] = earlier * weight;
+        left[pair] = weight;
+      }
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
+
+    simdgroup_float8x8 grad_entering(0.0f);
+    simdgroup_float8x8 grad_leaving(0.0f);
+    for (int key = 0; key < Dk; key += TILE) {
+      const int corner = key * COLUMNS * 8;
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      tile_clear(sum);
+      if (meets_state) {
+        readouts_state<false>(
+            sum,
+            pairs,
+            grad_row,
+            rates,
+            state + corner,
+            H * Dv,
+            Dv,
+            Dk - key,
+            begin,
+            end,
+            factor,
+            simdgroup,
+            lane);
+      }
+      tile_weigh(sum, grad_entering, left, entering, simdgroup);
+      tile_product<false, false>(sum, after, right, simdgroup, 0, simdgroup + 1);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, pairs, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+
+      tile_clear(sum);
+      tile_clear(other);
+      if (meets_state) {
+        readouts_state<true>(
+            sum,
+            pairs,
+            update_row,
+            rates,
+            state + corner,
+            H * Dv,
+            Dv,
+            Dk - key,
+            begin,
+            end,
+            -1.0f,
+            simdgroup,
+            lane);
+      }
+      if (meets_adjoint) {
+        readouts_state<true>(
+            other,
+            pairs,
+            error_row,
+            rates,
+            adjoint + corner,
+            H * Dv,
+            Dv,
+            Dk - key,
+            begin,
+            end,
+            1.0f,
+            simdgroup,
+            lane);
+      }
+      tile_weigh(sum, grad_entering, right, entering, simdgroup);
+      tile_weigh(other, grad_leaving, right, leaving, simdgroup);
+      tile_product<false, false>(sum, before, right, simdgroup, 0, simdgroup + 1);
+      tile_product<true, false>(sum, before, right, simdgroup, simdgroup, TILE_BLOCKS);
+      tile_product<true, false>(sum, after, left, simdgroup, simdgroup, TILE_BLOCKS);
+#pragma unroll
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        sum[c].thread_elements() += other[c].thread_elements();
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, pairs, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+    }
+
+    // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
+    const bool carries = meets_state && meets_adjoint;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * 64, carries, simdgroup, lane);
+    row_sums(grad_entering, pairs, left, simdgroup, lane);
+    row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 0 && lane >= begin && lane < end) {
+      const float decay = partial[0] + partial[1] + partial[2] + partial[3];
+      const float earlier = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
+      const float by_states =
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);
+      const bool forgets = HAS_RESET && resets[lane];
+      grad_g[row + static_cast<long>(lane) * H] =
+          static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
+    }
+    begin = end;
+  }
+}

@@ -1,0 +1,100 @@
+// gated_delta forward, from chunk to chunk of 32 steps: e = values - read S are the errors v[t] - S k[t] of a
+// chunk that the state S enters, and S = decay o S + sum over the chunk of write[t] (x) beta[t] e[t], where
+// values, read, write and decay are as prepare.metal makes them. S starts as initial_state or 0; it is kept
+// by key here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+//
+// A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 32 keys of their state.
+#include <metal_stdlib>
+
+#include "../common/gates.h"
+#include "../common/tile.h"
+#include "../common/walk.h"
+
+using namespace metal;
+
+template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void gated_delta_states(
+    const device float* read,           // [B, H, CHUNKS, 32, KEYS]
+    const device float* write,          // [B, H, CHUNKS, 32, KEYS]
+    const device float* decay,          // [B, H, CHUNKS, KEYS]
+    const device float* values,         // [B, L, H, Dv]
+    const device TB* beta,              // [B, L, H]
+    const device float* initial_state,  // [B, H, Dv, Dk]
+    const device bool* reset,           // [B, L]
+    device float* chunk_state,          // [B, H, CHUNKS, KEYS, VALUES]
+    device float* error,                // [B, L, H, Dv]
+    device float* update,               // [B, L, H, Dv]
+    device float* final_state,          // [B, H, Dv, Dk]
+    const constant int* values_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
+  constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
+  constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  threadgroup float products[SIMDGROUPS * PRODUCT];
+  threadgroup float updates[PRODUCT];
+
+  const int L = values_shape[1];
+  const int H = values_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int value = threadgroup_position_in_grid.x * WIDE * 8;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int key = simdgroup * TILE;
+  const long sequence = static_cast<long>(batch) * L;
+  const long state = static_cast<long>(batch) * H + head;
+  const int chunks = (L + TILE - 1) / TILE;
+  const long corner = (state * Dv + value) * Dk + key;
+  auto own = products + simdgroup * PRODUCT;
+
+  simdgroup_float8x8 S[TILE_BLOCKS * WIDE];
+  walk_begin<WIDE>(
+      S,
+      initial_state + (HAS_INITIAL_STATE ? corner : 0),
+      Dk,
+      HAS_INITIAL_STATE ? Dk - key : 0,
+      Dv - value,
+      own,
+      lane);
+
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const long entry = state * chunks + chunk;
+    const long rows = entry * TILE * KEYS + key;
+    auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
+    walk_save<WIDE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_read<WIDE>(S, read + rows, KEYS, (KEYS - key) / 8, own);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    // Before a reset errors meet the state that enters; what comes before the last does not leave.
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    auto resets = reset + (HAS_RESET ? first : 0);
+    const int met = first_reset<HAS_RESET>(resets, steps);
+    const int begin = last_reset<HAS_RESET>(resets, steps);
+    for (int i = simdgroup * 32 + lane; i < TILE * WIDE * 8; i += SIMDGROUPS * 32) {
+      const int row = i / (WIDE * 8);
+      const int column = i % (WIDE * 8);
+      const int cell = row * WALK_STRIDE<WIDE> + column;
+      const long at = (first + row) * H + head;
+      const bool live = row < steps && value + column < Dv;
+      float e = live ? values[at * Dv + value + column] : 0.0f;
+      for (int s = 0; row < met && s < SIMDGROUPS; ++s) {
+        e -= products[s * PRODUCT + cell];
+      }
+      const float u = live ? static_cast<float>(beta[at]) * e : 0.0f;
+      if (live) {
+        error[at * Dv + value + column] = e;
+        update[at * Dv + value + column] = u;
+      }
+      updates[cell] = row >= begin ? u : 0.0f;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    walk_decay<WIDE>(S, decay + entry * KEYS + key, KEYS - key, met == steps, own, lane);
+    walk_write<WIDE>(S, write + rows, KEYS, (KEYS - key) / 8, updates);
+  }
+  walk_end<WIDE>(S, final_state + corner, Dk, Dk - key, Dv - value, own, lane);
+}

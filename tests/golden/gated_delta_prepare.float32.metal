@@ -1,0 +1,650 @@
+#line 1 "shaders/gated_delta/prepare.metal"
+
+
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/tile.h"
+
+
+
+
+
+#include <metal_stdlib>
+
+constexpr constant int TILE = 32;
+constexpr constant int TILE_BLOCKS = TILE / 8;
+
+constexpr constant int TILE_STRIDE = 36;
+
+
+template <typename Tile, typename Source>
+inline void tile_load(
+    Tile tile,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    float factor,
+    int simdgroup,
+    int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const bool live = row >= begin && row < end && lane < columns;
+    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
+template <typename T, typename Tile, typename Destination>
+inline void tile_store(
+    Tile tile,
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    if (row >= begin && row < end && lane < columns) {
+      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+  metal::simdgroup_float8x8 m;
+  const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
+  metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
+  return m;
+}
+
+inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    sum[c] = metal::simdgroup_float8x8(0.0f);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+inline void tile_product(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Left left,
+    Right right,
+    int row,
+    int first,
+    int last) {
+  for (int inner = first; inner < last; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename State>
+inline void tile_product_state(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Left left,
+    State state,
+    int stride,
+    int inners,
+    int columns,
+    int row) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+template <typename Tile>
+inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  }
+}
+
+
+template <typename Tile>
+inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  }
+}
+
+
+
+template <typename Tile, typename Weights>
+inline void tile_weigh(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    thread metal::simdgroup_float8x8& grad,
+    Tile other,
+    Weights weights,
+    int row) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
+    sum[c].thread_elements() *= weight.thread_elements();
+  }
+}
+
+#line 8 "shaders/common/gates.h"
+
+
+template <bool RESETS>
+inline float decayed(float product, float gate) {
+  return RESETS && gate == 0.0f ? 0.0f : product * gate;
+}
+
+template <bool PER_KEY, typename Gates>
+inline float gate_at(Gates gates, int row, int lane) {
+  return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
+}
+
+
+
+template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+inline void gates_load(
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
+    const int row = PER_KEY ? i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
+        forgets ? 0.0f
+        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
+                : 1.0f;
+  }
+}
+
+
+template <bool PER_KEY, bool RESETS, typename Gates>
+inline float gates_product(Gates gates, int first, int last, int lane) {
+  float product = 1.0f;
+  for (int row = first; row < last; ++row) {
+    product = decayed<RESETS>(product, gate_at<PER_KEY>(gates, row, lane));
+  }
+  return product;
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+inline void tile_load_decayed(
+    Tile tile,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    float factor,
+    Gates gates,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
+                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
+  for (int i = 0; i < 8; ++i) {
+    const int row = SUFFIX ? first + 7 - i : first + i;
+    const float gate = gate_at<PER_KEY>(gates, row, lane);
+    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
+    product = decayed<RESETS>(product, gate);
+    const bool live = row >= begin && row < end && lane < columns;
+    tile[row * TILE_STRIDE + lane] =
+        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
+  }
+}
+
+
+template <bool RESETS, typename Reset>
+inline int first_reset(Reset reset, int steps, int begin = 0) {
+  int at = RESETS ? begin : steps;
+  while (RESETS && at < steps && !reset[at]) {
+    ++at;
+  }
+  return at;
+}
+
+
+template <bool RESETS, typename Reset>
+inline int last_reset(Reset reset, int steps) {
+  int at = RESETS ? steps - 1 : 0;
+  while (RESETS && at > 0 && !reset[at]) {
+    --at;
+  }
+  return at;
+}
+
+#line 15 "shaders/gated_delta/prepare.metal"
+#line 1 "shaders/common/scores.h"
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+template <typename Tile>
+inline void scores_product(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile left, Tile right, int row) {
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (c <= row) {
+        const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+template <bool RESETS, typename Scores, typename Gates>
+inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+  float weight = 0.0f;
+  for (int row = 0; row < simdgroup * 8 + 8; ++row) {
+    weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
+    if (row >= simdgroup * 8) {
+      const int at = row * TILE_STRIDE + lane;
+      scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    }
+  }
+}
+
+
+
+template <bool SYMMETRIC, typename Masks>
+inline void masks_fill(Masks masks, int simdgroup, int lane) {
+  const int reach = 4 >> simdgroup;
+  for (int at = lane; simdgroup < 3 && at < 64; at += 32) {
+    const int difference = at / 8 ^ at % 8;
+    const bool level = difference >= reach && difference < 2 * reach;
+    masks[simdgroup * 64 + at] = level && (SYMMETRIC || (at / 8 & reach) != 0) ? 1.0f : 0.0f;
+  }
+}
+
+
+
+template <bool RESETS, typename Gates>
+inline float decay_to_middle(Gates gates, int row, int reach, int lane) {
+  const int middle = row / (2 * reach) * 2 * reach + reach;
+  return row >= middle ? gates_product<true, RESETS>(gates, middle, row + 1, lane)
+                       : gates_product<true, RESETS>(gates, row + 1, middle, lane);
+}
+
+
+inline bool blocks_meet(int i, int j, int bit) {
+  return (i ^ j) >= bit && (i ^ j) < 2 * bit;
+}
+
+
+template <bool RESETS, typename Tile, typename Gates>
+inline void tile_meet(
+    Tile meeting, Tile later, Tile earlier, Gates gates, int reach, int simdgroup, int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const int at = row * TILE_STRIDE + lane;
+    meeting[at] =
+        ((row & reach) != 0 ? later[at] : earlier[at]) * decay_to_middle<RESETS>(gates, row, reach, lane);
+  }
+}
+
+
+template <typename Tile, typename Mask>
+inline void scores_add_masked(
+    thread metal::simdgroup_float8x8& diagonal, Tile left, Tile right, Mask mask, int simdgroup) {
+  metal::simdgroup_float8x8 sum(0.0f);
+  metal::simdgroup_float8x8 chosen;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, simdgroup, inner);
+    const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, simdgroup);
+    metal::simdgroup_multiply_accumulate(sum, a, b, sum);
+  }
+  metal::simdgroup_load(chosen, mask, 8);
+  diagonal.thread_elements() += chosen.thread_elements() * sum.thread_elements();
+}
+
+
+
+template <bool RESETS, typename Tile, typename Gates, typename Masks>
+inline void scores_add(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    thread metal::simdgroup_float8x8& diagonal,
+    thread float& same,
+    Tile q,
+    Tile k,
+    Gates gates,
+    Tile meeting,
+    Masks masks,
+    int simdgroup,
+    int lane) {
+  for (int reach = TILE / 2; reach >= 8; reach /= 2) {
+    const int bit = reach / 8;
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      const metal::simdgroup_float8x8 a = tile_matrix<false>(meeting, simdgroup, inner);
+#pragma unroll
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        if (c < simdgroup && blocks_meet(simdgroup, c, bit)) {
+          const metal::simdgroup_float8x8 b = tile_matrix<true>(meeting, inner, c);
+          metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const float score = metal::simd_sum(q[row * TILE_STRIDE + lane] * k[row * TILE_STRIDE + lane]);
+    same += lane == row ? score : 0.0f;
+  }
+  for (int reach = 4; reach > 0; reach /= 2) {
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    scores_add_masked(
+        diagonal,
+        meeting,
+        meeting,
+        masks + (reach == 4   ? 0
+                 : reach == 2 ? 64
+                              : 128),
+        simdgroup);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+
+
+template <typename Pairs, typename Tile, typename Masks>
+inline void scores_level(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
+    Pairs pairs,
+    Tile meeting,
+    Masks masks,
+    int reach,
+    int simdgroup) {
+  const int bit = reach / 8;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    if (bit == 0 ? inner == simdgroup : blocks_meet(simdgroup, inner, bit)) {
+      metal::simdgroup_float8x8 a = tile_matrix<false>(pairs, simdgroup, inner);
+      if (bit == 0) {
+        metal::simdgroup_float8x8 chosen;
+        metal::simdgroup_load(chosen, masks + (reach == 4 ? 0 : reach == 2 ? 64 : 128), 8);
+        a.thread_elements() *= chosen.thread_elements();
+      }
+#pragma unroll
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        const metal::simdgroup_float8x8 b = tile_matrix<false>(meeting, inner, c);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Grads, typename Gates>
+inline float grad_gate_after(Grads grads, Gates gates, int first, int row, int last, float carry, int lane) {
+  for (int i = last - 1; i > row; --i) {
+    carry = decayed<RESETS>(carry + grads[i * TILE_STRIDE + lane], gates[i * TILE_STRIDE + lane]);
+  }
+  carry += grads[row * TILE_STRIDE + lane];
+  return carry * gates_product<true, RESETS>(gates, first, row, lane);
+}
+
+
+template <bool RESETS, typename Grads, typename Gates>
+inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int last, int lane) {
+  float carry = 0.0f;
+  for (int i = first; i < row; ++i) {
+    carry = decayed<RESETS>(carry, gates[i * TILE_STRIDE + lane]) + grads[i * TILE_STRIDE + lane];
+  }
+  return carry * gates_product<true, RESETS>(gates, row + 1, last, lane);
+}
+
+#line 16 "shaders/gated_delta/prepare.metal"
+
+#line 1 "shaders/common/unit_lower.h"
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+template <typename Tile, typename Rates>
+inline void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int lane) {
+  float column[TILE];
+#pragma unroll
+  for (int row = 0; row < TILE; ++row) {
+    if (simdgroup == 0) {
+      float sum = lane < row ? m[row * TILE_STRIDE + lane] : 0.0f;
+#pragma unroll
+      for (int inner = 0; inner < row; ++inner) {
+        sum = metal::fma(m[row * TILE_STRIDE + inner], column[inner], sum);
+      }
+      n[row * TILE_STRIDE + lane] = -sum;
+      column[row] = -sum * rates[row];
+    }
+  }
+}
+
+
+template <bool LEFT, typename Tile, typename Rates>
+inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const int at = row * TILE_STRIDE + lane;
+    inverse[at] = n[at] * rates[LEFT ? row : lane] + (row == lane ? 1.0f : 0.0f);
+  }
+}
+
+#line 18 "shaders/gated_delta/prepare.metal"
+
+using namespace metal;
+
+template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float(
+  const device float* k [[buffer(0)]],
+  const constant int* k_shape [[buffer(1)]],
+  const device float* v [[buffer(2)]],
+  const constant int* v_shape [[buffer(3)]],
+  const device float* g [[buffer(4)]],
+  const device float* beta [[buffer(5)]],
+  const constant bool* reset [[buffer(6)]],
+  device float* inverse [[buffer(7)]],
+  device float* read [[buffer(8)]],
+  device float* write [[buffer(9)]],
+  device float* decay [[buffer(10)]],
+  device float* values [[buffer(11)]],
+  uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+  uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+
+#line 44 "shaders/gated_delta/prepare.metal"
+
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int GATES = PER_KEY ? Dk : 1;
+  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float weights[TILE * TILE_STRIDE];
+  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
+  threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
+  threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float rates[TILE];
+
+  const int L = v_shape[1];
+  const int Hk = k_shape[2];
+  const int H = v_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int steps = min(TILE, L - chunk * TILE);
+  const long first = static_cast<long>(batch) * L + chunk * TILE;
+  const long row = first * H + head;
+  const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
+  auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto gate_row = g + row * GATES;
+  auto resets = reset + (HAS_RESET ? first : 0);
+
+  if (PER_KEY) {
+    masks_fill<false>(masks, simdgroup, lane);
+  }
+  int begin = 0;
+  while (begin < steps) {
+    const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const int stop = end == steps ? TILE : end;
+    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool leaves = end == steps;
+
+    simdgroup_float8x8 sum[TILE_BLOCKS];
+    simdgroup_float8x8 diagonal(0.0f);
+    float same = 0.0f;
+    tile_clear(sum);
+    if (!PER_KEY) {
+      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    }
+    if (simdgroup == 0) {
+      rates[lane] =
+          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
+    }
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      if (PER_KEY) {
+        gates_load<true, HAS_RESET>(
+            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (PER_KEY) {
+        scores_add<HAS_RESET>(sum, diagonal, same, left, left, gates, meeting, masks, simdgroup, lane);
+      } else {
+        scores_product(sum, left, left, simdgroup);
+      }
+    }
+    tile_put(sum, weights, simdgroup);
+    if (PER_KEY) {
+      simdgroup_store(diagonal, weights + simdgroup * 8 * (TILE_STRIDE + 1), TILE_STRIDE);
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    if (!PER_KEY) {
+      scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    unit_lower_inverse(weights, left, rates, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    tile_store<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, stop, simdgroup, lane);
+    unit_lower_scale<false>(left, weights, rates, simdgroup, lane);
+
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (PER_KEY) {
+        gates_load<true, HAS_RESET>(
+            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+      }
+      tile_load_decayed<PER_KEY, false, HAS_RESET>(
+          left,
+          k_row + key,
+          Hk * Dk,
+          Dk - key,
+          begin,
+          meets_state ? end : begin,
+          1.0f,
+          gates,
+          simdgroup,
+          lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_clear(sum);
+      tile_product<false, false>(sum, weights, left, simdgroup, 0, simdgroup + 1);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, left, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(
+          left, read + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      tile_load_decayed<PER_KEY, true, HAS_RESET>(
+          left, k_row + key, Hk * Dk, Dk - key, begin, leaves ? end : begin, 1.0f, gates, simdgroup, lane);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(
+          left, write + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      const float product = gates_product<PER_KEY, HAS_RESET>(gates, 0, TILE, lane);
+      if (leaves && simdgroup == 0 && lane < KEYS - key) {
+        decay[tile * KEYS + key + lane] = product;
+      }
+    }
+    for (int value = 0; value < Dv; value += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_clear(sum);
+      tile_product<false, false>(sum, weights, left, simdgroup, 0, simdgroup + 1);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(sum, left, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<float>(left, values + row * Dv + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    begin = end;
+  }
+
+}
+
+template [[host_name("custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;
