@@ -22,6 +22,7 @@ except ImportError as error:
 from . import backends, kernel, manifest, reference
 from .document import suggest
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
+from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .op import Op
 from .packed import reset_from_cu_seqlens
 from .scan import associative_scan
@@ -40,7 +41,10 @@ __all__ = [
     "load",
     "metal_kernel",
     "names",
+    "patch_mlx_lm",
+    "patched_mlx_lm",
     "reset_from_cu_seqlens",
+    "unpatch_mlx_lm",
 ]
 
 

@@ -1,0 +1,130 @@
+"""Tiny models of mlx-lm, patched and as they are: logits, loss, gradients, decoding, padded batches."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+import tiny_models
+from mlx.utils import tree_flatten
+from mlx_lm.generate import BatchGenerator
+from mlx_lm.models.cache import ArraysCache, make_prompt_cache
+
+import loader
+
+BOUND = 1e-4
+
+each_model = pytest.mark.parametrize("name", tiny_models.CONFIGS)
+each_masked = pytest.mark.parametrize("name", tiny_models.MASKED)
+
+
+def assert_close(got, want, what=""):
+    got, want = (np.array(x, np.float64) for x in (got, want))
+    assert got.shape == want.shape
+    error, scale = (np.sqrt(np.mean(x**2)) for x in (got - want, want))
+    assert error <= BOUND * scale, f"{what}: rms of the error {error:.1e}, of what is wanted {scale:.1e}"
+
+
+def both(function):
+    """What a function gives patched, and as mlx-lm is."""
+    with loader.patched_mlx_lm():
+        got = function()
+        mx.eval(got)
+    return got, function()
+
+
+def loss(model, x):
+    return nn.losses.cross_entropy(model(x[:, :-1]), x[:, 1:], reduction="mean")
+
+
+@each_model
+def test_logits_loss_and_gradients(name):
+    model, x = tiny_models.build(name), tiny_models.tokens(2, 41)
+    model.train()
+    value_and_grad = nn.value_and_grad(model, loss)
+    got, want = both(lambda: (model(x), *value_and_grad(model, x)))
+    assert_close(got[0], want[0], "logits")
+    assert_close(got[1], want[1], "loss")
+    gradients = tree_flatten(got[2], destination={})
+    for path, wanted in tree_flatten(want[2]):
+        assert_close(gradients[path], wanted, path)
+
+
+def decode(model, prompt, count=6):
+    """Logits of a prompt in two pieces and of greedy steps after it, and the tokens of the steps."""
+    cache = make_prompt_cache(model)
+    logits = [model(prompt[:, :19], cache=cache), model(prompt[:, 19:], cache=cache)]
+    chosen = []
+    for _ in range(count):
+        chosen.append(mx.argmax(logits[-1][:, -1:], axis=-1))
+        logits.append(model(chosen[-1], cache=cache))
+    return mx.concatenate(logits, axis=1), mx.concatenate(chosen, axis=1)
+
+
+@each_model
+def test_prefill_and_cached_decoding(name):
+    model, prompt = tiny_models.build(name).eval(), tiny_models.tokens(2, 27)
+    got, want = both(lambda: decode(model, prompt))
+    assert_close(got[0], want[0])
+    assert mx.array_equal(got[1], want[1])
+
+
+# Qwen3-Next has experts, whose products MLX's CPU makes of float32 only; Qwen3.5 has its recurrent layers.
+@pytest.mark.parametrize("name", [name for name in tiny_models.CONFIGS if name != "qwen3_next"])
+def test_caches_hold_what_mlx_lm_puts_there(name):
+    """In shape and dtype, so that a prompt read with the ops goes on without them, and the other way round."""
+    model, prompt = tiny_models.build(name).eval(), tiny_models.tokens(2, 9)
+    model.set_dtype(mx.bfloat16)
+
+    def after_prompt():
+        cache = make_prompt_cache(model)
+        logits = model(prompt, cache=cache)
+        kept = [c.cache for c in cache if isinstance(c, ArraysCache)]
+        return tree_flatten([logits, kept], destination={})
+
+    got, want = both(after_prompt)
+    kinds = [{path: (x.shape, x.dtype) for path, x in each.items()} for each in (got, want)]
+    assert kinds[0] == kinds[1]
+
+
+@each_masked
+def test_left_padding(name):
+    """Padded rows see what they see alone, in the prompt and in decoding after it."""
+    model, padding, length = tiny_models.build(name).eval(), [0, 5, 11], 17
+    prompt = tiny_models.tokens(3, length)
+
+    def run():
+        cache = tiny_models.left_padded_cache(model, padding)
+        return [model(prompt, cache=cache), *(model(prompt[:, i : i + 1], cache=cache) for i in range(3))]
+
+    got, want = both(run)
+    alone = [model(mx.concatenate([row[None, pad:], row[None, :3]], axis=1)) for row, pad in zip(prompt, padding)]
+    for row, pad in enumerate(padding):
+        ours, theirs = (mx.concatenate(each, axis=1)[row, pad:] for each in (got, want))
+        assert_close(ours, theirs, f"row {row}")
+        assert_close(ours, alone[row][0], f"row {row} alone")
+
+
+def generate(model, prompts, **options):
+    """Greedy tokens of mlx-lm's batches, which pad prompts on the right, and the log of their probabilities."""
+    generator = BatchGenerator(model, stream=mx.default_stream(mx.cpu), **options)
+    order = generator.insert(prompts, [6] * len(prompts))
+    found = {uid: [] for uid in order}
+    while responses := generator.next_generated():
+        for response in responses:
+            found[response.uid].append((response.token, response.logprobs))
+    generator.close()
+    return [([token for token, _ in found[uid]], mx.stack([p for _, p in found[uid]])) for uid in order]
+
+
+# mlx-lm's Nemotron-H leaves `lengths` out, and so forgets what a row held that is padded on the right; the ops do not.
+@each_masked
+@pytest.mark.parametrize("step", [2048, 8], ids=["one piece", "pieces"])
+def test_batches_padded_on_the_right_are_what_each_row_is_alone(name, step):
+    model = tiny_models.build(name).eval()
+    prompts = [tiny_models.tokens(1, length)[0].tolist() for length in (23, 9, 2)]
+    with loader.patched_mlx_lm():
+        got = generate(model, prompts, prefill_step_size=step)
+    for prompt, (tokens, probabilities) in zip(prompts, got):
+        ((wanted, wanted_probabilities),) = generate(model, [prompt])
+        assert tokens == wanted
+        assert_close(probabilities, wanted_probabilities)

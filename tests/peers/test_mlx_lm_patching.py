@@ -1,0 +1,138 @@
+"""loader.patch_mlx_lm: what it patches, that all of it comes back, and what it says where it does not fit."""
+
+import importlib
+import sys
+
+import pytest
+from mlx_lm.models import (  # noqa: F401
+    bailing_moe_v3,
+    falcon_h1,
+    gated_delta,
+    granitemoehybrid,
+    jamba,
+    kimi_linear,
+    mamba,
+    mamba2,
+    nemotron_h,
+    olmo_hybrid,
+    plamo2,
+    qwen3_5,
+    qwen3_next,
+    recurrent_gemma,
+    ssm,
+)
+
+import loader
+
+DELTA = {gated_delta, qwen3_next, qwen3_5, kimi_linear, olmo_hybrid, bailing_moe_v3}
+DUALITY = {ssm, mamba2, nemotron_h, falcon_h1, granitemoehybrid, plamo2}
+NAMES = (
+    {f"{module.__name__}.gated_delta_update" for module in DELTA}
+    | {f"{module.__name__}.ssm_update" for module in DUALITY}
+    | {
+        "mlx_lm.models.recurrent_gemma.rnn_scan",
+        "mlx_lm.models.mamba.MambaBlock._process_sequence",
+        "mlx_lm.models.jamba.JambaMambaMixer.ssm_step",
+        "mlx_lm.models.bailing_moe_linear.recurrent_gla",
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def unpatched():
+    yield
+    loader.unpatch_mlx_lm()
+
+
+def snapshot():
+    """Every object that a name of mlx-lm's modules, or of the classes in them, leads to."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if module and name.partition(".")[0] == "mlx_lm":
+            for attribute, value in vars(module).items():
+                found[f"{name}.{attribute}"] = value
+                if isinstance(value, type):
+                    found |= {f"{name}.{attribute}.{key}": each for key, each in vars(value).items()}
+    return found
+
+
+def changed(before, after):
+    return {name for name in before if before[name] is not after[name]}
+
+
+def test_what_is_patched_comes_back():
+    importlib.import_module("mlx_lm.models.bailing_moe_linear")
+    before = snapshot()
+    with loader.patched_mlx_lm() as names:
+        assert NAMES <= set(names) == changed(before, snapshot())
+    assert not changed(before, snapshot())
+
+
+def test_the_returned_names_unpatch():
+    before = snapshot()
+    patched = loader.patch_mlx_lm()
+    assert patched == sorted(patched) and NAMES <= set(patched)
+    patched.unpatch()
+    assert not changed(before, snapshot())
+
+
+def test_twice_is_once():
+    before = snapshot()
+    assert loader.patch_mlx_lm() == loader.patch_mlx_lm()
+    loader.unpatch_mlx_lm()
+    loader.unpatch_mlx_lm()
+    assert not changed(before, snapshot())
+
+
+def test_a_context_leaves_what_it_found():
+    loader.patch_mlx_lm()
+    patched = snapshot()
+    with loader.patched_mlx_lm(), pytest.raises(ZeroDivisionError):
+        with loader.patched_mlx_lm():
+            raise ZeroDivisionError
+    assert not changed(patched, snapshot())
+
+
+def test_modules_imported_later(monkeypatch):
+    """Inside they bind the route, afterwards they have mlx-lm's own."""
+    monkeypatch.delitem(sys.modules, "mlx_lm.models.falcon_h1")
+    with loader.patched_mlx_lm():
+        later = importlib.import_module("mlx_lm.models.falcon_h1")
+        assert later.ssm_update is ssm.ssm_update and later.ssm_update.__module__.startswith("loader.")
+    assert later.ssm_update is ssm.ssm_update and later.ssm_update.__module__ == "mlx_lm.models.ssm"
+
+
+def refused(message):
+    before = snapshot()
+    with pytest.raises(loader.LoaderError, match=message):
+        loader.patch_mlx_lm()
+    assert not changed(before, snapshot())
+
+
+def test_a_version_without_the_function(monkeypatch):
+    monkeypatch.delattr(recurrent_gemma, "rnn_scan")
+    refused(
+        r"\[patch_mlx_lm\] expected mlx-lm [\d.]+ to have mlx_lm.models.recurrent_gemma.rnn_scan, but this version has "
+        r"no such function; nothing was patched. pip install 'mlx-lm==[\d.]+' is known to work."
+    )
+
+
+def test_a_version_without_the_class(monkeypatch):
+    monkeypatch.delattr(mamba, "MambaBlock")
+    refused("mlx_lm.models.mamba.MambaBlock._process_sequence, but this version has no such function")
+
+
+def test_a_version_without_the_module(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlx_lm.models.jamba", None)
+    refused("to have a module mlx_lm.models.jamba, but this version has none")
+
+
+def test_a_version_with_other_parameters(monkeypatch):
+    monkeypatch.setattr(recurrent_gemma, "rnn_scan", lambda x, a, h0, reverse: x)
+    refused(r"rnn_scan\(x, a, h0\), but this version takes \(x, a, h0, reverse\)")
+
+
+def test_a_version_without_what_the_routes_use(monkeypatch):
+    monkeypatch.delattr(ssm, "compute_dt")
+    monkeypatch.delitem(sys.modules, "loader.integrations.mlx_lm_routes")
+    refused(r"to have what the routes use \(cannot import name 'compute_dt'")
