@@ -437,14 +437,14 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_boolc_bfloat16_t_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float(
   const device float* read [[buffer(0)]],
   const device float* write_q [[buffer(1)]],
   const device float* write_k [[buffer(2)]],
   const device float* decay [[buffer(3)]],
   const device float* grad_values [[buffer(4)]],
   const device bfloat16_t* beta [[buffer(5)]],
-  const constant bool* reset [[buffer(6)]],
+  const device bool* reset [[buffer(6)]],
   const device bfloat16_t* grad_o [[buffer(7)]],
   const constant int* grad_o_shape [[buffer(8)]],
   const device float* grad_final_state [[buffer(9)]],
@@ -528,4 +528,4 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_boolc_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_boolc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_boolc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 3, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_adjoints_ae4f9177__bfloat16_t_bfloat16_t_33_20_3_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 3, 1, 1>;

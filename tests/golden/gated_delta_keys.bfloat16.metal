@@ -653,13 +653,13 @@ inline void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+[[kernel]] void custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device bfloat16_t* g [[buffer(3)]],
   const device bfloat16_t* beta [[buffer(4)]],
-  const constant bool* reset [[buffer(5)]],
+  const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* chunk_state [[buffer(7)]],
   const device float* chunk_adjoint [[buffer(8)]],
@@ -894,4 +894,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gated_delta_keys_8eaaffa4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;

@@ -573,13 +573,13 @@ inline void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device float* g [[buffer(3)]],
   const device float* beta [[buffer(4)]],
-  const constant bool* reset [[buffer(5)]],
+  const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* chunk_state [[buffer(7)]],
   const device float* chunk_adjoint [[buffer(8)]],
@@ -851,4 +851,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>) custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>) custom_kernel_gated_delta_keys_by_key_5c2837f4__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>;

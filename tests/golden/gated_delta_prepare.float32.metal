@@ -500,14 +500,14 @@ inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* v [[buffer(2)]],
   const constant int* v_shape [[buffer(3)]],
   const device float* g [[buffer(4)]],
   const device float* beta [[buffer(5)]],
-  const constant bool* reset [[buffer(6)]],
+  const device bool* reset [[buffer(6)]],
   device float* inverse [[buffer(7)]],
   device float* read [[buffer(8)]],
   device float* write [[buffer(9)]],
@@ -647,4 +647,4 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_boolc_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_5872d399__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;

@@ -499,13 +499,13 @@ inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device bfloat16_t* g [[buffer(3)]],
   const device bfloat16_t* beta [[buffer(4)]],
-  const constant bool* reset [[buffer(5)]],
+  const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* inverse [[buffer(7)]],
   const device bfloat16_t* grad_o [[buffer(8)]],
@@ -661,4 +661,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_a83c4146__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>;

@@ -499,13 +499,13 @@ inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device float* g [[buffer(3)]],
   const device float* beta [[buffer(4)]],
-  const constant bool* reset [[buffer(5)]],
+  const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* inverse [[buffer(7)]],
   const device float* grad_o [[buffer(8)]],
@@ -661,4 +661,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_boolc_floatc_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_a83c4146__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 0, 1>;

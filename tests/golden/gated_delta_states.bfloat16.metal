@@ -436,7 +436,7 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_boolc_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
   const device float* decay [[buffer(2)]],
@@ -444,7 +444,7 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   const constant int* values_shape [[buffer(4)]],
   const device bfloat16_t* beta [[buffer(5)]],
   const device float* initial_state [[buffer(6)]],
-  const constant bool* reset [[buffer(7)]],
+  const device bool* reset [[buffer(7)]],
   device float* chunk_state [[buffer(8)]],
   device float* error [[buffer(9)]],
   device float* update [[buffer(10)]],
@@ -526,4 +526,4 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_boolc_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_boolc_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_boolc_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>;

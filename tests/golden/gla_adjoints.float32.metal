@@ -261,13 +261,13 @@ inline int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
   const constant int* grad_o_shape [[buffer(3)]],
   const device float* g [[buffer(4)]],
-  const constant bool* reset [[buffer(5)]],
+  const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* grad_final_state [[buffer(7)]],
   device float* chunk_adjoint [[buffer(8)]],
@@ -380,4 +380,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_boolc_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_ffd17bda__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;

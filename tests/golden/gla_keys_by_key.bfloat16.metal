@@ -461,14 +461,14 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device bfloat16_t* v [[buffer(3)]],
   const constant int* v_shape [[buffer(4)]],
   const device bfloat16_t* g [[buffer(5)]],
-  const constant bool* reset [[buffer(6)]],
+  const device bool* reset [[buffer(6)]],
   const constant float* scale [[buffer(7)]],
   const device float* chunk_state [[buffer(8)]],
   const device float* chunk_adjoint [[buffer(9)]],
@@ -676,4 +676,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_boolc_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;
+template [[host_name("custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_by_key_178abb11__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;

@@ -261,14 +261,14 @@ inline int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_float_float(
+[[kernel]] void custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_float_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device bfloat16_t* v [[buffer(2)]],
   const constant int* v_shape [[buffer(3)]],
   const device bfloat16_t* g [[buffer(4)]],
   const device float* initial_state [[buffer(5)]],
-  const constant bool* reset [[buffer(6)]],
+  const device bool* reset [[buffer(6)]],
   device float* chunk_state [[buffer(7)]],
   device float* final_state [[buffer(8)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -380,4 +380,4 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
 
 }
 
-template [[host_name("custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>) custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>) custom_kernel_gla_states_057fe2a3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1, 1>;

@@ -459,14 +459,14 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool PER_KEY, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_1_1_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_0_1_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device float* values [[buffer(3)]],
   const constant int* values_shape [[buffer(4)]],
   const device float* g [[buffer(5)]],
-  const constant bool* reset [[buffer(6)]],
+  const device bool* reset [[buffer(6)]],
   const constant float* scale [[buffer(7)]],
   const device float* chunk_state [[buffer(8)]],
   device float* mixed [[buffer(9)]],
@@ -592,4 +592,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
 
 }
 
-template [[host_name("custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_1_1_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_1_1_float_float_float_float_boolc_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_1_1_float_float_float_float_boolc_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_0_1_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 0, 1>) custom_kernel_gla_values_20fe073c__float_float_float_float_float_33_20_0_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 0, 1>;
