@@ -9,7 +9,7 @@ BIN := .venv/bin
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
-test: .venv/test .venv/bench .venv/lint
+test: .venv/test .venv/bench .venv/lint .venv/nvrtc
 	$(BIN)/python -m pytest $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.
