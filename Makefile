@@ -11,7 +11,7 @@ WORKERS ?= 2
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
-test: .venv/test .venv/bench .venv/lint
+test: .venv/test .venv/bench .venv/lint .venv/nvrtc
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.

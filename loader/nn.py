@@ -80,12 +80,12 @@ class RGLRU(nn.Module):
         factor sqrt(1 - a^2) at the first step of a sequence.
         """
         past, state = (None, None) if cache is None else (cache[0], cache[1])
-        gate, u = mx.split(self.enter(x), 2, axis=-1)
+        gate, u = mx.split(_linear(self.enter, x), 2, axis=-1)
         u, past = self.conv(u, past, reset)
         h, state = get("rglru")(*self.coefficients(u), initial_state=state, reset=reset, return_state=True)
         if cache is not None:
             cache[0], cache[1] = past, state
-        return self.leave(nn.gelu_approx(gate) * h)
+        return _linear(self.leave, nn.gelu_approx(gate) * h)
 
     def coefficients(self, u: mx.array) -> tuple[mx.array, mx.array]:
         """a, float32, and b of h[t] = a[t] h[t-1] + b[t] for `u` [B, L, hidden], the output of the convolution."""
@@ -106,6 +106,11 @@ class RGLRU(nn.Module):
     def make_cache() -> list:
         """An empty cache for `__call__`."""
         return [None, None]
+
+
+def _linear(layer, x):
+    """`layer(x)`; MLX 0.32's CUDA build ends the process on a product without rows."""
+    return layer(x) if x.size else mx.zeros((*x.shape[:-1], layer.weight.shape[0]), x.dtype)
 
 
 def _only(where, x):

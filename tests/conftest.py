@@ -1,9 +1,14 @@
 """Shared by all tests: which ops there are, and the marker of those that need a GPU."""
 
-import mlx.core as mx
-import pytest
+import os
 
-import loader
+# On a GPU of NVIDIA's MLX multiplies float32 in TF32 unless it is told not to, which no bound of ours allows.
+os.environ.setdefault("MLX_ENABLE_TF32", "0")
+
+import mlx.core as mx  # noqa: E402
+import pytest  # noqa: E402
+
+import loader  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):

@@ -73,13 +73,17 @@ def _kernel(name, input_names, inputs, output_names, output_dtypes, source):
 
 @cache
 def folder():
-    """Where the package nvidia-cuda-nvrtc has its files; None where it is not installed."""
+    """Where the packages of the extra nvrtc have their files; None where they are not installed."""
     try:
         files = metadata.files("nvidia-cuda-nvrtc") or ()
     except metadata.PackageNotFoundError:
         return None
     libraries = [Path(file.locate()) for file in files if re.fullmatch(r"libnvrtc\.so\.\d+", file.name)]
-    return libraries[0].resolve().parents[1] if libraries else None
+    root = libraries[0].resolve().parents[1] if libraries else None
+    # The compiler alone is no use without the headers of two more packages.
+    return (
+        root if root and (root / "include" / "cccl").is_dir() and (root / "include" / "cuda_fp16.h").is_file() else None
+    )
 
 
 @cache

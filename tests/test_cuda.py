@@ -89,7 +89,7 @@ PROBES = {
     "matrices": "simdgroup_float8x8 m(1); simdgroup_half8x8 h(1); simdgroup_multiply(m, h, h); simdgroup_store(m, y);",
     "small and 0-d inputs": "y[0] = s * a[0] + a_ndim + a_strides[0];",
     "complex": "complex64_t z = complex64_t(a[0], 1); y[0] = simd_sum(z * z / 2.0).imag;",
-    "integers": "y[0] = popcount(uint(a[0])) + extract_bits(7, 1, 2) + mulhi(5u, 7u) + addsat(uchar4(9), uchar4(9)).x;",
+    "integers": "y[0] = popcount(uint(a[0])) + extract_bits(7, 1, 2) + mulhi(5u, 7u) + addsat(uchar2(250), 9).x;",
     "a cut grid": "y[0] = threads_per_threadgroup.x + threads_per_grid.y;",
 }
 

@@ -111,7 +111,7 @@ def test_template_values_that_are_equal_but_not_alike():
 
 
 def test_gradients_raise_as_mlx_does(add):
-    with pytest.raises(ValueError, match=r"\[Primitive::vjp\] Not implemented for CustomKernel \(add\)"):
+    with pytest.raises(ValueError, match=r"\[Primitive::vjp\] Not implemented for CustomKernel"):
         mx.grad(lambda a: call(add, a, B)[0].sum())(A)
     with pytest.raises(ValueError, match=r"\[Primitive::jvp\] Not implemented for CustomKernel"):
         mx.jvp(lambda a: call(add, a, B)[0], [A], [A])
@@ -161,9 +161,9 @@ def test_errors_show_line_and_caret_and_no_more():
         call(kernel, A)
 
 
-def test_verbose_prints_the_unit(add, capsys):
-    call(add, A, B, verbose=True)
-    assert "thread_position_in_grid" in capsys.readouterr().out or loader.backend() == "metal"
+def test_verbose_prints_the_unit(add, capfd):
+    mx.eval(call(add, A, B, verbose=True))
+    assert "thread_position_in_grid" in capfd.readouterr().out or loader.backend() == "metal"
 
 
 def test_threads_at_once(add):
