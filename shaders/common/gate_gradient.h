@@ -8,7 +8,8 @@
 #include "tile.h"
 
 // The gradients by the products of the gates between two steps: `products` holds g[j+1] ... g[i], `pairs`
-// what is their gradient. One simdgroup, a step j a lane.
+// what is their gradient, and is used up. A step j a lane, and one simdgroup from the last step i to the
+// first.
 template <bool RESETS, typename Grads, typename Tile, typename Gates>
 inline void grad_gates_of_pairs(
     Grads grads, Tile pairs, Tile products, Gates gates, int begin, int end, int simdgroup, int lane) {
@@ -17,11 +18,17 @@ inline void grad_gates_of_pairs(
     for (int i = end - 1; i >= begin; --i) {
       carry += pairs[i * TILE_STRIDE + lane];
       const float before = lane < i ? products[(i - 1) * TILE_STRIDE + lane] : 0.0f;
-      const float total = metal::simd_sum(carry * before);
-      if (lane == 0) {
-        grads[i] = total;
-      }
+      pairs[i * TILE_STRIDE + lane] = carry * before;
       carry = decayed<RESETS>(carry, gates[i]);
+    }
+  }
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int row = simdgroup * 8 + i;
+    const float total = metal::simd_sum(pairs[row * TILE_STRIDE + lane]);
+    if (lane == 0) {
+      grads[row] = total;
     }
   }
 }

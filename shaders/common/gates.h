@@ -52,9 +52,80 @@ inline float gates_product(Gates gates, int first, int last, int lane) {
   return product;
 }
 
-// tile_load with each row times what the gates leave: of a state that enters the chunk by that row or, with
-// SUFFIX, of that row at the chunk's end.
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+// Of one gate a step, the product of those behind step `lane` and before step `last`; 0 from `last` on.
+template <bool RESETS, typename Gates>
+inline float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
+    product = lane + offset < TILE ? both : product;
+  }
+  return lane < last ? product : 0.0f;
+}
+
+// Of one gate a step, the products up to every row and of what comes after it, each by one simdgroup, a row a
+// lane. With RESETS a product that has a 0 in it is 0, as in `decayed`.
+template <bool RESETS, typename Gates, typename Products>
+inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup < 2) {
+    const bool forward = simdgroup == 0;
+    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
+    for (int offset = 1; offset < TILE; offset *= 2) {
+      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
+      product = lane >= offset ? both : product;
+    }
+    if (forward) {
+      upto[lane] = product;
+    } else {
+      after[TILE - 1 - lane] = product;
+    }
+  }
+}
+
+// Own rows of a tile, as tile_fetch got them, times what the gates leave: of a state that enters the chunk by
+// that row or, with SUFFIX, of that row at the chunk's end. Of one gate a step, `products` has these.
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
+inline void tile_keep_decayed(
+    Tile tile,
+    thread float (&rows)[8],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
+                     : gates_product<true, RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int at = SUFFIX ? 7 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+    // A row that is not there is 0 whatever its weight.
+    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+// Both in one: tile_load with decayed rows.
+template <
+    bool PER_KEY,
+    bool SUFFIX,
+    bool RESETS,
+    typename Tile,
+    typename Source,
+    typename Gates,
+    typename Products>
 inline void tile_load_decayed(
     Tile tile,
     Source source,
@@ -64,20 +135,12 @@ inline void tile_load_decayed(
     int end,
     float factor,
     Gates gates,
+    Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
-  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
-                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
-  for (int i = 0; i < 8; ++i) {
-    const int row = SUFFIX ? first + 7 - i : first + i;
-    const float gate = gate_at<PER_KEY>(gates, row, lane);
-    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
-    product = decayed<RESETS>(product, gate);
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] =
-        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
-  }
+  float rows[8];
+  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
 }
 
 // The first of `steps` steps that is reset, from step `begin` on, or `steps`.

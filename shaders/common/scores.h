@@ -31,13 +31,11 @@ inline void scores_product(
 // scores[i][j] *= g[j+1] ... g[i] for j <= i, and 0 above the diagonal; for the rows of one simdgroup.
 template <bool RESETS, typename Scores, typename Gates>
 inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
-  float weight = 0.0f;
-  for (int row = 0; row < simdgroup * 8 + 8; ++row) {
+  float weight = gates_between<RESETS>(gates, simdgroup * 8, lane);
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    if (row >= simdgroup * 8) {
-      const int at = row * TILE_STRIDE + lane;
-      scores[at] = lane <= row ? scores[at] * weight : 0.0f;
-    }
+    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
   }
 }
 

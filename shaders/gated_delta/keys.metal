@@ -59,6 +59,8 @@ template <
   threadgroup float entering[TILE * 8];
   threadgroup float leaving[TILE * 8];
   threadgroup float gates[TILE];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float rates[TILE];
   threadgroup float grad_gates[TILE];
   threadgroup float partial[TILE_BLOCKS];
@@ -99,10 +101,11 @@ template <
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
-    const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
+    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float leaves = behind[lane];
     for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
-      entering[lane * 8 + c] = enters;
+      entering[lane * 8 + c] = upto[lane];
       leaving[lane * 8 + c] = leaves;
     }
 
@@ -147,18 +150,16 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
 
     // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F; left holds M.
-    float weight = 0.0f;
-    for (int i = 0; i < simdgroup * 8 + 8; ++i) {
+    float weight = gates_between<HAS_RESET>(gates, simdgroup * 8, lane);
+    for (int i = simdgroup * 8; i < simdgroup * 8 + 8; ++i) {
+      const int pair = i * TILE_STRIDE + lane;
       weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-      if (i >= simdgroup * 8) {
-        const int pair = i * TILE_STRIDE + lane;
-        const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
-        const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
-        pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
-        after[pair] = later * weight;
-        before[pair] = earlier * weight;
-        left[pair] = weight;
-      }
+      const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
+      const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
+      pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
+      after[pair] = later * weight;
+      before[pair] = earlier * weight;
+      left[pair] = weight;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);

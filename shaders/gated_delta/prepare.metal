@@ -50,6 +50,8 @@ template <
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float rates[TILE];
 
   const int L = v_shape[1];
@@ -111,6 +113,7 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     unit_lower_inverse(weights, left, rates, simdgroup, lane);
@@ -134,6 +137,7 @@ template <
           meets_state ? end : begin,
           1.0f,
           gates,
+          upto,
           simdgroup,
           lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -145,11 +149,21 @@ template <
       tile_store<float>(
           left, read + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       tile_load_decayed<PER_KEY, true, HAS_RESET>(
-          left, k_row + key, Hk * Dk, Dk - key, begin, leaves ? end : begin, 1.0f, gates, simdgroup, lane);
+          left,
+          k_row + key,
+          Hk * Dk,
+          Dk - key,
+          begin,
+          leaves ? end : begin,
+          1.0f,
+          gates,
+          behind,
+          simdgroup,
+          lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<float>(
           left, write + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      const float product = gates_product<PER_KEY, HAS_RESET>(gates, 0, TILE, lane);
+      const float product = PER_KEY ? gates_product<true, HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;
       }

@@ -53,6 +53,8 @@ template <
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float rates[TILE];
 
   const int L = k_shape[1];
@@ -116,6 +118,7 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     } else if (lane / 8 == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
@@ -146,6 +149,7 @@ template <
           meets_adjoint ? end : begin,
           1.0f,
           gates,
+          behind,
           simdgroup,
           lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -159,12 +163,12 @@ template <
       const int met = meets_state ? end : begin;
       const long to = tile * TILE * KEYS + key;
       tile_load_decayed<PER_KEY, false, HAS_RESET>(
-          left, q_row + key, Hk * Dk, Dk - key, begin, met, scale[0], gates, simdgroup, lane);
+          left, q_row + key, Hk * Dk, Dk - key, begin, met, scale[0], gates, upto, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<float>(left, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_decayed<PER_KEY, false, HAS_RESET>(
-          left, k_row + key, Hk * Dk, Dk - key, begin, met, 1.0f, gates, simdgroup, lane);
+          left, k_row + key, Hk * Dk, Dk - key, begin, met, 1.0f, gates, upto, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<float>(left, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
     }

@@ -44,6 +44,8 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   threadgroup float entering[TILE * 8];
   threadgroup float leaving[TILE * 8];
   threadgroup float gates[TILE];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float grad_gates[TILE];
   threadgroup float partial[TILE_BLOCKS];
 
@@ -71,10 +73,11 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
   gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  const float enters = gates_product<false, HAS_RESET>(gates, 0, lane + 1, lane);
-  const float leaves = gates_product<false, HAS_RESET>(gates, lane + 1, TILE, lane);
+  gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  const float leaves = behind[lane];
   for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
-    entering[lane * 8 + c] = enters;
+    entering[lane * 8 + c] = upto[lane];
     leaving[lane * 8 + c] = leaves;
   }
 
@@ -106,15 +109,13 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
-    float weight = 0.0f;
-    for (int i = 0; i < simdgroup * 8 + 8; ++i) {
+    float weight = gates_between<HAS_RESET>(gates, simdgroup * 8, lane);
+    for (int i = simdgroup * 8; i < simdgroup * 8 + 8; ++i) {
+      const int pair = i * TILE_STRIDE + lane;
       weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-      if (i >= simdgroup * 8) {
-        const int pair = i * TILE_STRIDE + lane;
-        pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
-        weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
-        left[pair] = weight;
-      }
+      pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
+      weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
+      left[pair] = weight;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);

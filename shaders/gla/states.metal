@@ -40,6 +40,8 @@ template <
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float decays[TILE * 8];
 
   const int L = k_shape[1];
@@ -98,19 +100,16 @@ template <
         simdgroup,
         lane);
     tile_load(values, v + (first * H + head) * Dv + value, H * Dv, wide, begin, steps, 1.0f, simdgroup, lane);
+    float rows[8];
+    auto source = k + (first * Hk + head / (H / Hk)) * Dk + key;
+    tile_fetch(rows, source, Hk * Dk, kept, begin, steps, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_load_decayed<PER_KEY, true, HAS_RESET>(
-        keys,
-        k + (first * Hk + head / (H / Hk)) * Dk + key,
-        Hk * Dk,
-        kept,
-        begin,
-        steps,
-        1.0f,
-        gates,
-        simdgroup,
-        lane);
-    const float left = gates_product<PER_KEY, HAS_RESET>(gates, 0, TILE, lane);
+    if (!PER_KEY) {
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+    tile_keep_decayed<PER_KEY, true, HAS_RESET>(keys, rows, 1.0f, gates, behind, simdgroup, lane);
+    const float left = PER_KEY ? gates_product<true, HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
     for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
       decays[lane * 8 + c] = left;
     }

@@ -47,6 +47,8 @@ template <
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
 
@@ -108,6 +110,8 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
     } else if (lane / 8 == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
@@ -124,10 +128,10 @@ template <
         simdgroup_barrier(mem_flags::mem_threadgroup);
         if (REVERSE) {
           tile_load_decayed<PER_KEY, true, HAS_RESET>(
-              left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, gates, simdgroup, lane);
+              left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, gates, behind, simdgroup, lane);
         } else {
           tile_load_decayed<PER_KEY, false, HAS_RESET>(
-              left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, gates, simdgroup, lane);
+              left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, gates, upto, simdgroup, lane);
         }
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<false>(
