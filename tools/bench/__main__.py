@@ -12,7 +12,7 @@ def main():
     names, dims, shapes = options.ops or cases.names(), dict(options.dims), dict(options.shapes)
     if options.growth is not None or options.plot:
         lengths = options.growth or growth.LENGTHS
-        made = (dict(batch=options.batch[0], dims=dims, dtype=options.dtype[0], shapes=shapes),)
+        made = (dict(batch=options.batch[0], dims=dims, dtype=options.dtype[0], shapes=shapes), options.skip)
         results = [curve for name in names for curve in growth.run(name, lengths, options.rounds, *made)]
         if options.plot:
             growth.draw(options.plot, results, f"{options.dtype[0]}, B {options.batch[0]}, {results[0].engine}")
@@ -20,7 +20,7 @@ def main():
     else:
         results = []
         for name, batch, length, dtype in itertools.product(names, options.batch, options.length, options.dtype):
-            case = cases.make(name, batch, length, dims, dtype, shapes)
+            case = cases.make(name, batch, length, dims, dtype, shapes).without(options.skip)
             cases.check(case)
             results += measure.run(case, options.rounds)
         table = report.table
@@ -36,6 +36,7 @@ def parse():
     add("--dims", type=size, nargs="*", default=[], metavar="NAME=SIZE", help=f"other dims (default: {cases.SIZES})")
     add("--shapes", type=size, nargs="*", default=[], metavar="NAME=INDEX", help="which of an input's shapes, from 0")
     add("--dtype", nargs="+", default=["float32"], choices=("float32", "float16", "bfloat16"))
+    add("--skip", nargs="*", default=[], metavar="WHO", help='contenders to leave out, as "plain MLX" of a large L')
     add("--rounds", type=int, default=15, help="turns that each takes (default: %(default)s)")
     add("--growth", type=int, nargs="*", metavar="L", help=f"time over L instead (default: {growth.LENGTHS})")
     add("--plot", metavar="FILE.png", help="draw the growth over L")

@@ -1,6 +1,6 @@
 """What is timed: an op at one size, on random inputs, beside plain MLX and whoever else computes the same."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 import numpy as np
@@ -28,6 +28,10 @@ class Case:
     cotangent: object
     tokens: int
     contenders: dict
+
+    def without(self, skip):
+        """The same with fewer contenders."""
+        return replace(self, contenders={who: f for who, f in self.contenders.items() if who not in skip})
 
 
 def names():

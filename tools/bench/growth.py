@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import mlx.core as mx
 from tqdm import tqdm
 
 from . import cases, measure
@@ -33,9 +32,9 @@ def fit(seconds):
     return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) ** 2 for x, _ in points)
 
 
-def run(name, lengths, rounds, sizes):
-    """The curves of an op's contenders; `sizes` are the other arguments of `cases.make`."""
-    made = {length: cases.make(name, length=length, **sizes) for length in lengths}
+def run(name, lengths, rounds, sizes, skip=()):
+    """The curves of an op's contenders but for `skip`; `sizes` are the other arguments of `cases.make`."""
+    made = {length: cases.make(name, length=length, **sizes).without(skip) for length in lengths}
     jobs = {
         (who, length): measure.job(case, function, "forward+backward")
         for length, case in made.items()
@@ -45,7 +44,7 @@ def run(name, lengths, rounds, sizes):
     best = dict.fromkeys(jobs, math.inf)
     for _ in tqdm(range(rounds + 1), desc=f"{name} over L", leave=False):
         for key, run_once in jobs.items():
-            best[key] = min(best[key], measure.seconds(lambda run_once=run_once: mx.eval(run_once())))
+            best[key] = min(best[key], measure.seconds(run_once))
     curves = {who: {length: t for (w, length), t in best.items() if w == who} for who, _ in jobs}
     engine = made[lengths[0]].op.engine.NAME
     return [Curve(name, engine, who, times, fit(times)) for who, times in curves.items()]

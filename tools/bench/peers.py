@@ -15,7 +15,10 @@ _PEERS = {
     "associative_scan": ("mlx-scan", "mlx_scan", "associative_scan"),
 }
 # Ops that MLX has in its core, as functions of the required inputs.
-_CORE = {"associative_scan": lambda x: mx.cumsum(x, axis=1)}
+_CORE = {
+    "associative_scan": lambda x: mx.cumsum(x, axis=1),
+    "gated_delta": lambda q, k, v, g, beta: mx.fast.gated_delta_update(q, k, v, g, beta)[0],
+}
 
 
 def of(op, inputs):

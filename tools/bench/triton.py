@@ -1,0 +1,96 @@
+"""Ours beside flash-linear-attention's Triton kernels on one NVIDIA GPU: one process, taking turns.
+
+Needs what no extra installs beside MLX: pip install torch flash-linear-attention
+
+python -m tools.bench.triton [--batch 8] [--length 4096] [--rounds 8]
+"""
+
+import argparse
+import importlib
+import time
+
+import mlx.core as mx
+import numpy as np
+import torch
+
+from . import cases, measure
+
+# op: (module, function, the input that is the gate, of which they want the logarithm)
+THEIRS = {
+    "rglru": ("fla.ops.hgrn", "chunk_hgrn", "a"),
+    "gla": ("fla.ops.simple_gla", "chunk_simple_gla", "g"),
+    "gated_delta": ("fla.ops.gated_delta_rule", "chunk_gated_delta_rule", "g"),
+}
+# Their gated backward refuses Hopper with some versions of Triton, for its results; its time it has all the same.
+GUARD = ("fla.ops.common.chunk_o", "IS_NVIDIA_HOPPER")
+
+
+def main():
+    options = parse()
+    setattr(importlib.import_module(GUARD[0]), GUARD[1], False)
+    print("| op | dtype | pass | ours ms | Triton ms | ours / Triton | outputs differ by |")
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
+    for name in options.ops:
+        for dtype in ("float32", "bfloat16"):
+            compare(name, dtype, options)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.triton", description=__doc__)
+    parser.add_argument("ops", nargs="*", default=list(THEIRS), metavar="OP")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--length", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=8)
+    return parser.parse_args()
+
+
+def compare(name, dtype, options):
+    """The rows of one op."""
+    dims = {"D": 2048, "H": 16, "Hk": 16, "Dk": 64, "Dv": 64}
+    case = cases.make(name, options.batch, options.length, dims, dtype)
+    inputs = {key: torch_of(x, torch.float32) for key, x in case.inputs.items()}
+    gate = THEIRS[name][2]
+    inputs[gate] = inputs[gate].clamp(min=1e-6).log()
+    inputs = {key: x if key == gate else x.to(getattr(torch, dtype)) for key, x in inputs.items()}
+    inputs = {key: x.requires_grad_() for key, x in inputs.items()}
+    cotangent = torch_of(case.cotangent, getattr(torch, dtype))
+    function = theirs(name)
+    y = np.array(case.op(*case.inputs.values()).astype(mx.float32))
+    error = np.sqrt(np.mean((function(inputs).detach().float().cpu().numpy() - y) ** 2) / np.mean(y**2))
+
+    def both():
+        torch.autograd.grad(function(inputs), list(inputs.values()), cotangent)
+
+    for what, run in zip(measure.PASSES, (lambda: function(inputs), both)):
+        ours = measure.job(case, case.op, what)
+        times = [(measure.seconds(ours), seconds(run)) for _ in range(options.rounds + 1)][1:]
+        mine, other = (1e3 * sorted(t)[len(t) // 2] for t in zip(*times))
+        print(
+            f"| {name} | {dtype} | {what} | {mine:.3f} | {other:.3f} | {mine / other:.2f} | {error:.0e} |", flush=True
+        )
+
+
+def theirs(name):
+    """Their op as a function of our inputs."""
+    module, function, _ = THEIRS[name]
+    call = getattr(importlib.import_module(module), function)
+    if name == "rglru":
+        return lambda inputs: call(inputs["b"], inputs["a"].to(inputs["b"].dtype))[0]
+    return lambda inputs: call(**inputs, scale=1.0)[0]
+
+
+def torch_of(x, dtype):
+    return torch.tensor(np.array(x.astype(mx.float32)), device="cuda").to(dtype)
+
+
+def seconds(run):
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(measure.QUEUED):
+        run()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / measure.QUEUED
+
+
+if __name__ == "__main__":
+    main()
