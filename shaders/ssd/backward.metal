@@ -10,6 +10,7 @@
 
 #include "../common/decay.h"
 #include "../common/simd_sums.h"
+#include "states.h"
 
 using namespace metal;
 
@@ -44,7 +45,7 @@ template <
     device float* C_parts,                 // [H // G * BLOCKS, B, L, G, N]
     device float* A_parts,                 // [B * BLOCKS * STEPS * A_ROWS, H * A_STATES]
     device float* carry,                   // [B, H, N, Dh]
-    device float* step_state,              // [B, TILE // STEPS, H, N, Dh]
+    device float* step_state,              // [TILE_STEPS, B, H, N, Dh]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -101,18 +102,12 @@ template <
       const float rate =
           has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
       float h[STATES];
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        h[k] = in_range && n + k < N ? tile_state[saved + static_cast<long>(n + k) * Dh] : 0.0f;
-      }
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      states_load<STATES>(h, tile_state + saved + offset, Dh, held);
       for (int t = begin; t < end; t += STEPS) {
-        const long entered = ((batch * (TILE / STEPS) + (t - begin) / STEPS) * H + head) * N * Dh + channel;
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          if (in_range && n + k < N) {
-            step_state[entered + static_cast<long>(n + k) * Dh] = h[k];
-          }
-        }
+        const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
+        states_store<STATES>(h, step_state + entered + offset, Dh, held);
         const long first = batch * L + t;
         const int steps = min(STEPS, L - t);
         const bool has_step = lane_step < steps;
@@ -143,7 +138,7 @@ template <
       const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
       const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
       const bool is_last = t + STEPS >= L;
-      const long entered = ((batch * (TILE / STEPS) + (t - begin) / STEPS) * H + head) * N * Dh + channel;
+      const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
       const auto u_steps = u + (first * H + head) * Dh + channel;
       const auto grad_steps = grad_y + (first * H + head) * Dh + channel;
       float input[STEPS];
@@ -172,17 +167,14 @@ template <
         queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
 
+        const long offset = static_cast<long>(n) * Dh;
+        const int held = in_range ? N - n : 0;
         float h[STATES];
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          const bool held = in_range && n + k < N;
-          const long offset = static_cast<long>(n + k) * Dh;
-          h[k] = held ? step_state[entered + offset] : 0.0f;
-          if (is_last) {
-            from_right[k] = held ? grad_final_state[state + n + k] : 0.0f;
-          } else if (waits) {
-            from_right[k] = held ? carry[carried + offset] : 0.0f;
-          }
+        states_load<STATES>(h, step_state + entered + offset, Dh, held);
+        if (is_last) {
+          states_load<STATES>(from_right, grad_final_state + state + n, 1, held);
+        } else if (waits) {
+          states_load<STATES>(from_right, carry + carried + offset, Dh, held);
         }
         float before[STEPS][STATES];
         float sums[STEPS];
@@ -238,15 +230,12 @@ template <
           B_parts[part] = time * grad_key;
           C_parts[part] = grad_query;
         }
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          const bool held = in_range && n + k < N;
-          if (held && waits) {
-            carry[carried + static_cast<long>(n + k) * Dh] = from_right[k];
-          }
-          if (HAS_INITIAL_STATE && held && t == 0) {
-            grad_initial_state[state + n + k] = from_right[k];
-          }
+        // Not read after the first steps, but nothing leaves here unwritten.
+        if (waits || t == 0) {
+          states_store<STATES>(from_right, carry + carried + offset, Dh, held);
+        }
+        if (HAS_INITIAL_STATE && t == 0) {
+          states_store<STATES>(from_right, grad_initial_state + state + n, 1, held);
         }
       }
 
@@ -265,19 +254,23 @@ template <
         partial_delta[(buffer + slice) * STEPS + lane_step] = delta_sum;
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      for (int i = slice; i < steps; i += SLICES) {
-        float total = 0.0f;
-        float total_delta = 0.0f;
 #pragma unroll
-        for (int s = 0; s < SLICES; ++s) {
-          total += partial[((buffer + s) * STEPS + i) * LANES + lane];
-          total_delta += partial_delta[(buffer + s) * STEPS + i];
-        }
-        if (in_range) {
-          grad_u[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
-        }
-        if (lane == 0) {
-          delta_parts[block * batches * L * H + (first + i) * H + head] = total_delta;
+      for (int round = 0; round < STEPS; round += SLICES) {
+        const int i = round + slice;
+        if (i < steps) {
+          float total = 0.0f;
+          float total_delta = 0.0f;
+#pragma unroll
+          for (int s = 0; s < SLICES; ++s) {
+            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total_delta += partial_delta[(buffer + s) * STEPS + i];
+          }
+          if (in_range) {
+            grad_u[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
+          }
+          if (lane == 0) {
+            delta_parts[block * batches * L * H + (first + i) * H + head] = total_delta;
+          }
         }
       }
     }

@@ -9,6 +9,7 @@
 #include <metal_stdlib>
 
 #include "../common/decay.h"
+#include "states.h"
 
 using namespace metal;
 
@@ -104,18 +105,15 @@ template <
       queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);
 
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        const bool held = in_range && n + k < N;
-        const long offset = static_cast<long>(n + k) * Dh;
-        if (t == 0) {
-          h[k] = HAS_INITIAL_STATE && held ? initial_state[state + n + k] : 0.0f;
-        } else if (waits) {
-          h[k] = held ? carry[carried + offset] : 0.0f;
-        }
-        if (t % TILE == 0 && held) {
-          tile_state[saved + offset] = h[k];
-        }
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      if (t == 0) {
+        states_load<STATES>(h, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+      } else if (waits) {
+        states_load<STATES>(h, carry + carried + offset, Dh, held);
+      }
+      if (t % TILE == 0) {
+        states_store<STATES>(h, tile_state + saved + offset, Dh, held);
       }
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
@@ -126,14 +124,13 @@ template <
           sum[i] = fma(queries[map], h[k], sum[i]);
         }
       }
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        const bool held = in_range && n + k < N;
-        if (held && t + STEPS >= L) {
-          final_state[state + n + k] = h[k];
-        } else if (held && waits) {
-          carry[carried + static_cast<long>(n + k) * Dh] = h[k];
-        }
+      const bool is_last = t + STEPS >= L;
+      if (is_last) {
+        states_store<STATES>(h, final_state + state + n, 1, held);
+      }
+      // Not read after the last steps, but nothing leaves here unwritten.
+      if (is_last || waits) {
+        states_store<STATES>(h, carry + carried + offset, Dh, held);
       }
     }
 
@@ -144,13 +141,15 @@ template <
       partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = slice; i < steps; i += SLICES) {
-      float total = 0.0f;
 #pragma unroll
-      for (int s = 0; s < SLICES; ++s) {
-        total += partial[buffer + (s * STEPS + i) * LANES + lane];
-      }
-      if (in_range) {
+    for (int round = 0; round < STEPS; round += SLICES) {
+      const int i = round + slice;
+      if (i < steps && in_range) {
+        float total = 0.0f;
+#pragma unroll
+        for (int s = 0; s < SLICES; ++s) {
+          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+        }
         y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }
     }

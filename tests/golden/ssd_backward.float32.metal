@@ -89,11 +89,36 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
 }
 
 #line 13 "shaders/ssd/backward.metal"
+#line 1 "shaders/ssd/states.h"
+
+
+
+#include <metal_stdlib>
+
+template <int STATES, typename Source>
+inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    states[k] = k < count ? source[k * stride] : 0.0f;
+  }
+}
+
+template <int STATES, typename Destination>
+inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    if (k < count) {
+      destination[k * stride] = states[k];
+    }
+  }
+}
+
+#line 14 "shaders/ssd/backward.metal"
 
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_backward_a0c645ce__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_ssd_backward_656bec93__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const constant float* delta [[buffer(2)]],
@@ -117,7 +142,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]],
   uint3 threadgroups_per_grid [[threadgroups_per_grid]]) {
 
-#line 52 "shaders/ssd/backward.metal"
+#line 53 "shaders/ssd/backward.metal"
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(LANES == 32, "LANES must be a simdgroup, because sums over channels are simd sums");
@@ -170,18 +195,12 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       const float rate =
           has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
       float h[STATES];
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        h[k] = in_range && n + k < N ? tile_state[saved + static_cast<long>(n + k) * Dh] : 0.0f;
-      }
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      states_load<STATES>(h, tile_state + saved + offset, Dh, held);
       for (int t = begin; t < end; t += STEPS) {
-        const long entered = ((batch * (TILE / STEPS) + (t - begin) / STEPS) * H + head) * N * Dh + channel;
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          if (in_range && n + k < N) {
-            step_state[entered + static_cast<long>(n + k) * Dh] = h[k];
-          }
-        }
+        const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
+        states_store<STATES>(h, step_state + entered + offset, Dh, held);
         const long first = batch * L + t;
         const int steps = min(STEPS, L - t);
         const bool has_step = lane_step < steps;
@@ -212,7 +231,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
       const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
       const bool is_last = t + STEPS >= L;
-      const long entered = ((batch * (TILE / STEPS) + (t - begin) / STEPS) * H + head) * N * Dh + channel;
+      const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
       const auto u_steps = u + (first * H + head) * Dh + channel;
       const auto grad_steps = grad_y + (first * H + head) * Dh + channel;
       float input[STEPS];
@@ -241,17 +260,14 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
         queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
 
+        const long offset = static_cast<long>(n) * Dh;
+        const int held = in_range ? N - n : 0;
         float h[STATES];
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          const bool held = in_range && n + k < N;
-          const long offset = static_cast<long>(n + k) * Dh;
-          h[k] = held ? step_state[entered + offset] : 0.0f;
-          if (is_last) {
-            from_right[k] = held ? grad_final_state[state + n + k] : 0.0f;
-          } else if (waits) {
-            from_right[k] = held ? carry[carried + offset] : 0.0f;
-          }
+        states_load<STATES>(h, step_state + entered + offset, Dh, held);
+        if (is_last) {
+          states_load<STATES>(from_right, grad_final_state + state + n, 1, held);
+        } else if (waits) {
+          states_load<STATES>(from_right, carry + carried + offset, Dh, held);
         }
         float before[STEPS][STATES];
         float sums[STEPS];
@@ -307,15 +323,12 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
           B_parts[part] = time * grad_key;
           C_parts[part] = grad_query;
         }
-#pragma unroll
-        for (int k = 0; k < STATES; ++k) {
-          const bool held = in_range && n + k < N;
-          if (held && waits) {
-            carry[carried + static_cast<long>(n + k) * Dh] = from_right[k];
-          }
-          if (HAS_INITIAL_STATE && held && t == 0) {
-            grad_initial_state[state + n + k] = from_right[k];
-          }
+
+        if (waits || t == 0) {
+          states_store<STATES>(from_right, carry + carried + offset, Dh, held);
+        }
+        if (HAS_INITIAL_STATE && t == 0) {
+          states_store<STATES>(from_right, grad_initial_state + state + n, 1, held);
         }
       }
 
@@ -334,19 +347,23 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
         partial_delta[(buffer + slice) * STEPS + lane_step] = delta_sum;
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      for (int i = slice; i < steps; i += SLICES) {
-        float total = 0.0f;
-        float total_delta = 0.0f;
 #pragma unroll
-        for (int s = 0; s < SLICES; ++s) {
-          total += partial[((buffer + s) * STEPS + i) * LANES + lane];
-          total_delta += partial_delta[(buffer + s) * STEPS + i];
-        }
-        if (in_range) {
-          grad_u[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
-        }
-        if (lane == 0) {
-          delta_parts[block * batches * L * H + (first + i) * H + head] = total_delta;
+      for (int round = 0; round < STEPS; round += SLICES) {
+        const int i = round + slice;
+        if (i < steps) {
+          float total = 0.0f;
+          float total_delta = 0.0f;
+#pragma unroll
+          for (int s = 0; s < SLICES; ++s) {
+            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total_delta += partial_delta[(buffer + s) * STEPS + i];
+          }
+          if (in_range) {
+            grad_u[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
+          }
+          if (lane == 0) {
+            delta_parts[block * batches * L * H + (first + i) * H + head] = total_delta;
+          }
         }
       }
     }
@@ -354,4 +371,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_backward_a0c645ce__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_a0c645ce__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_a0c645ce__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_backward_656bec93__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_656bec93__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_656bec93__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;

@@ -63,11 +63,36 @@ inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int 
 }
 
 #line 12 "shaders/ssd/forward.metal"
+#line 1 "shaders/ssd/states.h"
+
+
+
+#include <metal_stdlib>
+
+template <int STATES, typename Source>
+inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    states[k] = k < count ? source[k * stride] : 0.0f;
+  }
+}
+
+template <int STATES, typename Destination>
+inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    if (k < count) {
+      destination[k * stride] = states[k];
+    }
+  }
+}
+
+#line 13 "shaders/ssd/forward.metal"
 
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_forward_92e0b3ab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float(
+[[kernel]] void custom_kernel_ssd_forward_5ca2bf76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const constant bfloat16_t* delta [[buffer(2)]],
@@ -84,7 +109,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 44 "shaders/ssd/forward.metal"
+#line 45 "shaders/ssd/forward.metal"
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(LANES == 32, "LANES must be a simdgroup, because it shares what its steps have in common");
@@ -148,18 +173,15 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);
 
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        const bool held = in_range && n + k < N;
-        const long offset = static_cast<long>(n + k) * Dh;
-        if (t == 0) {
-          h[k] = HAS_INITIAL_STATE && held ? initial_state[state + n + k] : 0.0f;
-        } else if (waits) {
-          h[k] = held ? carry[carried + offset] : 0.0f;
-        }
-        if (t % TILE == 0 && held) {
-          tile_state[saved + offset] = h[k];
-        }
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      if (t == 0) {
+        states_load<STATES>(h, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+      } else if (waits) {
+        states_load<STATES>(h, carry + carried + offset, Dh, held);
+      }
+      if (t % TILE == 0) {
+        states_store<STATES>(h, tile_state + saved + offset, Dh, held);
       }
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
@@ -170,14 +192,13 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
           sum[i] = fma(queries[map], h[k], sum[i]);
         }
       }
-#pragma unroll
-      for (int k = 0; k < STATES; ++k) {
-        const bool held = in_range && n + k < N;
-        if (held && t + STEPS >= L) {
-          final_state[state + n + k] = h[k];
-        } else if (held && waits) {
-          carry[carried + static_cast<long>(n + k) * Dh] = h[k];
-        }
+      const bool is_last = t + STEPS >= L;
+      if (is_last) {
+        states_store<STATES>(h, final_state + state + n, 1, held);
+      }
+
+      if (is_last || waits) {
+        states_store<STATES>(h, carry + carried + offset, Dh, held);
       }
     }
 
@@ -188,13 +209,15 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = slice; i < steps; i += SLICES) {
-      float total = 0.0f;
 #pragma unroll
-      for (int s = 0; s < SLICES; ++s) {
-        total += partial[buffer + (s * STEPS + i) * LANES + lane];
-      }
-      if (in_range) {
+    for (int round = 0; round < STEPS; round += SLICES) {
+      const int i = round + slice;
+      if (i < steps && in_range) {
+        float total = 0.0f;
+#pragma unroll
+        for (int s = 0; s < SLICES; ++s) {
+          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+        }
         y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }
     }
@@ -202,4 +225,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_forward_92e0b3ab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_92e0b3ab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_92e0b3ab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_forward_5ca2bf76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_5ca2bf76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_5ca2bf76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;
