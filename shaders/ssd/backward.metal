@@ -75,6 +75,7 @@ template <
   const long batches = threadgroups_per_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < Dh;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long member = head % (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
@@ -118,10 +119,11 @@ template <
         gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
         keys[lane_slot] = has_step && has_state ? time * static_cast<float>(B[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        const auto u_steps = u + (first * H + head) * Dh + channel;
+        auto u_step = u + (first * H + head) * Dh + channel;
 #pragma unroll
         for (int i = 0; i < STEPS; ++i) {
-          const float input = in_range && i < steps ? static_cast<float>(u_steps[i * H * Dh]) : 0.0f;
+          const float input = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+          u_step += row;
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
@@ -139,17 +141,19 @@ template <
       const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
       const bool is_last = t + STEPS >= L;
       const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
-      const auto u_steps = u + (first * H + head) * Dh + channel;
-      const auto grad_steps = grad_y + (first * H + head) * Dh + channel;
+      auto u_step = u + (first * H + head) * Dh + channel;
+      auto grad_step = grad_y + (first * H + head) * Dh + channel;
       float input[STEPS];
       float grad[STEPS];
       float by_key[STEPS];
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         const bool live = in_range && i < steps;
-        input[i] = live ? static_cast<float>(u_steps[i * H * Dh]) : 0.0f;
-        grad[i] = live ? static_cast<float>(grad_steps[i * H * Dh]) : 0.0f;
+        input[i] = live ? static_cast<float>(*u_step) : 0.0f;
+        grad[i] = live ? static_cast<float>(*grad_step) : 0.0f;
         by_key[i] = 0.0f;
+        u_step += row;
+        grad_step += row;
       }
 
       float delta_sum = 0.0f;

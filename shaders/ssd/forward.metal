@@ -63,6 +63,7 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < Dh;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
   const long carried = (batch * H + head) * N * Dh + channel;
@@ -82,12 +83,13 @@ template <
     const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
     const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
     const long saved = ((batch * tiles + t / TILE) * H + head) * N * Dh + channel;
-    const auto u_steps = u + (first * H + head) * Dh + channel;
+    auto u_step = u + (first * H + head) * Dh + channel;
     float input[STEPS];
     float sum[STEPS];
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      input[i] = in_range && i < steps ? static_cast<float>(u_steps[i * H * Dh]) : 0.0f;
+      input[i] = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+      u_step += row;
       sum[i] = 0.0f;
     }
 

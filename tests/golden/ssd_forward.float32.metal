@@ -92,7 +92,7 @@ inline void states_store(thread float (&states)[STATES], Destination destination
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_forward_5ca2bf76__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float(
+[[kernel]] void custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const constant float* delta [[buffer(2)]],
@@ -131,6 +131,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < Dh;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
   const long carried = (batch * H + head) * N * Dh + channel;
@@ -150,12 +151,13 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
     const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
     const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
     const long saved = ((batch * tiles + t / TILE) * H + head) * N * Dh + channel;
-    const auto u_steps = u + (first * H + head) * Dh + channel;
+    auto u_step = u + (first * H + head) * Dh + channel;
     float input[STEPS];
     float sum[STEPS];
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      input[i] = in_range && i < steps ? static_cast<float>(u_steps[i * H * Dh]) : 0.0f;
+      input[i] = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+      u_step += row;
       sum[i] = 0.0f;
     }
 
@@ -225,4 +227,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_forward_5ca2bf76__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_5ca2bf76__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_5ca2bf76__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
