@@ -46,6 +46,25 @@ inline void tile_load(
 }
 
 
+template <typename Source>
+inline void tile_fetch(
+    thread float (&rows)[8],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int row = simdgroup * 8 + i;
+    const bool live = row >= begin && row < end && lane < columns;
+    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 inline void tile_store(
     Tile tile,
@@ -99,6 +118,8 @@ inline void tile_product(
 }
 
 
+
+
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -108,16 +129,17 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
-        metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
-      }
+      const int j = 8 * metal::min(c, columns - 1);
+      metal::simdgroup_float8x8 b;
+      metal::simdgroup_load(
+          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
+      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
     }
   }
 }
@@ -208,8 +230,79 @@ inline float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
+template <bool RESETS, typename Gates>
+inline float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
+    product = lane + offset < TILE ? both : product;
+  }
+  return lane < last ? product : 0.0f;
+}
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+
+
+template <bool RESETS, typename Gates, typename Products>
+inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup < 2) {
+    const bool forward = simdgroup == 0;
+    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
+    for (int offset = 1; offset < TILE; offset *= 2) {
+      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
+      product = lane >= offset ? both : product;
+    }
+    if (forward) {
+      upto[lane] = product;
+    } else {
+      after[TILE - 1 - lane] = product;
+    }
+  }
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
+inline void tile_keep_decayed(
+    Tile tile,
+    thread float (&rows)[8],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
+                     : gates_product<true, RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int at = SUFFIX ? 7 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+
+    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+
+template <
+    bool PER_KEY,
+    bool SUFFIX,
+    bool RESETS,
+    typename Tile,
+    typename Source,
+    typename Gates,
+    typename Products>
 inline void tile_load_decayed(
     Tile tile,
     Source source,
@@ -219,20 +312,12 @@ inline void tile_load_decayed(
     int end,
     float factor,
     Gates gates,
+    Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
-  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
-                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
-  for (int i = 0; i < 8; ++i) {
-    const int row = SUFFIX ? first + 7 - i : first + i;
-    const float gate = gate_at<PER_KEY>(gates, row, lane);
-    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
-    product = decayed<RESETS>(product, gate);
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] =
-        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
-  }
+  float rows[8];
+  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
 }
 
 
@@ -273,7 +358,7 @@ constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
+inline void walk_add(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Source source,
     int Dk,
@@ -285,19 +370,37 @@ inline void walk_begin(
   for (int c = 0; c < WIDE; ++c) {
     for (int row = 0; row < 8; ++row) {
       const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? source[(c * 8 + row) * Dk + lane] : 0.0f;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state[r * WIDE + c] = tile_matrix<true>(scratch, r, 0);
+      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
+      state[r * WIDE + c].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
 
-template <int WIDE, typename Destination, typename Tile>
+template <int WIDE, typename Source, typename Tile>
+inline void walk_begin(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
+    state[i] = metal::simdgroup_float8x8(0.0f);
+  }
+  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+}
+
+
+template <int WIDE, typename T = float, typename Destination, typename Tile>
 inline void walk_end(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Destination destination,
@@ -315,7 +418,7 @@ inline void walk_end(
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
       if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = scratch[row * TILE_STRIDE + lane];
+        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -342,14 +445,14 @@ inline void walk_save(
 }
 
 
-template <int WIDE, typename Keys, typename Product>
+template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
     int stride,
     int rows,
     Product product) {
-  for (int step = 0; step < TILE; step += 8) {
+  for (int step = 0; step < STEPS; step += 8) {
     metal::simdgroup_float8x8 sum[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -404,14 +507,14 @@ inline void walk_decay(
 }
 
 
-template <int WIDE, typename Keys, typename Values>
+template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
 inline void walk_write(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
     int stride,
     int rows,
     Values values) {
-  for (int step = 0; step < TILE; step += 8) {
+  for (int step = 0; step < STEPS; step += 8) {
     metal::simdgroup_float8x8 b[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -436,7 +539,7 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_a89bfa75__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
   const device float* decay [[buffer(2)]],
@@ -526,4 +629,4 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_a89bfa75__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_a89bfa75__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_states_a89bfa75__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>;
