@@ -4,7 +4,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from numpy_ops.gated_delta import gated_delta
-from oracle import assert_close, draw
+from oracle import KERNELS_VMAP, assert_close, draw
 from test_parity import call, check, poisoned
 
 import loader
@@ -31,6 +31,40 @@ def test_steep_decays():
     inputs = draw(op, {"B": 2, "L": 150, **op.spec.examples[-1]}, ("h0",))
     inputs["g"] = mx.broadcast_to(-4.0 * (mx.arange(150) % 64 + 1)[:, None], inputs["g"].shape)
     check(poisoned(op.spec.name), inputs)
+
+
+@pytest.mark.skipif(not KERNELS_VMAP, reason="MLX cannot vmap a kernel inside of a custom_function")
+@pytest.mark.filterwarnings("ignore:.*cannot run here")
+def test_grad_and_vmap_nest_both_ways():
+    inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ("h0",))
+    many = [mx.stack([x, 2 * x]) for x in inputs.values()]
+
+    def loss(k, w, u, g, h0):
+        return sum((y**2).sum() for y in op(k, w, u, g, h0=h0))
+
+    argnums = list(range(len(many)))
+    rows = [mx.grad(loss, argnums=argnums)(*(x[i] for x in many)) for i in range(2)]
+    inside = mx.vmap(mx.grad(loss, argnums=argnums))(*many)
+    outside = mx.grad(lambda *x: mx.vmap(loss)(*x).sum(), argnums=argnums)(*many)
+    for i, want in enumerate(zip(*rows)):
+        assert_close(op, inside[i], mx.stack(want), f"grad_{i}")
+        assert_close(op, outside[i], mx.stack(want), f"grad_{i}")
+
+
+def test_forward_exports(tmp_path):
+    path, inputs = tmp_path / "forward.mlxfn", draw(op, {"B": 1, "L": 70, **op.spec.examples[-1]})
+    mx.export_function(str(path), loader.get(op.spec.name, backend="metal").forward, *inputs.values())
+    assert b"gated_delta_chunk_state_forward" in path.read_bytes()
+
+
+def test_second_order_names_the_op():
+    k, *rest = draw(op, {"B": 1, "L": 5, **op.spec.examples[-1]}).values()
+
+    def slope(k):
+        return mx.grad(lambda k: (op(k, *rest)[1] ** 2).sum() + op(k, *rest)[2].sum())(k).sum()
+
+    with pytest.raises(NotImplementedError, match=r"\[gated_delta_chunk_state\] has no second-order"):
+        mx.grad(slope)(k)
 
 
 def wy_form(k, v, log_gate, beta):
@@ -70,8 +104,7 @@ def test_is_a_step_of_gated_delta():
     given |= {"w": mx.array(w), "u": mx.array(u), "g": mx.array(log_decay)}
     h_out, v_new, final = (np.array(x).astype(np.float64) for x in call(op, op, given))
     found = [
-        read_out(q[0, :, n // 2], k[0, :, n // 2], log_decay[0, :, n], h_out[0, :, n], v_new[0, :, n])
-        for n in range(4)
+        read_out(q[0, :, n // 2], k[0, :, n // 2], log_decay[0, :, n], h_out[0, :, n], v_new[0, :, n]) for n in range(4)
     ]
     with mx.stream(mx.cpu):
         assert_close(op, mx.array(final.astype(np.float32)), mx.array(want_state, mx.float64), "final")
