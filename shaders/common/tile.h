@@ -101,8 +101,6 @@ inline void tile_product(
 }
 
 // sum += row block `row` of left * state; `state` lies in device memory, `inners` x `columns` blocks of it.
-// Past these `left` must be 0 and the sum is not defined: the last block stands in, so that all loads may
-// start at once.
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -112,17 +110,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }

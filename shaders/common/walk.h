@@ -99,7 +99,23 @@ inline void walk_save(
   }
 }
 
-// What the steps of `keys` read of the state, to `product`; `rows` matrices of keys are there.
+// 8 steps of own keys.
+struct walk_keys {
+  metal::simdgroup_float8x8 a[TILE_BLOCKS];
+};
+
+// Own keys of 8 steps; past the `rows` that are there the last stands in, so that no load waits.
+template <bool TRANSPOSED, typename Keys>
+inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+  }
+}
+
+// What the STEPS steps of `keys` read of the state, to `product`; `rows` matrices of keys are there. The next
+// steps are on their way while these are multiplied.
 template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
@@ -107,7 +123,13 @@ inline void walk_read(
     int stride,
     int rows,
     Product product) {
+  walk_keys next;
+  walk_fetch<false>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 sum[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -116,11 +138,9 @@ inline void walk_read(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], a, state[r * WIDE + c], sum[c]);
+          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
         }
       }
     }
@@ -161,7 +181,7 @@ inline void walk_decay(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// state += keys^T * values, over STEPS steps.
+// state += keys^T * values, over STEPS steps; as in walk_read the next steps are on their way.
 template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
 inline void walk_write(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
@@ -169,7 +189,13 @@ inline void walk_write(
     int stride,
     int rows,
     Values values) {
+  walk_keys next;
+  walk_fetch<true>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 b[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -178,11 +204,9 @@ inline void walk_write(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride, metal::ulong2(0, 0), true);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], a, b[c], state[r * WIDE + c]);
+          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
         }
       }
     }

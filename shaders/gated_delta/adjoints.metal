@@ -37,6 +37,8 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  constexpr int THREADS = SIMDGROUPS * 32;
+  constexpr int OWN = (TILE * WIDE * 8 + THREADS - 1) / THREADS;
   threadgroup float products[SIMDGROUPS * PRODUCT];
   threadgroup float outputs[PRODUCT];
   threadgroup float updates[PRODUCT];
@@ -63,33 +65,50 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
     const long rows = entry * TILE * KEYS + key;
     auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
     walk_save<WIDE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    float given[OWN];
+    float rates[OWN];
+    float grads[OWN];
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int column = value + i % (WIDE * 8);
+      const long at = (first + i / (WIDE * 8)) * H + head;
+      const bool live = i / (WIDE * 8) < steps && column < Dv;
+      given[n] = live ? grad_values[at * Dv + column] : 0.0f;
+      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
+      grads[n] = live ? static_cast<float>(grad_o[at * Dv + column]) : 0.0f;
+    }
     walk_read<WIDE>(G, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // What is written from the last reset on leaves; from the first on nothing meets the state that enters.
-    const long first = sequence + chunk * TILE;
-    const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? first : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
     const int leaves = last_reset<HAS_RESET>(resets, steps);
-    for (int i = simdgroup * 32 + lane; i < TILE * WIDE * 8; i += SIMDGROUPS * 32) {
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
       const int cell = row * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const long to = at * Dv + value + column;
       const bool live = row < steps && value + column < Dv;
-      float d = live ? grad_values[to] : 0.0f;
-      for (int s = 0; row >= leaves && s < SIMDGROUPS; ++s) {
+      float d = given[n];
+      for (int s = 0; live && row >= leaves && s < SIMDGROUPS; ++s) {
         d += products[s * PRODUCT + cell];
       }
-      const float grad = live ? static_cast<float>(beta[at]) * d : 0.0f;
+      const float grad = rates[n] * d;
       if (live) {
         grad_update[to] = d;
         grad_v[to] = static_cast<TV>(grad);
       }
-      outputs[cell] = live && row < end ? static_cast<float>(grad_o[to]) : 0.0f;
-      updates[cell] = row < end ? -grad : 0.0f;
+      if (row < TILE) {
+        outputs[cell] = row < end ? grads[n] : 0.0f;
+        updates[cell] = row < end ? -grad : 0.0f;
+      }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(G, decay + entry * KEYS + key, KEYS - key, end == steps, own, lane);

@@ -34,6 +34,8 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  constexpr int THREADS = SIMDGROUPS * 32;
+  constexpr int OWN = (TILE * WIDE * 8 + THREADS - 1) / THREADS;
   threadgroup float products[SIMDGROUPS * PRODUCT];
   threadgroup float updates[PRODUCT];
 
@@ -66,31 +68,46 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     const long rows = entry * TILE * KEYS + key;
     auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
     walk_save<WIDE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    float given[OWN];
+    float rates[OWN];
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int column = value + i % (WIDE * 8);
+      const long at = (first + i / (WIDE * 8)) * H + head;
+      const bool live = i / (WIDE * 8) < steps && column < Dv;
+      given[n] = live ? values[at * Dv + column] : 0.0f;
+      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
+    }
     walk_read<WIDE>(S, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // Before a reset errors meet the state that enters; what comes before the last does not leave.
-    const long first = sequence + chunk * TILE;
-    const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? first : 0);
     const int met = first_reset<HAS_RESET>(resets, steps);
     const int begin = last_reset<HAS_RESET>(resets, steps);
-    for (int i = simdgroup * 32 + lane; i < TILE * WIDE * 8; i += SIMDGROUPS * 32) {
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
       const int cell = row * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const bool live = row < steps && value + column < Dv;
-      float e = live ? values[at * Dv + value + column] : 0.0f;
-      for (int s = 0; row < met && s < SIMDGROUPS; ++s) {
+      float e = given[n];
+      for (int s = 0; live && row < met && s < SIMDGROUPS; ++s) {
         e -= products[s * PRODUCT + cell];
       }
-      const float u = live ? static_cast<float>(beta[at]) * e : 0.0f;
+      const float u = rates[n] * e;
       if (live) {
         error[at * Dv + value + column] = e;
         update[at * Dv + value + column] = u;
       }
-      updates[cell] = row >= begin ? u : 0.0f;
+      if (row < TILE) {
+        updates[cell] = row >= begin ? u : 0.0f;
+      }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(S, decay + entry * KEYS + key, KEYS - key, met == steps, own, lane);

@@ -3,11 +3,13 @@
 // A [H, N] or [H]; h[-1] is initial_state [B, H, Dh, N] or 0. Dao and Gu 2024, Transformers are SSMs,
 // arXiv:2405.21060, eq. 2, with a decay for each state.
 //
-// A threadgroup owns LANES channels of one head and walks over time in tiles of SLICES x STEPS, as rglru's
-// does, once for each of the N states. Between tiles the states wait in tile_state, so N is not bounded.
+// A threadgroup owns LANES channels of one head and walks over time STEPS at a time. A thread has STATES
+// states of one channel, the simdgroups others, so y is summed over them in threadgroup memory. Where N is
+// more than all of them have, the states wait in `carry` between one walk over N and the next.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
+#include "states.h"
 
 using namespace metal;
 
@@ -19,7 +21,9 @@ template <
     typename TypeA,
     int LANES,
     int SLICES,
+    int STATES,
     int STEPS,
+    int TILE,
     bool A_PER_STATE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -34,16 +38,19 @@ template <
     device U* y,                        // [B, L, H, Dh]
     device float* final_state,          // [B, H, Dh, N]
     device float* tile_state,           // [B, TILES, H, N, Dh]
+    device float* carry,                // [B, H, N, Dh]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(LANES == 32, "LANES must be a simdgroup, because the lanes share the gates of their slice");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
-  static_assert(STEPS < LANES, "a lane makes the gate of a step, and one their product");
-  constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[2 * SLICES * LANES];
-  threadgroup float slice_b[2 * SLICES * LANES];
+  static_assert(LANES == 32, "LANES must be a simdgroup, because it shares what its steps have in common");
+  static_assert(STATES * STEPS == LANES, "a lane makes the gate of one step and state");
+  static_assert(TILE % STEPS == 0, "a tile must be whole steps, because states are saved at its start");
+  threadgroup float gates[SLICES * LANES];
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
+  threadgroup float partial[2 * SLICES * STEPS * LANES];
 
   const int L = u_shape[1];
   const int H = u_shape[2];
@@ -56,89 +63,96 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < Dh;
-  const int slot = slice * LANES + lane;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
+  const long carried = (batch * H + head) * N * Dh + channel;
   const long tiles = (L + TILE - 1) / TILE;
+  const bool waits = N > SLICES * STATES;
+  const int lane_step = lane % STEPS;
+  const int lane_state = lane / STEPS;
+  // Of this simdgroup, a row of states for each step.
+  const int own = slice * LANES;
+  const int lane_slot = own + lane_step * STATES + lane_state;
 
-  int buffer = 0;
-  for (long tile = 0; tile < tiles; ++tile) {
-    const long saved = ((batch * tiles + tile) * H + head) * N * Dh + channel;
-    const long saved_next = saved + static_cast<long>(H) * N * Dh;
-    const long first = batch * L + tile * TILE + slice * STEPS;
-    const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
-    const auto B_slice = B + (first * G + group) * N;
-    const auto C_slice = C + (first * G + group) * N;
-
-    // The gates of a slice are alike for all channels: lane i makes that of step i, lane STEPS their product.
-    const bool has_step = lane < steps;
-    const bool lane_forgets = HAS_RESET && has_step && reset[first + lane];
-    const bool slice_forgets = HAS_RESET && simd_max(lane_forgets ? 1.0f : 0.0f) > 0.0f;
-    const float lane_time = has_step ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
-    const float slice_time = simd_sum(lane_time);
-    const float gate_time = lane < STEPS ? lane_time : slice_time;
-    const bool gate_forgets = lane < STEPS ? lane_forgets : slice_forgets;
-
-    // Steps past the end are the identity (1, 0): they leave the state as it is.
-    float time[STEPS];
-    float drive[STEPS];
+  float h[STATES];
+  for (int t = 0; t < L; t += STEPS) {
+    const long first = batch * L + t;
+    const int steps = min(STEPS, L - t);
+    const bool has_step = lane_step < steps;
+    const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
+    const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
+    const long saved = ((batch * tiles + t / TILE) * H + head) * N * Dh + channel;
+    auto u_step = u + (first * H + head) * Dh + channel;
+    float input[STEPS];
     float sum[STEPS];
+#pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      const bool live = i < steps;
-      const long at = (first + i) * H + head;
-      time[i] = simd_broadcast(lane_time, static_cast<ushort>(i));
-      drive[i] = live && in_range ? time[i] * static_cast<float>(u[at * Dh + channel]) : 0.0f;
+      input[i] = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+      u_step += row;
       sum[i] = 0.0f;
     }
 
-    for (int n = 0; n < N; ++n) {
-      const float rate = static_cast<float>(A[A_PER_STATE ? head * N + n : head]);
-      const float lane_gate = gate_forgets ? 0.0f : decay_of(gate_time * rate);
-      float gate[STEPS];
-      float value[STEPS];
-      float local = 0.0f;
-      // Unrolled by name: long loops else keep their arrays in memory.
+    for (int round = 0; round < N; round += SLICES * STATES) {
+      const int n = round + slice * STATES;
+      // Steps past the end are the identity (1, 0): they leave the state as it is.
+      const bool has_state = n + lane_state < N;
+      const bool live = has_step && has_state;
+      const float rate =
+          has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
+      const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+      keys[lane_slot] = live ? time * static_cast<float>(B[at]) : 0.0f;
+      queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      if (t == 0) {
+        states_load<STATES>(h, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+      } else if (waits) {
+        states_load<STATES>(h, carry + carried + offset, Dh, held);
+      }
+      if (t % TILE == 0) {
+        states_store<STATES>(h, tile_state + saved + offset, Dh, held);
+      }
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        const bool live = i < steps;
-        gate[i] = simd_broadcast(lane_gate, static_cast<ushort>(i));
-        value[i] = live ? drive[i] * static_cast<float>(B_slice[i * G * N + n]) : 0.0f;
-        local = decay_apply<HAS_RESET>(gate[i], value[i], local);
-      }
-
-      // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
-      buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = simd_broadcast(lane_gate, STEPS);
-      slice_b[buffer + slot] = local;
-      threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
-
-      const long at = saved + static_cast<long>(n) * Dh;
-      float h = 0.0f;
-      if (in_range && tile > 0) {
-        h = tile_state[at];
-      } else if (in_range) {
-        h = HAS_INITIAL_STATE ? initial_state[state + n] : 0.0f;
-        if (slice == 0) {
-          tile_state[at] = h;
-        }
-      }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
 #pragma unroll
-      for (int i = 0; i < STEPS; ++i) {
-        h = decay_apply<HAS_RESET>(gate[i], value[i], h);
-        sum[i] = i < steps ? fma(static_cast<float>(C_slice[i * G * N + n]), h, sum[i]) : 0.0f;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * Dh] = h;
-        } else {
-          final_state[state + n] = h;
+        for (int k = 0; k < STATES; ++k) {
+          const int map = own + i * STATES + k;
+          h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
+          sum[i] = fma(queries[map], h[k], sum[i]);
         }
+      }
+      const bool is_last = t + STEPS >= L;
+      if (is_last) {
+        states_store<STATES>(h, final_state + state + n, 1, held);
+      }
+      // Not read after the last steps, but nothing leaves here unwritten.
+      if (is_last || waits) {
+        states_store<STATES>(h, carry + carried + offset, Dh, held);
       }
     }
+
+    // Two buffers in turn: one barrier keeps writers of the next off those who still read.
+    const int buffer = t / STEPS % 2 * SLICES * STEPS * LANES;
+#pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      if (in_range && i < steps) {
-        y[((first + i) * H + head) * Dh + channel] = static_cast<U>(sum[i]);
+      partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int round = 0; round < STEPS; round += SLICES) {
+      const int i = round + slice;
+      if (i < steps && in_range) {
+        float total = 0.0f;
+#pragma unroll
+        for (int s = 0; s < SLICES; ++s) {
+          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+        }
+        y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }
     }
   }

@@ -121,8 +121,6 @@ inline void tile_product(
 }
 
 
-
-
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -132,17 +130,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }
@@ -542,7 +539,7 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool PER_KEY, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_781e9b02__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -679,4 +676,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
 
 }
 
-template [[host_name("custom_kernel_gla_values_781e9b02__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_781e9b02__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>) custom_kernel_gla_values_781e9b02__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>) custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>;

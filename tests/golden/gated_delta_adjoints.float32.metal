@@ -119,8 +119,6 @@ inline void tile_product(
 }
 
 
-
-
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -130,17 +128,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }
@@ -446,6 +443,22 @@ inline void walk_save(
 }
 
 
+struct walk_keys {
+  metal::simdgroup_float8x8 a[TILE_BLOCKS];
+};
+
+
+template <bool TRANSPOSED, typename Keys>
+inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+  }
+}
+
+
+
 template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
@@ -453,7 +466,13 @@ inline void walk_read(
     int stride,
     int rows,
     Product product) {
+  walk_keys next;
+  walk_fetch<false>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 sum[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -462,11 +481,9 @@ inline void walk_read(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], a, state[r * WIDE + c], sum[c]);
+          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
         }
       }
     }
@@ -515,7 +532,13 @@ inline void walk_write(
     int stride,
     int rows,
     Values values) {
+  walk_keys next;
+  walk_fetch<true>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 b[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -524,11 +547,9 @@ inline void walk_write(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride, metal::ulong2(0, 0), true);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], a, b[c], state[r * WIDE + c]);
+          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
         }
       }
     }
@@ -540,7 +561,7 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_1df0bd56__float_float_33_20_3_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_b3ef33ac__float_float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write_q [[buffer(1)]],
   const device float* write_k [[buffer(2)]],
@@ -566,6 +587,8 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  constexpr int THREADS = SIMDGROUPS * 32;
+  constexpr int OWN = (TILE * WIDE * 8 + THREADS - 1) / THREADS;
   threadgroup float products[SIMDGROUPS * PRODUCT];
   threadgroup float outputs[PRODUCT];
   threadgroup float updates[PRODUCT];
@@ -592,33 +615,50 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
     const long rows = entry * TILE * KEYS + key;
     auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
     walk_save<WIDE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    float given[OWN];
+    float rates[OWN];
+    float grads[OWN];
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int column = value + i % (WIDE * 8);
+      const long at = (first + i / (WIDE * 8)) * H + head;
+      const bool live = i / (WIDE * 8) < steps && column < Dv;
+      given[n] = live ? grad_values[at * Dv + column] : 0.0f;
+      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
+      grads[n] = live ? static_cast<float>(grad_o[at * Dv + column]) : 0.0f;
+    }
     walk_read<WIDE>(G, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
 
-    const long first = sequence + chunk * TILE;
-    const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? first : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
     const int leaves = last_reset<HAS_RESET>(resets, steps);
-    for (int i = simdgroup * 32 + lane; i < TILE * WIDE * 8; i += SIMDGROUPS * 32) {
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
       const int cell = row * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const long to = at * Dv + value + column;
       const bool live = row < steps && value + column < Dv;
-      float d = live ? grad_values[to] : 0.0f;
-      for (int s = 0; row >= leaves && s < SIMDGROUPS; ++s) {
+      float d = given[n];
+      for (int s = 0; live && row >= leaves && s < SIMDGROUPS; ++s) {
         d += products[s * PRODUCT + cell];
       }
-      const float grad = live ? static_cast<float>(beta[at]) * d : 0.0f;
+      const float grad = rates[n] * d;
       if (live) {
         grad_update[to] = d;
         grad_v[to] = static_cast<TV>(grad);
       }
-      outputs[cell] = live && row < end ? static_cast<float>(grad_o[to]) : 0.0f;
-      updates[cell] = row < end ? -grad : 0.0f;
+      if (row < TILE) {
+        outputs[cell] = row < end ? grads[n] : 0.0f;
+        updates[cell] = row < end ? -grad : 0.0f;
+      }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(G, decay + entry * KEYS + key, KEYS - key, end == steps, own, lane);
@@ -631,4 +671,4 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_1df0bd56__float_float_33_20_3_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_1df0bd56__float_float_33_20_3_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_adjoints_1df0bd56__float_float_33_20_3_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 3, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_b3ef33ac__float_float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_b3ef33ac__float_float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_adjoints_b3ef33ac__float_float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 2, 1, 1>;

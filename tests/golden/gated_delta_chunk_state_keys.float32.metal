@@ -111,8 +111,6 @@ inline void tile_product(
 }
 
 
-
-
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -122,17 +120,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }
@@ -286,6 +283,22 @@ inline void walk_save(
 }
 
 
+struct walk_keys {
+  metal::simdgroup_float8x8 a[TILE_BLOCKS];
+};
+
+
+template <bool TRANSPOSED, typename Keys>
+inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+  }
+}
+
+
+
 template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
@@ -293,7 +306,13 @@ inline void walk_read(
     int stride,
     int rows,
     Product product) {
+  walk_keys next;
+  walk_fetch<false>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 sum[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -302,11 +321,9 @@ inline void walk_read(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], a, state[r * WIDE + c], sum[c]);
+          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
         }
       }
     }
@@ -355,7 +372,13 @@ inline void walk_write(
     int stride,
     int rows,
     Values values) {
+  walk_keys next;
+  walk_fetch<true>(next.a, keys, stride, rows);
   for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 b[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -364,11 +387,9 @@ inline void walk_write(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride, metal::ulong2(0, 0), true);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], a, b[c], state[r * WIDE + c]);
+          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
         }
       }
     }
@@ -452,7 +473,7 @@ inline void steps_decay(thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * 
 using namespace metal;
 
 template <typename TK, typename TW, int Dk, int Dv>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_c9c4bdfd__float_float_33_20_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_dcafe70d__float_float_33_20_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -564,4 +585,4 @@ template <typename TK, typename TW, int Dk, int Dv>
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_keys_c9c4bdfd__float_float_33_20_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_c9c4bdfd__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_c9c4bdfd__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_keys_dcafe70d__float_float_33_20_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_dcafe70d__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_dcafe70d__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>;

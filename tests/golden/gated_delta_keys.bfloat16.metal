@@ -130,8 +130,6 @@ inline void tile_product(
 }
 
 
-
-
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -141,17 +139,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }
@@ -743,7 +740,7 @@ inline void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_c121e4dd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+[[kernel]] void custom_kernel_gated_delta_keys_925b49b3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -985,4 +982,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_c121e4dd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_c121e4dd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gated_delta_keys_c121e4dd__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_925b49b3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_925b49b3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gated_delta_keys_925b49b3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;

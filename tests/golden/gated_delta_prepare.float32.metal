@@ -123,8 +123,6 @@ inline void tile_product(
 }
 
 
-
-
 template <bool TRANSPOSED, typename Left, typename State>
 inline void tile_product_state(
     thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
@@ -134,17 +132,16 @@ inline void tile_product_state(
     int inners,
     int columns,
     int row) {
-#pragma unroll
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
     const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    const int i = 8 * metal::min(inner, inners - 1);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const int j = 8 * metal::min(c, columns - 1);
-      metal::simdgroup_float8x8 b;
-      metal::simdgroup_load(
-          b, state + (TRANSPOSED ? j * stride + i : i * stride + j), stride, metal::ulong2(0, 0), TRANSPOSED);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      if (c < columns) {
+        metal::simdgroup_float8x8 b;
+        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
+        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      }
     }
   }
 }
@@ -583,7 +580,7 @@ inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_d9e480f6__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_a7ea5617__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* v [[buffer(2)]],
@@ -744,4 +741,4 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_d9e480f6__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_d9e480f6__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_d9e480f6__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_a7ea5617__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_a7ea5617__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_a7ea5617__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;

@@ -6,6 +6,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/decay.h"
@@ -61,20 +62,71 @@ inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int 
   return h;
 }
 
-#line 11 "shaders/ssd/backward.metal"
+#line 12 "shaders/ssd/backward.metal"
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 13 "shaders/ssd/backward.metal"
+#line 1 "shaders/ssd/states.h"
+
+
+
+#include <metal_stdlib>
+
+template <int STATES, typename Source>
+inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    states[k] = k < count ? source[k * stride] : 0.0f;
+  }
+}
+
+template <int STATES, typename Destination>
+inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    if (k < count) {
+      destination[k * stride] = states[k];
+    }
+  }
+}
+
+#line 14 "shaders/ssd/backward.metal"
 
 using namespace metal;
 
-template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STEPS, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_backward_d0db290d__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float(
+template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_ssd_backward_d72c633b__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
-  const device float* delta [[buffer(2)]],
+  const constant float* delta [[buffer(2)]],
   const device float* B [[buffer(3)]],
   const constant int* B_shape [[buffer(4)]],
   const device float* C [[buffer(5)]],
   const device float* A [[buffer(6)]],
-  const device bool* reset [[buffer(7)]],
+  const constant bool* reset [[buffer(7)]],
   const device float* tile_state [[buffer(8)]],
   const device float* grad_y [[buffer(9)]],
   const device float* grad_final_state [[buffer(10)]],
@@ -85,20 +137,22 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   device float* C_parts [[buffer(15)]],
   device float* A_parts [[buffer(16)]],
   device float* carry [[buffer(17)]],
+  device float* step_state [[buffer(18)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]],
   uint3 threadgroups_per_grid [[threadgroups_per_grid]]) {
 
-#line 47 "shaders/ssd/backward.metal"
+#line 53 "shaders/ssd/backward.metal"
 
-  static_assert(LANES == 32, "LANES must be a simdgroup, because sums over channels are simd sums");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
-  static_assert(STEPS < LANES, "a lane makes the gate of a step, and one their product");
-  constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[SLICES * LANES];
-  threadgroup float slice_b[SLICES * LANES];
-  threadgroup float slice_r[SLICES * LANES];
-  threadgroup float slice_rate[SLICES * LANES];
+  static_assert(LANES == 32, "LANES must be a simdgroup, because sums over channels are simd sums");
+  static_assert(STATES * STEPS == LANES, "a lane makes the gate of one step and state, and has its sums");
+  static_assert(TILE % STEPS == 0, "a tile must be whole steps, because states are saved at its start");
+  threadgroup float gates[SLICES * LANES];
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
+  threadgroup float partial[2 * SLICES * STEPS * LANES];
+  threadgroup float partial_delta[2 * SLICES * STEPS];
 
   const int L = u_shape[1];
   const int H = u_shape[2];
@@ -114,154 +168,211 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   const long batches = threadgroups_per_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < Dh;
-  const int slot = slice * LANES + lane;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long member = head % (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
+  const long carried = (batch * H + head) * N * Dh + channel;
   const long tiles = (L + TILE - 1) / TILE;
+  const bool waits = N > SLICES * STATES;
 
+  const int lane_step = lane % STEPS;
+  const int lane_state = lane / STEPS;
+
+  const int own = slice * LANES;
+  const int lane_slot = own + lane_step * STATES + lane_state;
+
+
+  float from_right[STATES];
+  float rate_sum = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
+    const int begin = static_cast<int>(tile) * TILE;
+    const int end = min(L, begin + TILE);
     const long saved = ((batch * tiles + tile) * H + head) * N * Dh + channel;
 
-    const long carry_in = ((batch * 2 + tile % 2) * H + head) * N * Dh + channel;
-    const long carry_out = ((batch * 2 + (tile + 1) % 2) * H + head) * N * Dh + channel;
-    const long first = batch * L + tile * TILE + slice * STEPS;
-    const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
-    const auto B_slice = B + (first * G + group) * N;
-    const auto C_slice = C + (first * G + group) * N;
-    const long parts = (((member * blocks + block) * batches * L + first) * G + group) * N;
-    const auto B_out = B_parts + parts;
-    const auto C_out = C_parts + parts;
-
-
-    const bool has_step = lane < steps;
-    const bool lane_forgets = HAS_RESET && has_step && reset[first + lane];
-    const bool slice_forgets = HAS_RESET && simd_max(lane_forgets ? 1.0f : 0.0f) > 0.0f;
-    const float lane_time = has_step ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
-    const float slice_time = simd_sum(lane_time);
-    const float gate_time = lane < STEPS ? lane_time : slice_time;
-    const bool gate_forgets = lane < STEPS ? lane_forgets : slice_forgets;
-
-    float time[STEPS];
-    float input[STEPS];
-    float grad[STEPS];
-    float by_B[STEPS];
-    float by_rate[STEPS];
-    for (int i = 0; i < STEPS; ++i) {
-      const bool live = i < steps;
-      const long at = (first + i) * H + head;
-      time[i] = simd_broadcast(lane_time, static_cast<ushort>(i));
-      input[i] = live && in_range ? static_cast<float>(u[at * Dh + channel]) : 0.0f;
-      grad[i] = live && in_range ? static_cast<float>(grad_y[at * Dh + channel]) : 0.0f;
-      by_B[i] = 0.0f;
-      by_rate[i] = 0.0f;
+    for (int round = 0; round < N; round += SLICES * STATES) {
+      const int n = round + slice * STATES;
+      const bool has_state = n + lane_state < N;
+      const float rate =
+          has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
+      float h[STATES];
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      states_load<STATES>(h, tile_state + saved + offset, Dh, held);
+      for (int t = begin; t < end; t += STEPS) {
+        const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
+        states_store<STATES>(h, step_state + entered + offset, Dh, held);
+        const long first = batch * L + t;
+        const int steps = min(STEPS, L - t);
+        const bool has_step = lane_step < steps;
+        const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
+        const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
+        const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        keys[lane_slot] = has_step && has_state ? time * static_cast<float>(B[at]) : 0.0f;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        auto u_step = u + (first * H + head) * Dh + channel;
+#pragma unroll
+        for (int i = 0; i < STEPS; ++i) {
+          const float input = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+          u_step += row;
+#pragma unroll
+          for (int k = 0; k < STATES; ++k) {
+            const int map = own + i * STATES + k;
+            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input, h[k]);
+          }
+        }
+      }
     }
 
-    float all_rates = 0.0f;
-    for (int n = 0; n < N; ++n) {
-      const float rate = static_cast<float>(A[A_PER_STATE ? head * N + n : head]);
-      const float lane_gate = gate_forgets ? 0.0f : decay_of(gate_time * rate);
-      float gate[STEPS];
-      float value[STEPS];
-      float local = 0.0f;
-
+    for (int t = begin + (end - 1 - begin) / STEPS * STEPS; t >= begin; t -= STEPS) {
+      const long first = batch * L + t;
+      const int steps = min(STEPS, L - t);
+      const bool has_step = lane_step < steps;
+      const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
+      const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
+      const bool is_last = t + STEPS >= L;
+      const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
+      auto u_step = u + (first * H + head) * Dh + channel;
+      auto grad_step = grad_y + (first * H + head) * Dh + channel;
+      float input[STEPS];
+      float grad[STEPS];
+      float by_key[STEPS];
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        const bool live = i < steps;
-        gate[i] = simd_broadcast(lane_gate, static_cast<ushort>(i));
-        value[i] = live ? time[i] * input[i] * static_cast<float>(B_slice[i * G * N + n]) : 0.0f;
-        local = decay_apply<HAS_RESET>(gate[i], value[i], local);
+        const bool live = in_range && i < steps;
+        input[i] = live ? static_cast<float>(*u_step) : 0.0f;
+        grad[i] = live ? static_cast<float>(*grad_step) : 0.0f;
+        by_key[i] = 0.0f;
+        u_step += row;
+        grad_step += row;
       }
-      float adjoint = 0.0f;
-#pragma unroll
-      for (int i = STEPS - 1; i >= 0; --i) {
-        const float query = i < steps ? static_cast<float>(C_slice[i * G * N + n]) : 0.0f;
-        adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
-      }
-      slice_a[slot] = simd_broadcast(lane_gate, STEPS);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
-      threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
-      const long at = static_cast<long>(n) * Dh;
-      float h = in_range ? tile_state[saved + at] : 0.0f;
-      float from_right = 0.0f;
-      if (in_range && tile + 1 < tiles) {
-        from_right = carry[carry_in + at];
-      } else if (in_range) {
-        from_right = grad_final_state[state + n];
-        if (slice == 0) {
-          carry[carry_in + at] = from_right;
+      float delta_sum = 0.0f;
+      for (int round = 0; round < N; round += SLICES * STATES) {
+        const int n = round + slice * STATES;
+        const bool has_state = n + lane_state < N;
+        const bool live = has_step && has_state;
+        const float rate =
+            has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
+        const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+        const float key = live ? static_cast<float>(B[at]) : 0.0f;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        keys[lane_slot] = time * key;
+        queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+
+        const long offset = static_cast<long>(n) * Dh;
+        const int held = in_range ? N - n : 0;
+        float h[STATES];
+        states_load<STATES>(h, step_state + entered + offset, Dh, held);
+        if (is_last) {
+          states_load<STATES>(from_right, grad_final_state + state + n, 1, held);
+        } else if (waits) {
+          states_load<STATES>(from_right, carry + carried + offset, Dh, held);
+        }
+        float before[STEPS][STATES];
+        float sums[STEPS];
+#pragma unroll
+        for (int i = 0; i < STEPS; ++i) {
+          float parts[STATES];
+#pragma unroll
+          for (int k = 0; k < STATES; ++k) {
+            const int map = own + i * STATES + k;
+            before[i][k] = h[k];
+            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
+            parts[k] = grad[i] * h[k];
+          }
+          sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
+        }
+        const float grad_query = simd_sums<STEPS, STEPS / 2>(sums, lane);
+
+
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        float leaks[STEPS];
+#pragma unroll
+        for (int i = STEPS - 1; i >= 0; --i) {
+          float parts[STATES];
+          float leak[STATES];
+#pragma unroll
+          for (int k = 0; k < STATES; ++k) {
+            const int map = own + i * STATES + k;
+            const float r = fma(queries[map], grad[i], from_right[k]);
+            from_right[k] = decay_apply<HAS_RESET>(gates[map], 0.0f, r);
+            parts[k] = r * input[i];
+            leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : from_right[k] * before[i][k];
+            by_key[i] = fma(r, keys[map], by_key[i]);
+          }
+          sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
+          leaks[i] = simd_sums<STATES, LANES / 2>(leak, lane);
+        }
+        const float grad_key = simd_sums<STEPS, STEPS / 2>(sums, lane);
+        const float grad_rate = simd_sums<STEPS, STEPS / 2>(leaks, lane);
+
+        delta_sum += fma(key, grad_key, rate * grad_rate);
+        const long rates = (batch * blocks + block) * STEPS + lane_step;
+        const long rate_at =
+            A_PER_STATE ? (rates * H + head) * N + n + lane_state : (rates * N + n + lane_state) * H + head;
+        if (waits) {
+          rate_sum = has_state && !is_last ? A_parts[rate_at] : 0.0f;
+        }
+        rate_sum = fma(time, grad_rate, rate_sum);
+        if (has_state && (waits || t == 0)) {
+          A_parts[rate_at] = rate_sum;
+        }
+        if (live) {
+          const long part = (member * blocks + block) * batches * L * G * N + at;
+          B_parts[part] = time * grad_key;
+          C_parts[part] = grad_query;
+        }
+
+        if (waits || t == 0) {
+          states_store<STATES>(from_right, carry + carried + offset, Dh, held);
+        }
+        if (HAS_INITIAL_STATE && t == 0) {
+          states_store<STATES>(from_right, grad_initial_state + state + n, 1, held);
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
 
 
+      const int buffer = t / STEPS % 2 * SLICES;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        const float previous = h;
-        h = decay_apply<HAS_RESET>(gate[i], value[i], h);
-        value[i] = previous;
-        const float part = simd_sum(grad[i] * h);
-        if (lane == 0 && i < steps) {
-          C_out[i * G * N + n] = part;
-        }
-      }
-      float rate_sum = 0.0f;
-#pragma unroll
-      for (int i = STEPS - 1; i >= 0; --i) {
-        const bool live = i < steps;
-        const float query = live ? static_cast<float>(C_slice[i * G * N + n]) : 0.0f;
-        const float key = live ? static_cast<float>(B_slice[i * G * N + n]) : 0.0f;
-        const float r = fma(query, grad[i], from_right);
-        from_right = decay_apply<HAS_RESET>(gate[i], 0.0f, r);
-        const float through = HAS_RESET && gate[i] == 0.0f ? 0.0f : from_right * value[i];
-        by_B[i] = fma(r, key, by_B[i]);
-        by_rate[i] = fma(through, rate, by_rate[i]);
-        rate_sum = fma(through, time[i], rate_sum);
-        const float part = time[i] * simd_sum(r * input[i]);
-        if (lane == 0 && live) {
-          B_out[i * G * N + n] = part;
-        }
-      }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
+        partial[((buffer + slice) * STEPS + i) * LANES + lane] = by_key[i];
       }
 
-      slice_rate[slot] = rate_sum;
+#pragma unroll
+      for (int offset = STEPS; offset < LANES; offset *= 2) {
+        delta_sum += simd_shuffle_xor(delta_sum, static_cast<ushort>(offset));
+      }
+      if (lane_state == 0) {
+        partial_delta[(buffer + slice) * STEPS + lane_step] = delta_sum;
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      float total = 0.0f;
-      for (int s = 0; s < SLICES; ++s) {
-        total += slice == 0 ? slice_rate[s * LANES + lane] : 0.0f;
-      }
-      total = simd_sum(total);
-      all_rates += total;
-      if (A_PER_STATE && slot == 0) {
-        A_parts[(((batch * tiles + tile) * blocks + block) * H + head) * N + n] = total;
-      }
-    }
-    if (!A_PER_STATE && slot == 0) {
-      A_parts[((batch * tiles + tile) * blocks + block) * H + head] = all_rates;
-    }
-
 #pragma unroll
-    for (int i = 0; i < STEPS; ++i) {
-      const long at = (first + i) * H + head;
-      if (in_range && i < steps) {
-        grad_u[at * Dh + channel] = static_cast<U>(time[i] * by_B[i]);
-      }
-      const float part = simd_sum(fma(input[i], by_B[i], by_rate[i]));
-      if (lane == 0 && i < steps) {
-        delta_parts[block * batches * L * H + at] = part;
+      for (int round = 0; round < STEPS; round += SLICES) {
+        const int i = round + slice;
+        if (i < steps) {
+          float total = 0.0f;
+          float total_delta = 0.0f;
+#pragma unroll
+          for (int s = 0; s < SLICES; ++s) {
+            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total_delta += partial_delta[(buffer + s) * STEPS + i];
+          }
+          if (in_range) {
+            grad_u[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
+          }
+          if (lane == 0) {
+            delta_parts[block * batches * L * H + (first + i) * H + head] = total_delta;
+          }
+        }
       }
     }
   }
 
 }
 
-template [[host_name("custom_kernel_ssd_backward_d0db290d__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_d0db290d__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 16, 8, 1, 1, 1>) custom_kernel_ssd_backward_d0db290d__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 16, 8, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_backward_d72c633b__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_d72c633b__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_d72c633b__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_boolc_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;

@@ -6,6 +6,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/decay.h"
@@ -61,35 +62,63 @@ inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int 
   return h;
 }
 
-#line 11 "shaders/ssd/forward.metal"
+#line 12 "shaders/ssd/forward.metal"
+#line 1 "shaders/ssd/states.h"
+
+
+
+#include <metal_stdlib>
+
+template <int STATES, typename Source>
+inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    states[k] = k < count ? source[k * stride] : 0.0f;
+  }
+}
+
+template <int STATES, typename Destination>
+inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    if (k < count) {
+      destination[k * stride] = states[k];
+    }
+  }
+}
+
+#line 13 "shaders/ssd/forward.metal"
 
 using namespace metal;
 
-template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STEPS, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_forward_8f4a3373__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_float_bool_float_float_float(
+template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
-  const device float* delta [[buffer(2)]],
+  const constant float* delta [[buffer(2)]],
   const device float* B [[buffer(3)]],
   const constant int* B_shape [[buffer(4)]],
   const device float* C [[buffer(5)]],
   const device float* A [[buffer(6)]],
   const device float* initial_state [[buffer(7)]],
-  const device bool* reset [[buffer(8)]],
+  const constant bool* reset [[buffer(8)]],
   device float* y [[buffer(9)]],
   device float* final_state [[buffer(10)]],
   device float* tile_state [[buffer(11)]],
+  device float* carry [[buffer(12)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 40 "shaders/ssd/forward.metal"
+#line 45 "shaders/ssd/forward.metal"
 
-  static_assert(LANES == 32, "LANES must be a simdgroup, because the lanes share the gates of their slice");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
-  static_assert(STEPS < LANES, "a lane makes the gate of a step, and one their product");
-  constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[2 * SLICES * LANES];
-  threadgroup float slice_b[2 * SLICES * LANES];
+  static_assert(LANES == 32, "LANES must be a simdgroup, because it shares what its steps have in common");
+  static_assert(STATES * STEPS == LANES, "a lane makes the gate of one step and state");
+  static_assert(TILE % STEPS == 0, "a tile must be whole steps, because states are saved at its start");
+  threadgroup float gates[SLICES * LANES];
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
+  threadgroup float partial[2 * SLICES * STEPS * LANES];
 
   const int L = u_shape[1];
   const int H = u_shape[2];
@@ -102,93 +131,100 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < Dh;
-  const int slot = slice * LANES + lane;
+  const long row = static_cast<long>(H) * Dh;
   const long group = head / (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
+  const long carried = (batch * H + head) * N * Dh + channel;
   const long tiles = (L + TILE - 1) / TILE;
+  const bool waits = N > SLICES * STATES;
+  const int lane_step = lane % STEPS;
+  const int lane_state = lane / STEPS;
 
-  int buffer = 0;
-  for (long tile = 0; tile < tiles; ++tile) {
-    const long saved = ((batch * tiles + tile) * H + head) * N * Dh + channel;
-    const long saved_next = saved + static_cast<long>(H) * N * Dh;
-    const long first = batch * L + tile * TILE + slice * STEPS;
-    const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
-    const auto B_slice = B + (first * G + group) * N;
-    const auto C_slice = C + (first * G + group) * N;
+  const int own = slice * LANES;
+  const int lane_slot = own + lane_step * STATES + lane_state;
 
-
-    const bool has_step = lane < steps;
-    const bool lane_forgets = HAS_RESET && has_step && reset[first + lane];
-    const bool slice_forgets = HAS_RESET && simd_max(lane_forgets ? 1.0f : 0.0f) > 0.0f;
-    const float lane_time = has_step ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
-    const float slice_time = simd_sum(lane_time);
-    const float gate_time = lane < STEPS ? lane_time : slice_time;
-    const bool gate_forgets = lane < STEPS ? lane_forgets : slice_forgets;
-
-
-    float time[STEPS];
-    float drive[STEPS];
+  float h[STATES];
+  for (int t = 0; t < L; t += STEPS) {
+    const long first = batch * L + t;
+    const int steps = min(STEPS, L - t);
+    const bool has_step = lane_step < steps;
+    const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
+    const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
+    const long saved = ((batch * tiles + t / TILE) * H + head) * N * Dh + channel;
+    auto u_step = u + (first * H + head) * Dh + channel;
+    float input[STEPS];
     float sum[STEPS];
+#pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      const bool live = i < steps;
-      const long at = (first + i) * H + head;
-      time[i] = simd_broadcast(lane_time, static_cast<ushort>(i));
-      drive[i] = live && in_range ? time[i] * static_cast<float>(u[at * Dh + channel]) : 0.0f;
+      input[i] = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
+      u_step += row;
       sum[i] = 0.0f;
     }
 
-    for (int n = 0; n < N; ++n) {
-      const float rate = static_cast<float>(A[A_PER_STATE ? head * N + n : head]);
-      const float lane_gate = gate_forgets ? 0.0f : decay_of(gate_time * rate);
-      float gate[STEPS];
-      float value[STEPS];
-      float local = 0.0f;
+    for (int round = 0; round < N; round += SLICES * STATES) {
+      const int n = round + slice * STATES;
 
+      const bool has_state = n + lane_state < N;
+      const bool live = has_step && has_state;
+      const float rate =
+          has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
+      const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+      keys[lane_slot] = live ? time * static_cast<float>(B[at]) : 0.0f;
+      queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+
+      const long offset = static_cast<long>(n) * Dh;
+      const int held = in_range ? N - n : 0;
+      if (t == 0) {
+        states_load<STATES>(h, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+      } else if (waits) {
+        states_load<STATES>(h, carry + carried + offset, Dh, held);
+      }
+      if (t % TILE == 0) {
+        states_store<STATES>(h, tile_state + saved + offset, Dh, held);
+      }
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        const bool live = i < steps;
-        gate[i] = simd_broadcast(lane_gate, static_cast<ushort>(i));
-        value[i] = live ? drive[i] * static_cast<float>(B_slice[i * G * N + n]) : 0.0f;
-        local = decay_apply<HAS_RESET>(gate[i], value[i], local);
-      }
-
-
-      buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = simd_broadcast(lane_gate, STEPS);
-      slice_b[buffer + slot] = local;
-      threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
-
-      const long at = saved + static_cast<long>(n) * Dh;
-      float h = 0.0f;
-      if (in_range && tile > 0) {
-        h = tile_state[at];
-      } else if (in_range) {
-        h = HAS_INITIAL_STATE ? initial_state[state + n] : 0.0f;
-        if (slice == 0) {
-          tile_state[at] = h;
-        }
-      }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
 #pragma unroll
-      for (int i = 0; i < STEPS; ++i) {
-        h = decay_apply<HAS_RESET>(gate[i], value[i], h);
-        sum[i] = i < steps ? fma(static_cast<float>(C_slice[i * G * N + n]), h, sum[i]) : 0.0f;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * Dh] = h;
-        } else {
-          final_state[state + n] = h;
+        for (int k = 0; k < STATES; ++k) {
+          const int map = own + i * STATES + k;
+          h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
+          sum[i] = fma(queries[map], h[k], sum[i]);
         }
+      }
+      const bool is_last = t + STEPS >= L;
+      if (is_last) {
+        states_store<STATES>(h, final_state + state + n, 1, held);
+      }
+
+      if (is_last || waits) {
+        states_store<STATES>(h, carry + carried + offset, Dh, held);
       }
     }
+
+
+    const int buffer = t / STEPS % 2 * SLICES * STEPS * LANES;
+#pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      if (in_range && i < steps) {
-        y[((first + i) * H + head) * Dh + channel] = static_cast<U>(sum[i]);
+      partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int round = 0; round < STEPS; round += SLICES) {
+      const int i = round + slice;
+      if (i < steps && in_range) {
+        float total = 0.0f;
+#pragma unroll
+        for (int s = 0; s < SLICES; ++s) {
+          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+        }
+        y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }
     }
   }
 
 }
 
-template [[host_name("custom_kernel_ssd_forward_8f4a3373__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_8f4a3373__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_float_bool_float_float_float<float, float, float, float, float, 32, 16, 8, 1, 1, 1>) custom_kernel_ssd_forward_8f4a3373__float_float_float_float_float_32_16_8_1_1_1_float_float_float_float_float_float_bool_float_float_float<float, float, float, float, float, 32, 16, 8, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
