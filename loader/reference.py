@@ -163,6 +163,26 @@ def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
     return _over_time(outputs, v), S
 
 
+def gated_delta_chunk_state(k, w, u, g, h0=None):
+    """For each chunk of 64 steps v = u - w S^T, S = exp(g_last) S + (v o exp(g_last - g))^T k. Returns every S that
+    enters a chunk, [B, L / 64, H, Dv, Dk] in k's dtype, v [B, L, H, Dv] in u's, and the last S [B, H, Dv, Dk]."""
+    batch, length, heads, values = u.shape
+    key, read, value, decay = (_wide(x) for x in (_per_head(k, heads), w, u, g))
+    S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if h0 is None else h0
+    entering, written = [], []
+    for start in range(0, length, 64):
+        steps = range(start, min(start + 64, length))
+        new = [value[:, t] - (S * read[:, t, :, None]).sum(axis=-1) for t in steps]
+        entering.append(S)
+        written += new
+        last = decay[:, steps[-1]]
+        S = _exp(last)[..., None, None] * S
+        for t, v in zip(steps, new):
+            S = S + (_exp(last - decay[:, t])[..., None] * v)[..., None] * key[:, t, :, None]
+    empty = mx.zeros((batch, 0, *S.shape[1:]), k.dtype)
+    return mx.stack(entering, axis=1).astype(k.dtype) if entering else empty, _over_time(written, u), S
+
+
 def _wide(x):
     """The dtype to compute in."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)

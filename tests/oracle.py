@@ -14,6 +14,18 @@ BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
 LENGTHS = (1, 7, 63, 100, 500)
 
 
+def carrying():
+    """The names of the ops that can go on where they stopped. Of the others time cannot be cut anywhere: g of
+    gated_delta_chunk_state adds up within a chunk."""
+    specs = (loader.get(name).spec for name in loader.names())
+    return [
+        spec.name
+        for spec in specs
+        if any(array.name == "initial_state" for array in spec.inputs)
+        and any(array.name == "final_state" for array in spec.outputs)
+    ]
+
+
 def error(got, want):
     """rms(got - want) / rms(want); where `want` is all zero, 0 if `got` is too and infinity if not."""
     with mx.stream(mx.cpu):  # GPUs have no float64

@@ -35,6 +35,12 @@ def test_rows_have_times_ratios_and_a_floor(case):
     assert report.table(rows).count("\n") == 5
 
 
+def test_an_op_of_several_outputs_and_its_own_dtypes():
+    case = cases.make("gated_delta_chunk_state", 1, 70, {"H": 2, "Hk": 1, "Dk": 16, "Dv": 8}, "bfloat16")
+    cases.check(case)
+    assert [row.what for row in measure.run(case, rounds=1)] == [*measure.PASSES] * 2
+
+
 def test_every_array_is_counted_once_a_pass(case):
     forward, both, saved = measure._bytes(case)
     array, state = 4 * 64 * 64, 4 * 64

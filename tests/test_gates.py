@@ -20,6 +20,8 @@ CASES = [
     ("gla", {"g": [1.0, 1.0, -1.0, 1.0, 1 - 1e-7, 1.0, 1.0]}, {}),
     ("gated_delta", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
     ("gated_delta", {"g": [1.0], "beta": [0.0, 2.0, 1.0, 0.5]}, {}),
+    ("gated_delta_chunk_state", {"g": [0.0, -0.8, 1.0, -1e-7, -9.0, 2.0]}, {}),
+    ("gated_delta_chunk_state", {"g": [-200.0]}, {}),
     ("ssd", DECAYS, {}),
     ("selective_scan", DECAYS, {}),
     ("selective_scan", {"delta": [-30.0, -8.0, -1.0, 0.0, 3.0]}, {"delta_softplus": True}),

@@ -11,9 +11,9 @@
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
-// The state from `source`, which has a row of Dk keys for each value; `columns` values are there.
+// state += `source`, which has a row of Dk keys for each value; `columns` values are there.
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
+inline void walk_add(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Source source,
     int Dk,
@@ -25,19 +25,37 @@ inline void walk_begin(
   for (int c = 0; c < WIDE; ++c) {
     for (int row = 0; row < 8; ++row) {
       const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? source[(c * 8 + row) * Dk + lane] : 0.0f;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state[r * WIDE + c] = tile_matrix<true>(scratch, r, 0);
+      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
+      state[r * WIDE + c].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
-// The state to `destination`, laid out as the source of walk_begin.
-template <int WIDE, typename Destination, typename Tile>
+// The state from `source`, laid out as that of walk_add.
+template <int WIDE, typename Source, typename Tile>
+inline void walk_begin(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
+    state[i] = metal::simdgroup_float8x8(0.0f);
+  }
+  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+}
+
+// The state to `destination`, laid out as the source of walk_begin, rounded to T.
+template <int WIDE, typename T = float, typename Destination, typename Tile>
 inline void walk_end(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Destination destination,
@@ -55,7 +73,7 @@ inline void walk_end(
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
       if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = scratch[row * TILE_STRIDE + lane];
+        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -96,9 +114,9 @@ inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys 
   }
 }
 
-// What the 32 steps of `keys` read of the state, to `product`; `rows` matrices of keys are there. The next
+// What the STEPS steps of `keys` read of the state, to `product`; `rows` matrices of keys are there. The next
 // steps are on their way while these are multiplied.
-template <int WIDE, typename Keys, typename Product>
+template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
@@ -107,9 +125,9 @@ inline void walk_read(
     Product product) {
   walk_keys next;
   walk_fetch<false>(next.a, keys, stride, rows);
-  for (int step = 0; step < TILE; step += 8) {
+  for (int step = 0; step < STEPS; step += 8) {
     walk_keys now = next;
-    if (step + 8 < TILE) {
+    if (step + 8 < STEPS) {
       walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
     }
     metal::simdgroup_float8x8 sum[WIDE];
@@ -163,8 +181,8 @@ inline void walk_decay(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// state += keys^T * values, over 32 steps; as in walk_read the next steps are on their way.
-template <int WIDE, typename Keys, typename Values>
+// state += keys^T * values, over STEPS steps; as in walk_read the next steps are on their way.
+template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
 inline void walk_write(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
@@ -173,9 +191,9 @@ inline void walk_write(
     Values values) {
   walk_keys next;
   walk_fetch<true>(next.a, keys, stride, rows);
-  for (int step = 0; step < TILE; step += 8) {
+  for (int step = 0; step < STEPS; step += 8) {
     walk_keys now = next;
-    if (step + 8 < TILE) {
+    if (step + 8 < STEPS) {
       walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
     }
     metal::simdgroup_float8x8 b[WIDE];

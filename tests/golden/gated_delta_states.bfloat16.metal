@@ -46,6 +46,25 @@ inline void tile_load(
 }
 
 
+template <typename Source>
+inline void tile_fetch(
+    thread float (&rows)[8],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int row = simdgroup * 8 + i;
+    const bool live = row >= begin && row < end && lane < columns;
+    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 inline void tile_store(
     Tile tile,
@@ -208,8 +227,79 @@ inline float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
+template <bool RESETS, typename Gates>
+inline float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
+    product = lane + offset < TILE ? both : product;
+  }
+  return lane < last ? product : 0.0f;
+}
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+
+
+template <bool RESETS, typename Gates, typename Products>
+inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup < 2) {
+    const bool forward = simdgroup == 0;
+    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
+    for (int offset = 1; offset < TILE; offset *= 2) {
+      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
+      product = lane >= offset ? both : product;
+    }
+    if (forward) {
+      upto[lane] = product;
+    } else {
+      after[TILE - 1 - lane] = product;
+    }
+  }
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
+inline void tile_keep_decayed(
+    Tile tile,
+    thread float (&rows)[8],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
+                     : gates_product<true, RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int at = SUFFIX ? 7 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+
+    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+
+template <
+    bool PER_KEY,
+    bool SUFFIX,
+    bool RESETS,
+    typename Tile,
+    typename Source,
+    typename Gates,
+    typename Products>
 inline void tile_load_decayed(
     Tile tile,
     Source source,
@@ -219,20 +309,12 @@ inline void tile_load_decayed(
     int end,
     float factor,
     Gates gates,
+    Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
-  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
-                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
-  for (int i = 0; i < 8; ++i) {
-    const int row = SUFFIX ? first + 7 - i : first + i;
-    const float gate = gate_at<PER_KEY>(gates, row, lane);
-    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
-    product = decayed<RESETS>(product, gate);
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] =
-        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
-  }
+  float rows[8];
+  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
 }
 
 
@@ -273,7 +355,7 @@ constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
+inline void walk_add(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Source source,
     int Dk,
@@ -285,19 +367,37 @@ inline void walk_begin(
   for (int c = 0; c < WIDE; ++c) {
     for (int row = 0; row < 8; ++row) {
       const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? source[(c * 8 + row) * Dk + lane] : 0.0f;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state[r * WIDE + c] = tile_matrix<true>(scratch, r, 0);
+      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
+      state[r * WIDE + c].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
 
-template <int WIDE, typename Destination, typename Tile>
+template <int WIDE, typename Source, typename Tile>
+inline void walk_begin(
+    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
+    state[i] = metal::simdgroup_float8x8(0.0f);
+  }
+  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+}
+
+
+template <int WIDE, typename T = float, typename Destination, typename Tile>
 inline void walk_end(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Destination destination,
@@ -315,7 +415,7 @@ inline void walk_end(
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
       if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = scratch[row * TILE_STRIDE + lane];
+        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -342,14 +442,36 @@ inline void walk_save(
 }
 
 
-template <int WIDE, typename Keys, typename Product>
+struct walk_keys {
+  metal::simdgroup_float8x8 a[TILE_BLOCKS];
+};
+
+
+template <bool TRANSPOSED, typename Keys>
+inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+  }
+}
+
+
+
+template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
 inline void walk_read(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
     int stride,
     int rows,
     Product product) {
-  for (int step = 0; step < TILE; step += 8) {
+  walk_keys next;
+  walk_fetch<false>(next.a, keys, stride, rows);
+  for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 sum[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -358,11 +480,9 @@ inline void walk_read(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], a, state[r * WIDE + c], sum[c]);
+          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
         }
       }
     }
@@ -404,14 +524,20 @@ inline void walk_decay(
 }
 
 
-template <int WIDE, typename Keys, typename Values>
+template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
 inline void walk_write(
     thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
     Keys keys,
     int stride,
     int rows,
     Values values) {
-  for (int step = 0; step < TILE; step += 8) {
+  walk_keys next;
+  walk_fetch<true>(next.a, keys, stride, rows);
+  for (int step = 0; step < STEPS; step += 8) {
+    walk_keys now = next;
+    if (step + 8 < STEPS) {
+      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
+    }
     metal::simdgroup_float8x8 b[WIDE];
 #pragma unroll
     for (int c = 0; c < WIDE; ++c) {
@@ -420,11 +546,9 @@ inline void walk_write(
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       if (r < rows) {
-        metal::simdgroup_float8x8 a;
-        metal::simdgroup_load(a, keys + step * stride + r * 8, stride, metal::ulong2(0, 0), true);
 #pragma unroll
         for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], a, b[c], state[r * WIDE + c]);
+          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
         }
       }
     }
@@ -436,7 +560,7 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_1a37f210__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
   const device float* decay [[buffer(2)]],
@@ -460,6 +584,8 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  constexpr int THREADS = SIMDGROUPS * 32;
+  constexpr int OWN = (TILE * WIDE * 8 + THREADS - 1) / THREADS;
   threadgroup float products[SIMDGROUPS * PRODUCT];
   threadgroup float updates[PRODUCT];
 
@@ -492,31 +618,46 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     const long rows = entry * TILE * KEYS + key;
     auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
     walk_save<WIDE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    const long first = sequence + chunk * TILE;
+    const int steps = min(TILE, L - chunk * TILE);
+    float given[OWN];
+    float rates[OWN];
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int column = value + i % (WIDE * 8);
+      const long at = (first + i / (WIDE * 8)) * H + head;
+      const bool live = i / (WIDE * 8) < steps && column < Dv;
+      given[n] = live ? values[at * Dv + column] : 0.0f;
+      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
+    }
     walk_read<WIDE>(S, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
 
-    const long first = sequence + chunk * TILE;
-    const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? first : 0);
     const int met = first_reset<HAS_RESET>(resets, steps);
     const int begin = last_reset<HAS_RESET>(resets, steps);
-    for (int i = simdgroup * 32 + lane; i < TILE * WIDE * 8; i += SIMDGROUPS * 32) {
+#pragma unroll
+    for (int n = 0; n < OWN; ++n) {
+      const int i = n * THREADS + simdgroup * 32 + lane;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
       const int cell = row * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const bool live = row < steps && value + column < Dv;
-      float e = live ? values[at * Dv + value + column] : 0.0f;
-      for (int s = 0; row < met && s < SIMDGROUPS; ++s) {
+      float e = given[n];
+      for (int s = 0; live && row < met && s < SIMDGROUPS; ++s) {
         e -= products[s * PRODUCT + cell];
       }
-      const float u = live ? static_cast<float>(beta[at]) * e : 0.0f;
+      const float u = rates[n] * e;
       if (live) {
         error[at * Dv + value + column] = e;
         update[at * Dv + value + column] = u;
       }
-      updates[cell] = row >= begin ? u : 0.0f;
+      if (row < TILE) {
+        updates[cell] = row >= begin ? u : 0.0f;
+      }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(S, decay + entry * KEYS + key, KEYS - key, met == steps, own, lane);
@@ -526,4 +667,4 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>) custom_kernel_gated_delta_states_78c68933__bfloat16_t_33_20_3_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 3, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_1a37f210__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_1a37f210__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_states_1a37f210__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 2, 1, 1>;

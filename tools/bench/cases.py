@@ -25,7 +25,7 @@ class Case:
     label: str
     dtype: str
     inputs: dict
-    cotangent: object
+    cotangents: list
     tokens: int
     contenders: dict
 
@@ -47,20 +47,21 @@ def make(name, batch, length, dims, dtype, shapes=None):
     sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dims}.items() if n in used}
     rng = np.random.default_rng(0)
     inputs = {array.name: _draw(rng, array, axes[array.name], sizes, dtype) for array in op.spec.required}
-    y = op(*inputs.values())
-    cotangent = mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype)
-    mx.eval(inputs, cotangent)
+    outputs = op(*inputs.values())
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in outputs]
+    mx.eval(inputs, cotangents)
     label = f"{name} " + " ".join(f"{n}{s}" for n, s in sizes.items())
     label += "".join(f" {n}{list(inputs[n].shape)}" for n in (shapes or {}) if n in inputs)
     contenders = {OURS: op, PLAIN: op.reference, **peers.of(name, inputs)}
-    return Case(op, label, dtype, inputs, cotangent, batch * length, contenders)
+    return Case(op, label, dtype, inputs, cotangents, batch * length, contenders)
 
 
 def _draw(rng, array, axes, sizes, dtype):
     shape = [axis(Scope(sizes, {}, {})) for axis in axes]
     kind, *limits = array.sample
     values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
-    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype])
+    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype if dtype in array.dtypes else array.dtypes[0]])
 
 
 def check(case):
@@ -68,7 +69,7 @@ def check(case):
     primals = list(case.inputs.values())
     want = None
     for name, function in case.contenders.items():
-        outputs, gradients = mx.vjp(function, primals, [case.cotangent])
+        outputs, gradients = mx.vjp(function, primals, case.cotangents)
         got = [x.astype(mx.float32) for x in (*outputs, *gradients)]
         want = want or got
         for x, y in zip(got, want):

@@ -53,7 +53,7 @@ def compare(name, dtype, options):
     inputs[gate] = inputs[gate].clamp(min=1e-6).log()
     inputs = {key: x if key == gate else x.to(getattr(torch, dtype)) for key, x in inputs.items()}
     inputs = {key: x.requires_grad_() for key, x in inputs.items()}
-    cotangent = torch_of(case.cotangent, getattr(torch, dtype))
+    cotangent = torch_of(case.cotangents[0], getattr(torch, dtype))
     function = theirs(name)
     y = np.array(case.op(*case.inputs.values()).astype(mx.float32))
     error = np.sqrt(np.mean((function(inputs).detach().float().cpu().numpy() - y) ** 2) / np.mean(y**2))

@@ -1,0 +1,121 @@
+// gated_delta_chunk_state backward, a chunk of 64 steps at a time: with S the state that enters it, G the
+// adjoint of the one that leaves it, e = v_new and d the gradient of u,
+//   grad_w = -d S, grad_k = x = (e o exp(g_last - g)) G for every head, grad_g = -x . k, and g_last gets the
+// sum of all x . k and exp(g_last) <S, G> besides. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+//
+// A threadgroup owns a chunk of one head, each of its simdgroups 8 of every 32 steps.
+#include <metal_stdlib>
+
+#include "../common/tile.h"
+#include "steps.h"
+
+using namespace metal;
+
+template <typename TK, typename TW, int Dk, int Dv>
+[[kernel]] void gated_delta_chunk_state_keys(
+    const device TK* k,                 // [B, L, Hk, Dk]
+    const device float* g,              // [B, L, H]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* error,          // [B, L, H, Dv]
+    const device float* grad_update,    // [B, L, H, Dv]
+    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device TW* grad_w,                  // [B, L, H, Dk]
+    device float* grad_g,               // [B, L, H]
+    const constant int* k_shape,
+    const constant int* error_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int VALUES = (Dv + 7) / 8 * 8;
+  threadgroup float errors[TILE * TILE_STRIDE];
+  threadgroup float updates[TILE * TILE_STRIDE];
+  threadgroup float weights[CHUNK];
+  threadgroup float grads[CHUNK];
+  threadgroup float partial[TILE_BLOCKS];
+
+  const int L = error_shape[1];
+  const int Hk = k_shape[2];
+  const int H = error_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + CHUNK - 1) / CHUNK;
+  const int steps = min(CHUNK, L - chunk * CHUNK);
+  const long first = static_cast<long>(batch) * L + chunk * CHUNK;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * KEYS * VALUES;
+  auto state = chunk_state + at;
+  auto adjoint = chunk_adjoint + at;
+  auto gates = g + first * H + head;
+  steps_weights(weights, gates, H, steps, simdgroup, lane);
+
+  float kept = 0.0f;
+  for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_BLOCKS * 32) {
+    kept = fma(state[i], adjoint[i], kept);
+  }
+  kept = simd_sum(kept);
+  if (lane == 0) {
+    partial[simdgroup] = kept;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+
+  // A simdgroup loads, multiplies and stores its own rows of tiles only.
+  for (int part = 0; part < CHUNK; part += TILE) {
+    const int present = steps - part;
+    const long row = (first + part) * H + head;
+    auto k_row = k + ((first + part) * Hk + head / (H / Hk)) * Dk;
+    float grad[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    for (int key = 0; key < Dk; key += TILE) {
+      simdgroup_float8x8 written[TILE_BLOCKS];
+      simdgroup_float8x8 read[TILE_BLOCKS];
+      tile_clear(written);
+      tile_clear(read);
+      for (int value = 0; value < Dv; value += TILE) {
+        const int corner = key * VALUES + value;
+        const int inners = (VALUES - value) / 8;
+        const int columns = (KEYS - key) / 8;
+        const long values = row * Dv + value;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
+        tile_load(updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<true>(written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
+        tile_product_state<true>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
+      }
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_put(written, errors, simdgroup);
+      tile_put(read, updates, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const int step = simdgroup * 8 + i;
+        if (step < present && lane < Dk - key) {
+          const float x = weights[part + step] * errors[step * TILE_STRIDE + lane];
+          grad_k_head[(row + static_cast<long>(step) * H) * Dk + key + lane] = x;
+          grad[i] = fma(x, static_cast<float>(k_row[step * Hk * Dk + key + lane]), grad[i]);
+        }
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const float total = simd_sum(grad[i]);
+      if (lane == 0) {
+        grads[part + simdgroup * 8 + i] = total;
+      }
+    }
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+
+  if (simdgroup == 0) {
+    const float written = simd_sum(grads[lane] + grads[TILE + lane]);
+    const float entered = partial[0] + partial[1] + partial[2] + partial[3];
+    const float last = fma(exp(gates[(steps - 1) * H]), entered, written);
+    for (int step = lane; step < steps; step += 32) {
+      grad_g[(first + step) * H + head] = (step == steps - 1 ? last : 0.0f) - grads[step];
+    }
+  }
+}
