@@ -46,6 +46,25 @@ inline void tile_load(
 }
 
 
+template <typename Source>
+inline void tile_fetch(
+    thread float (&rows)[8],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int row = simdgroup * 8 + i;
+    const bool live = row >= begin && row < end && lane < columns;
+    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 inline void tile_store(
     Tile tile,
@@ -208,8 +227,79 @@ inline float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
+template <bool RESETS, typename Gates>
+inline float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
+    product = lane + offset < TILE ? both : product;
+  }
+  return lane < last ? product : 0.0f;
+}
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+
+
+template <bool RESETS, typename Gates, typename Products>
+inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup < 2) {
+    const bool forward = simdgroup == 0;
+    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
+    for (int offset = 1; offset < TILE; offset *= 2) {
+      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
+      product = lane >= offset ? both : product;
+    }
+    if (forward) {
+      upto[lane] = product;
+    } else {
+      after[TILE - 1 - lane] = product;
+    }
+  }
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
+inline void tile_keep_decayed(
+    Tile tile,
+    thread float (&rows)[8],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
+                     : gates_product<true, RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int at = SUFFIX ? 7 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+
+    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+
+template <
+    bool PER_KEY,
+    bool SUFFIX,
+    bool RESETS,
+    typename Tile,
+    typename Source,
+    typename Gates,
+    typename Products>
 inline void tile_load_decayed(
     Tile tile,
     Source source,
@@ -219,20 +309,12 @@ inline void tile_load_decayed(
     int end,
     float factor,
     Gates gates,
+    Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
-  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
-                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
-  for (int i = 0; i < 8; ++i) {
-    const int row = SUFFIX ? first + 7 - i : first + i;
-    const float gate = gate_at<PER_KEY>(gates, row, lane);
-    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
-    product = decayed<RESETS>(product, gate);
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] =
-        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
-  }
+  float rows[8];
+  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
 }
 
 
@@ -260,7 +342,7 @@ inline int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_b142fe29__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_a97ff0c4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -333,4 +415,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_b142fe29__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_b142fe29__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_b142fe29__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_a97ff0c4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_a97ff0c4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_a97ff0c4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;

@@ -49,6 +49,25 @@ inline void tile_load(
 }
 
 
+template <typename Source>
+inline void tile_fetch(
+    thread float (&rows)[8],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int row = simdgroup * 8 + i;
+    const bool live = row >= begin && row < end && lane < columns;
+    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 inline void tile_store(
     Tile tile,
@@ -211,8 +230,79 @@ inline float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
+template <bool RESETS, typename Gates>
+inline float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
+    product = lane + offset < TILE ? both : product;
+  }
+  return lane < last ? product : 0.0f;
+}
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Source, typename Gates>
+
+
+template <bool RESETS, typename Gates, typename Products>
+inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup < 2) {
+    const bool forward = simdgroup == 0;
+    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
+    for (int offset = 1; offset < TILE; offset *= 2) {
+      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
+      product = lane >= offset ? both : product;
+    }
+    if (forward) {
+      upto[lane] = product;
+    } else {
+      after[TILE - 1 - lane] = product;
+    }
+  }
+}
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
+inline void tile_keep_decayed(
+    Tile tile,
+    thread float (&rows)[8],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * 8;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
+                     : gates_product<true, RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int at = SUFFIX ? 7 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+
+    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+
+template <
+    bool PER_KEY,
+    bool SUFFIX,
+    bool RESETS,
+    typename Tile,
+    typename Source,
+    typename Gates,
+    typename Products>
 inline void tile_load_decayed(
     Tile tile,
     Source source,
@@ -222,20 +312,12 @@ inline void tile_load_decayed(
     int end,
     float factor,
     Gates gates,
+    Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
-  float product = SUFFIX ? gates_product<PER_KEY, RESETS>(gates, first + 8, TILE, lane)
-                         : gates_product<PER_KEY, RESETS>(gates, 0, first, lane);
-  for (int i = 0; i < 8; ++i) {
-    const int row = SUFFIX ? first + 7 - i : first + i;
-    const float gate = gate_at<PER_KEY>(gates, row, lane);
-    const float weight = SUFFIX ? product : decayed<RESETS>(product, gate);
-    product = decayed<RESETS>(product, gate);
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] =
-        live ? weight * (factor * static_cast<float>(source[row * stride + lane])) : 0.0f;
-  }
+  float rows[8];
+  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
 }
 
 
@@ -293,13 +375,11 @@ inline void scores_product(
 
 template <bool RESETS, typename Scores, typename Gates>
 inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
-  float weight = 0.0f;
-  for (int row = 0; row < simdgroup * 8 + 8; ++row) {
+  float weight = gates_between<RESETS>(gates, simdgroup * 8, lane);
+  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+    const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    if (row >= simdgroup * 8) {
-      const int at = row * TILE_STRIDE + lane;
-      scores[at] = lane <= row ? scores[at] * weight : 0.0f;
-    }
+    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
   }
 }
 
@@ -459,7 +539,7 @@ inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool PER_KEY, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -483,6 +563,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
+  threadgroup float upto[TILE];
+  threadgroup float behind[TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
 
@@ -544,6 +626,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
     } else if (lane / 8 == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
@@ -560,10 +644,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
         simdgroup_barrier(mem_flags::mem_threadgroup);
         if (REVERSE) {
           tile_load_decayed<PER_KEY, true, HAS_RESET>(
-              left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, gates, simdgroup, lane);
+              left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, gates, behind, simdgroup, lane);
         } else {
           tile_load_decayed<PER_KEY, false, HAS_RESET>(
-              left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, gates, simdgroup, lane);
+              left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, gates, upto, simdgroup, lane);
         }
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<false>(
@@ -592,4 +676,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
 
 }
 
-template [[host_name("custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>) custom_kernel_gla_values_20fe073c__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>) custom_kernel_gla_values_8139ab69__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 0, 1>;

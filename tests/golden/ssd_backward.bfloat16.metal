@@ -118,15 +118,15 @@ inline void states_store(thread float (&states)[STATES], Destination destination
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_boolc_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
-  const constant bfloat16_t* delta [[buffer(2)]],
+  const device bfloat16_t* delta [[buffer(2)]],
   const device bfloat16_t* B [[buffer(3)]],
   const constant int* B_shape [[buffer(4)]],
   const device bfloat16_t* C [[buffer(5)]],
   const device bfloat16_t* A [[buffer(6)]],
-  const constant bool* reset [[buffer(7)]],
+  const device bool* reset [[buffer(7)]],
   const device float* tile_state [[buffer(8)]],
   const device bfloat16_t* grad_y [[buffer(9)]],
   const device float* grad_final_state [[buffer(10)]],
@@ -375,4 +375,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_boolc_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_boolc_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_tc_bfloat16_t_bfloat16_t_bfloat16_t_boolc_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;

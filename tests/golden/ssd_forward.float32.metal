@@ -92,16 +92,16 @@ inline void states_store(thread float (&states)[STATES], Destination destination
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float(
+[[kernel]] void custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_float_float_float_float_float_bool_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
-  const constant float* delta [[buffer(2)]],
+  const device float* delta [[buffer(2)]],
   const device float* B [[buffer(3)]],
   const constant int* B_shape [[buffer(4)]],
   const device float* C [[buffer(5)]],
   const device float* A [[buffer(6)]],
   const device float* initial_state [[buffer(7)]],
-  const constant bool* reset [[buffer(8)]],
+  const device bool* reset [[buffer(8)]],
   device float* y [[buffer(9)]],
   device float* final_state [[buffer(10)]],
   device float* tile_state [[buffer(11)]],
@@ -227,4 +227,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_floatc_float_float_float_float_boolc_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_float_float_float_float_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_forward_bcd09b21__float_float_float_float_float_32_4_4_8_128_1_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, float, float, float, float, 32, 4, 4, 8, 128, 1, 1, 1>;
