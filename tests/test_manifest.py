@@ -147,6 +147,8 @@ def test_a_signature_that_differs(write, old, new, message):
 
 
 def test_the_packages_own_manifest_is_whole():
-    for name, spec in manifest.load(loader._PATH).items():
+    specs = manifest.load(loader._PATH)
+    for name, spec in specs.items():
         assert spec.summary and spec.paper and spec.examples, name
-        assert all(step.kernel.startswith(name) for step in spec.steps)
+        # An op may borrow a kernel of another's.
+        assert {step.kernel.partition("/")[0] for step in spec.steps} <= specs.keys()
