@@ -146,7 +146,8 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
 
 def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
     """S = g[t] o S, S += (beta[t] (v[t] - S k[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
-    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]."""
+    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]. A step with beta 0
+    and g 1 leaves the state alone: so steps are masked out."""
     batch, length, heads, values = v.shape
     query, key = (_per_head(_wide(x), heads) for x in (q, k))
     value, gate, rate = (_wide(x) for x in (v, g, beta))
