@@ -12,11 +12,11 @@ demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
 test: .venv/test .venv/bench .venv/lint .venv/nvrtc
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.
 peers: .venv/test .venv/peers
-	$(BIN)/python -m pytest -n $(WORKERS) tests/peers $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/peers $(ARGS)
 
 lint: .venv/lint
 	$(BIN)/python -m tools.lint

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from oracle import rank_sets
 
 import loader
 
@@ -189,22 +191,27 @@ def test_compile_errors_stay_compile_errors():
         run("y[i] = nothing;")
 
 
-def test_every_op_is_clean(op):
-    """The project's own kernels, both passes, under LOADER_VALIDATE."""
+OURS = [(name, {}, 1, False) for name in loader.names()]
+OURS += [(name, ranks, 130, True) for name in loader.names() for ranks in rank_sets(loader.get(name))]
+
+
+@pytest.mark.parametrize("name, ranks, length, optional", OURS)
+def test_every_op_is_clean(name, ranks, length, optional):
+    """The project's own kernels under LOADER_VALIDATE: both passes, and forward of one step without options."""
     code = f"""
         import sys; sys.path.insert(0, "tests")
         import mlx.core as mx, loader
-        from oracle import draw, rank_sets
-        op = loader.get({op.spec.name!r})
-        for length, present, ranks in [(1, [], {{}}), *((130, op.spec.optional, ranks) for ranks in rank_sets(op))]:
-            sizes = {{"B": 2, "L": length, **op.spec.examples[-1]}}
-            inputs = draw(op, sizes, [a.name for a in present], ranks=ranks)
-            results = op.run_forward(inputs, tuple(o.default for o in op.spec.options))
+        from oracle import draw
+        op = loader.get({name!r})
+        present = [a.name for a in op.spec.optional] if {optional} else []
+        inputs = draw(op, {{"B": 2, "L": {length}, **op.spec.examples[-1]}}, present, ranks={ranks})
+        results = op.run_forward(inputs, tuple(o.default for o in op.spec.options))
+        if {optional}:
             cotangents = [mx.ones_like(y) for y in results[: len(op.spec.outputs)]]
             op.run_backward(inputs, tuple(o.default for o in op.spec.options), results, cotangents)
         print("clean", loader.backend())
     """
-    code = "\n".join(line.strip() if not line.startswith(" " * 12) else line[8:] for line in code.splitlines())
+    code = textwrap.dedent(code)
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parents[1],
