@@ -4,7 +4,6 @@ On a GPU kernels are part of the compiled graph. The opencl engine runs them at 
 one of the plain-MLX reference.
 """
 
-from functools import partial
 from statistics import median
 
 import mlx.core as mx
@@ -43,7 +42,7 @@ def step(compiled):
         return loss
 
     if compiled:
-        run = partial(mx.compile, inputs=state, outputs=state)(run)
+        run = mx.compile(run, inputs=state, outputs=state)
 
     def with_state(inputs, targets):
         return run(inputs, targets), state
