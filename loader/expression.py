@@ -1,7 +1,7 @@
 """Integer arithmetic and conditions over dims, constants and dtypes, as the manifest writes them."""
 
 import ast
-from functools import cache
+from functools import cache, cached_property
 
 import mlx.core as mx
 
@@ -34,7 +34,7 @@ _NODES = (
 
 
 class Expression:
-    """One expression, checked and compiled once.
+    """One expression, checked at once and compiled at its first use.
 
     `names` are the dims, constants and options it reads, `arrays` those it asks about through
     dtype(x), ndim(x) and has(x).
@@ -48,7 +48,11 @@ class Expression:
         except SyntaxError:
             raise ValueError(f"{text!r} is not an expression") from None
         self._check(tree.body)
-        self._code = compile(ast.fix_missing_locations(tree), "<manifest>", "eval")
+        self._tree = ast.fix_missing_locations(tree)
+
+    @cached_property
+    def _code(self):
+        return compile(self._tree, "<manifest>", "eval")
 
     def __call__(self, scope):
         """The value in `scope`, a mapping of names; see `Scope`."""

@@ -25,7 +25,7 @@ class Op:
 
     def __init__(self, spec, engine, reference=None):
         self.spec, self.engine, self._reference = spec, engine, reference
-        self._kernels = {step: _build(step, spec, engine) for step in spec.steps}
+        self._kernels = _build(spec, engine)
         self._plan = lru_cache(maxsize=_PLANS)(self._make_plan)
         self._differentiable = lru_cache(maxsize=None)(self._make_differentiable)
         self._warned = False
@@ -208,9 +208,21 @@ class Op:
         return "\n".join(lines + ([f"  {spec.paper}"] if spec.paper else []))
 
 
-def _build(step, spec, engine):
-    """The engine's kernel of a step, after checking that file and manifest say the same."""
-    kernel = _read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
+def _build(spec, engine):
+    """The engine's kernel of every step; steps that name the same file share one."""
+    made = {}
+    for step in spec.steps:
+        kernel = _read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
+        _check(step, spec, kernel)
+        if step.kernel not in made:
+            made[step.kernel] = engine.build(
+                kernel.unique_name, kernel.inputs, kernel.outputs, kernel.body, kernel.header
+            )
+    return {step: made[step.kernel] for step in spec.steps}
+
+
+def _check(step, spec, kernel):
+    """Refuse a step that says anything else than its kernel's file."""
     inputs, outputs = (tuple(name for name, _ in pairs) for pairs in (step.inputs, step.outputs))
     template = {name for name, _ in step.template} | {flag for flag, _ in plan.flags(step, spec)}
     for what, declared, written in (
@@ -220,7 +232,6 @@ def _build(step, spec, engine):
     ):
         if declared != written:
             raise step.where.error(f"{what} are ({', '.join(declared)}) but {kernel.file} takes ({', '.join(written)})")
-    return engine.build(kernel.unique_name, inputs, outputs, kernel.body, kernel.header)
 
 
 _read = lru_cache(maxsize=None)(source.read)

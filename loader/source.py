@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from .errors import ManifestError
@@ -120,10 +121,16 @@ def inline(text, path, root, seen=None):
         if target in seen:
             return ""
         seen.add(target)
-        included = inline(_ONCE.sub("", _strip_comments(target.read_text(encoding="utf-8"))), target, root, seen)
+        included = inline(_header(target.read_text(encoding="utf-8")), target, root, seen)
         return f"{included}\n{_line(text, match.end(), path.relative_to(root).as_posix(), next_line=True)}"
 
     return f'#line 1 "{path.relative_to(root).as_posix()}"\n{_INCLUDE.sub(expand, text)}'
+
+
+@cache
+def _header(text):
+    """A header as it is put in place of its include; many kernels share one."""
+    return _ONCE.sub("", _strip_comments(text))
 
 
 def _line(text, position, file, next_line=False):
@@ -133,10 +140,10 @@ def _line(text, position, file, next_line=False):
 def _matching(text, start, pair, file):
     """The position of the bracket that closes the one at `start`."""
     depth = 0
-    for i in range(start, len(text)):
-        depth += (text[i] == pair[0]) - (text[i] == pair[1])
+    for bracket in re.compile(f"[{re.escape(pair)}]").finditer(text, start):
+        depth += 1 if bracket[0] == pair[0] else -1
         if depth == 0:
-            return i
+            return bracket.start()
     raise _error(file, text, start, f"this {pair[0]} is never closed")
 
 

@@ -11,7 +11,7 @@
 // what is their gradient, and is used up. A step j a lane, and one simdgroup from the last step i to the
 // first.
 template <bool RESETS, typename Grads, typename Tile, typename Gates>
-inline void grad_gates_of_pairs(
+METAL_FUNC void grad_gates_of_pairs(
     Grads grads, Tile pairs, Tile products, Gates gates, int begin, int end, int simdgroup, int lane) {
   if (simdgroup == 0) {
     float carry = 0.0f;
@@ -23,24 +23,25 @@ inline void grad_gates_of_pairs(
     }
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  float rows[TILE_ROWS];
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const float total = metal::simd_sum(pairs[row * TILE_STRIDE + lane]);
-    if (lane == 0) {
-      grads[row] = total;
-    }
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = pairs[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+  const float total = rows_sums(rows, lane);
+  if (lane % 2 == 0) {
+    grads[simdgroup * TILE_ROWS + lane / 2] = total;
   }
 }
 
 // The inner product of the state that enters with the adjoint of the one that leaves, `size` numbers each, is
 // the gradient of all gates' product: a part for each simdgroup.
 template <typename Parts, typename State>
-inline void grad_decay_parts(
+METAL_FUNC void grad_decay_parts(
     Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
   float inner = 0.0f;
   if (carries) {
-    for (int i = simdgroup * TILE + lane; i < size; i += TILE_BLOCKS * TILE) {
+    for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
       inner += state[i] * adjoint[i];
     }
   }
@@ -50,18 +51,56 @@ inline void grad_decay_parts(
   }
 }
 
-// What a matrix has in each of its rows, summed up into `sums`, one row block a simdgroup.
+// What the own rows of two states of 32 keys have in common, summed up over their `columns` matrices; `rows`
+// matrices of keys are there.
+template <typename State>
+METAL_FUNC void states_product(
+    thread metal::simdgroup_float8x8 (&total)[TILE_OWN],
+    State state,
+    State adjoint,
+    int columns,
+    int rows,
+    int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    for (int c = 0; row < rows && c < columns; ++c) {
+      const int at = (row * columns * 8 + c) * 8;
+      metal::simdgroup_float8x8 enters;
+      metal::simdgroup_float8x8 leaves;
+      metal::simdgroup_load(enters, state + at, columns * 8);
+      metal::simdgroup_load(leaves, adjoint + at, columns * 8);
+      total[r].thread_elements() += enters.thread_elements() * leaves.thread_elements();
+    }
+  }
+}
+
+// One matrix a row block to `rows` of 8.
+template <typename Rows>
+METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 64, 8);
+  }
+}
+
+// What the matrices of the own rows have in each row, summed up into `sums`.
 template <typename Sums, typename Scratch>
-inline void row_sums(
-    thread metal::simdgroup_float8x8& matrix, Sums sums, Scratch scratch, int simdgroup, int lane) {
-  metal::simdgroup_store(matrix, scratch + simdgroup * 64, 8);
+METAL_FUNC void row_sums(
+    thread metal::simdgroup_float8x8 (&matrices)[TILE_OWN],
+    Sums sums,
+    Scratch scratch,
+    int simdgroup,
+    int lane) {
+  blocks_put(matrices, scratch, simdgroup);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  if (lane < 8) {
+  if (lane < TILE_ROWS) {
+    const int row = simdgroup * TILE_ROWS + lane;
     float sum = 0.0f;
     for (int c = 0; c < 8; ++c) {
-      sum += scratch[simdgroup * 64 + lane * 8 + c];
+      sum += scratch[row * 8 + c];
     }
-    sums[simdgroup * 8 + lane] = sum;
+    sums[row] = sum;
   }
 }
 
@@ -69,7 +108,7 @@ inline void row_sums(
 // those behind each step, `leaving`, and by that of all gates, `decay`; `before` and `after` are the products
 // of the gates before and after the step.
 template <bool RESETS, typename Sums, typename Gates>
-inline float grad_gate_of_states(
+METAL_FUNC float grad_gate_of_states(
     Sums entering, Sums leaving, float decay, Gates gates, float before, float after, int lane) {
   float from_state = decay;
   float to_state = 0.0f;

@@ -1,18 +1,88 @@
 // Tiles of 32 x 32 floats in threadgroup memory, one row a step of a chunk and one column a lane, and their
-// products on 8x8 matrices. Four simdgroups share a tile: simdgroup r owns the 8 rows from 8 * r on, and
+// products on 8x8 matrices. Two simdgroups share a tile: simdgroup s owns the 16 rows from 16 * s on, and
 // loads, stores and sums up these.
+//
+// All of it is METAL_FUNC, always inlined: a call costs a CPU as much as what it does.
 #pragma once
 
 #include <metal_stdlib>
 
+#include "simd_sums.h"
+
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+// What a simdgroup owns of a tile, in rows and in blocks of 8 rows.
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
 
-// Rows [begin, end) of `source` times `factor`, 0 elsewhere; its rows are `stride` apart.
+// A product's rows that a simdgroup owns.
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+// The own rows of those [begin, end) of `source`, a column a lane, 0 elsewhere; its rows are `stride` apart.
+// All are fetched at once, so that a thread waits for memory once, and as T, because converting waits too.
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+// The sums of own rows over the lanes, that of row i in lanes 2 * i and 2 * i + 1. The rows are used up.
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+// `rows` become those that were `fetched` or, with RESETS, of these the rows [begin, end), and 0 elsewhere.
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+// Own rows become 0 unless they are `there`.
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+// The own rows of a tile, from rows as tile_fetch got them times `factor`.
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+// Both in one.
 template <typename Tile, typename Source>
-inline void tile_load(
+METAL_FUNC void tile_load(
     Tile tile,
     Source source,
     int stride,
@@ -22,34 +92,60 @@ inline void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
-  }
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
 }
 
-// The own rows of those [begin, end) of `source`, a column a lane, 0 elsewhere.
-template <typename Source>
-inline void tile_fetch(
-    thread float (&rows)[8],
+// Both in one for two tiles, whose rows arrive together.
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
     Source source,
+    float factor,
+    Tile other,
+    Other other_source,
     int stride,
     int columns,
     int begin,
     int end,
     int simdgroup,
     int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+// Own rows to those [begin, end) of `destination`, rounded to T.
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const bool live = row >= begin && row < end && lane < columns;
-    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
   }
 }
 
-// Rows [begin, end) of a tile, rounded to T.
+// The own rows of a tile, to where rows_store puts them.
 template <typename T, typename Tile, typename Destination>
-inline void tile_store(
+METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
     int stride,
@@ -58,105 +154,214 @@ inline void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    if (row >= begin && row < end && lane < columns) {
-      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
-    }
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
   }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 // Matrix (row, column) of a tile, or of its transpose.
 template <bool TRANSPOSED, typename Tile>
-inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
   metal::simdgroup_float8x8 m;
   const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
   metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   return m;
 }
 
-inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = metal::simdgroup_float8x8(0.0f);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
-// sum += row block `row` of left * right, over the inner blocks [first, last).
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
-inline void tile_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    Right right,
-    int row,
-    int first,
-    int last) {
-  for (int inner = first; inner < last; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
     }
   }
 }
 
-// sum += row block `row` of left * state; `state` lies in device memory, `inners` x `columns` blocks of it.
-template <bool TRANSPOSED, typename Left, typename State>
-inline void tile_product_state(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    State state,
-    int stride,
-    int inners,
-    int columns,
-    int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+// 2x2 products at once: sum00 += left0 * right0 and so on. An engine may have that as one operation.
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+// Column blocks `column` and the next of a sum += left * right, for all own rows of left.
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+// Column block `inner` of a tile's own rows, or of those of its transpose.
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+// sum += left * right, over the inner blocks [first, last).
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+// sum += left * right or, TRANSPOSED, left^T * right, where left is lower triangular in blocks.
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+// sum += left * state; `state` lies in device memory, `inners` x `columns` blocks of it. WHOLE says that it
+// has no less than a tile's.
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+        // Past the columns that are there the last stands in; what it makes is not used.
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
         metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
 }
 
-// Row block `row` of a tile from its matrices.
+// The own rows of a tile from their matrices.
 template <typename Tile>
-inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
   }
 }
 
-// Column block `column` of a tile from its matrices.
+// The own rows of a tile as matrices.
 template <typename Tile>
-inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
   }
 }
 
-// Row block `row` of products with a state: their gradient by the weight of each row is added to `grad`, then
+// The own rows times their weights, of which `weights` has each 8 times. With RESETS a weight of 0 forgets a
+// row whatever it holds.
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
+  }
+}
+
+// The own rows of products with a state: their gradient by the weight of each row is added to `grad`, then
 // they get that weight. `weights` has each row's 8 times.
 template <typename Tile, typename Weights>
-inline void tile_weigh(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& grad,
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
     Tile other,
     Weights weights,
-    int row) {
-  metal::simdgroup_float8x8 weight;
-  metal::simdgroup_load(weight, weights + row * 64, 8);
+    int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
-    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
-    sum[c].thread_elements() *= weight.thread_elements();
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
   }
 }

@@ -10,7 +10,7 @@
 // N from the tile M, of which what lies on and above the diagonal is not read. The rows of N depend on one
 // another and its columns do not: one simdgroup solves, a column a lane.
 template <typename Tile, typename Rates>
-inline void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int lane) {
+METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int lane) {
   float column[TILE];
 #pragma unroll
   for (int row = 0; row < TILE; ++row) {
@@ -28,8 +28,10 @@ inline void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int l
 
 // The inverse I + N diag(rates) or, with LEFT, I + diag(rates) N from the tile N.
 template <bool LEFT, typename Tile, typename Rates>
-inline void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     inverse[at] = n[at] * rates[LEFT ? row : lane] + (row == lane ? 1.0f : 0.0f);
   }

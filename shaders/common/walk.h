@@ -1,5 +1,5 @@
 // A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup 32 of
-// these in registers, as 8x8 matrices with a row a key. What a chunk reads is summed up over simdgroups
+// these in registers, as 8x8 matrices with a row a value. What a chunk reads is summed up over simdgroups
 // through threadgroup memory.
 #pragma once
 
@@ -11,27 +11,36 @@
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
+template <int WIDE>
+struct walk_state {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+};
+
+// Own keys of 8 steps.
+struct walk_keys {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+};
+
+// Own keys of a chunk. They are fetched a chunk ahead, so that no product waits for memory.
+struct walk_chunk {
+  walk_keys steps[TILE / 8];
+};
+
 // state += `source`, which has a row of Dk keys for each value; `columns` values are there.
 template <int WIDE, typename Source, typename Tile>
-inline void walk_add(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_add(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
+      const bool live = lane < keys && w * 8 + row < columns;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
-      state[r * WIDE + c].thread_elements() += more.thread_elements();
+      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
+      state.at[r][w].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
@@ -39,25 +48,22 @@ inline void walk_add(
 
 // The state from `source`, laid out as that of walk_add.
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_begin(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
-    state[i] = metal::simdgroup_float8x8(0.0f);
+  for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state.at[r][w] = metal::simdgroup_float8x8(0.0f);
+    }
   }
   walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 // The state to `destination`, laid out as the source of walk_begin, rounded to T.
 template <int WIDE, typename T = float, typename Destination, typename Tile>
-inline void walk_end(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void walk_end(
+    thread walk_state<WIDE>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -65,102 +71,128 @@ inline void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_store(state[r * WIDE + c], scratch + r * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
+      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+      if (lane < keys && w * 8 + row < columns) {
+        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
-// `rows` x `columns` matrices of the state to `destination`, a row a key.
-template <int WIDE, typename Destination>
-inline void walk_save(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Destination destination,
-    int stride,
-    int rows,
-    int columns) {
+// `rows` x `columns` matrices of the state to `destination`, a row a key. WHOLE says that all are there.
+template <int WIDE, bool WHOLE, typename Destination>
+METAL_FUNC void walk_save(
+    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      if (r < rows && c < columns) {
-        metal::simdgroup_store(state[r * WIDE + c], destination + r * 8 * stride + c * 8, stride);
+    for (int w = 0; w < WIDE; ++w) {
+      if (WHOLE || (r < rows && w < columns)) {
+        auto to = destination + r * 8 * stride + w * 8;
+        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
       }
     }
   }
 }
 
-// 8 steps of own keys.
-struct walk_keys {
-  metal::simdgroup_float8x8 a[TILE_BLOCKS];
-};
+// What a thread has of the 32 x 8 * WIDE values of a chunk: cells `own`, `own` + THREADS and so on. Rows of
+// `source` are `stride` apart, its columns `along`; `rows` x `columns` are there, 0 stands for the others.
+template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(
+    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+#pragma unroll
+  for (int n = 0; n < CELLS; ++n) {
+    const int row = (n * THREADS + own) / (WIDE * 8);
+    const int column = (n * THREADS + own) % (WIDE * 8);
+    const bool live = row < rows && column < columns;
+    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+  }
+}
 
-// Own keys of 8 steps; past the `rows` that are there the last stands in, so that no load waits.
-template <bool TRANSPOSED, typename Keys>
-inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+// Own keys of 8 steps or, TRANSPOSED, each matrix of them on its side: to be read, or to be written. `rows`
+// matrices are there, all of them if WHOLE; 0 stands for the others.
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
-  }
-}
-
-// What the STEPS steps of `keys` read of the state, to `product`; `rows` matrices of keys are there. The next
-// steps are on their way while these are multiplied.
-template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
-inline void walk_read(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Product product) {
-  walk_keys next;
-  walk_fetch<false>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 sum[WIDE];
-#pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      sum[c] = metal::simdgroup_float8x8(0.0f);
-    }
-#pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
-#pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
-        }
-      }
-    }
-#pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_store(sum[c], product + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
+    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
+    if (!WHOLE && r >= rows) {
+      keys.at[r] = metal::simdgroup_float8x8(0.0f);
     }
   }
 }
 
-// Each key of the state times its decay, of `decays`, or 0 where nothing carries.
-template <int WIDE, typename Decays, typename Scratch>
-inline void walk_decay(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Decays decays,
-    int keys,
-    bool carries,
-    Scratch scratch,
-    int lane) {
-  const float decay = lane < keys ? decays[lane] : 0.0f;
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
+  }
+}
+
+// sums[w] += left[w] * right, nexts[w] += left[w] * next.
+template <int WIDE>
+METAL_FUNC void walk_multiply(
+    thread metal::simdgroup_float8x8 (&sums)[WIDE],
+    thread metal::simdgroup_float8x8 (&nexts)[WIDE],
+    thread metal::simdgroup_float8x8 (&left)[WIDE],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next) {
+#pragma unroll
+  for (int w = 0; w < WIDE; w += 2) {
+    if (w + 1 < WIDE) {
+      multiply_2x2(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+    } else {
+      metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
+      metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
+    }
+  }
+}
+
+// What 16 steps, fetched TRANSPOSED, read of the state, to `product`.
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+  metal::simdgroup_float8x8 sums[WIDE];
+  metal::simdgroup_float8x8 nexts[WIDE];
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    sums[w] = metal::simdgroup_float8x8(0.0f);
+    nexts[w] = metal::simdgroup_float8x8(0.0f);
+  }
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
+  }
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    auto to = product + w * 8;
+    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(
+        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
+}
+
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+  }
+}
+
+// Each key of the state times its decay, which is that of key `lane`, or 0 where nothing carries.
+template <int WIDE, typename Scratch>
+METAL_FUNC void walk_decay(
+    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
     scratch[lane * 8 + c] = decay;
   }
@@ -168,47 +200,37 @@ inline void walk_decay(
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8);
+    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
+    for (int w = 0; w < WIDE; ++w) {
       if (carries) {
-        state[r * WIDE + c].thread_elements() *= weight.thread_elements();
+        state.at[r][w].thread_elements() *= weight.thread_elements();
       } else {
-        state[r * WIDE + c] = metal::simdgroup_float8x8(0.0f);
+        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       }
     }
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// state += keys^T * values, over STEPS steps; as in walk_read the next steps are on their way.
-template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
-inline void walk_write(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Values values) {
-  walk_keys next;
-  walk_fetch<true>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 b[WIDE];
+// state += values^T * keys, over 8 steps.
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys& keys, Values values) {
+  metal::simdgroup_float8x8 left[WIDE];
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_load(b[c], values + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
-    }
+  for (int w = 0; w < WIDE; ++w) {
+    metal::simdgroup_load(left[w], values + w * 8, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
+  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+    walk_multiply<WIDE>(state.at[r], state.at[r + 1], left, keys.at[r], keys.at[r + 1]);
+  }
+}
+
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& keys, Values values) {
 #pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
-        }
-      }
-    }
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_write<WIDE>(state, keys.steps[i], values + i * 8 * WALK_STRIDE<WIDE>);
   }
 }

@@ -35,6 +35,8 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE_KEYS = KEYS % TILE == 0;
+  constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
   constexpr int THREADS = SIMDGROUPS * 32;
@@ -57,30 +59,48 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   const long corner = (state * Dv + value) * Dk + key;
   auto own = products + simdgroup * PRODUCT;
 
-  simdgroup_float8x8 G[TILE_BLOCKS * WIDE];
+  walk_state<WIDE> G;
   walk_begin<WIDE>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, own, lane);
 
+  // A chunk's numbers are on their way while the chunk after it is worked on.
+  const int owned = (KEYS - key) / 8;
+  const int own_thread = simdgroup * 32 + lane;
+  const int wide = Dv - value;
+  const long last = sequence + (chunks - 1) * TILE;
+  const long last_keys = (state * chunks + chunks - 1) * TILE * KEYS + key;
+  auto key_read = read + last_keys;
+  auto key_write_q = write_q + last_keys;
+  auto key_write_k = write_k + last_keys;
+  auto chunk_grads = grad_values + (last * H + head) * Dv + value;
+  auto chunk_rates = beta + last * H + head;
+  auto chunk_outputs = grad_o + (last * H + head) * Dv + value;
+  walk_chunk reads;
+  walk_chunk writes_q;
+  walk_chunk writes_k;
+  float given[OWN];
+  TB rates[OWN];
+  TV grads[OWN];
+  walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
+  walk_fetch<false, WHOLE_KEYS>(writes_q, key_write_q, KEYS, owned);
+  walk_fetch<false, WHOLE_KEYS>(writes_k, key_write_k, KEYS, owned);
+  const int rest = L - (chunks - 1) * TILE;
+  walk_cells<WIDE, THREADS, OWN, float>(given, chunk_grads, H * Dv, 1, rest, wide, own_thread);
+  walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, rest, wide, own_thread);
+  walk_cells<WIDE, THREADS, OWN, TV>(grads, chunk_outputs, H * Dv, 1, rest, wide, own_thread);
+
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
+    const bool more = chunk > 0;
     const long entry = state * chunks + chunk;
-    const long rows = entry * TILE * KEYS + key;
-    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
-    walk_save<WIDE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    float given[OWN];
-    float rates[OWN];
-    float grads[OWN];
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
-      const int column = value + i % (WIDE * 8);
-      const long at = (first + i / (WIDE * 8)) * H + head;
-      const bool live = i / (WIDE * 8) < steps && column < Dv;
-      given[n] = live ? grad_values[at * Dv + column] : 0.0f;
-      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
-      grads[n] = live ? static_cast<float>(grad_o[at * Dv + column]) : 0.0f;
+    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
+    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
+    walk_save<WIDE, WHOLE>(G, saved, VALUES, owned, (VALUES - value) / 8);
+    walk_read<WIDE>(G, reads, own);
+    key_read -= TILE * KEYS;
+    if (more) {
+      walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
     }
-    walk_read<WIDE>(G, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // What is written from the last reset on leaves; from the first on nothing meets the state that enters.
@@ -89,31 +109,47 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
     const int leaves = last_reset<HAS_RESET>(resets, steps);
 #pragma unroll
     for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int i = n * THREADS + own_thread;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
-      const int cell = row * WALK_STRIDE<WIDE> + column;
+      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const long to = at * Dv + value + column;
       const bool live = row < steps && value + column < Dv;
-      float d = given[n];
-      for (int s = 0; live && row >= leaves && s < SIMDGROUPS; ++s) {
-        d += products[s * PRODUCT + cell];
+      float known = 0.0f;
+#pragma unroll
+      for (int s = 0; s < SIMDGROUPS; ++s) {
+        known += products[s * PRODUCT + cell];
       }
-      const float grad = rates[n] * d;
+      const float d = row >= leaves ? given[n] + known : given[n];
+      const float grad = static_cast<float>(rates[n]) * d;
       if (live) {
         grad_update[to] = d;
         grad_v[to] = static_cast<TV>(grad);
       }
-      if (row < TILE) {
-        outputs[cell] = row < end ? grads[n] : 0.0f;
+      if (OWN * THREADS == TILE * WIDE * 8 || row < TILE) {
+        outputs[cell] = row < end ? static_cast<float>(grads[n]) : 0.0f;
         updates[cell] = row < end ? -grad : 0.0f;
       }
     }
+    chunk_grads -= TILE * H * Dv;
+    chunk_rates -= TILE * H;
+    chunk_outputs -= TILE * H * Dv;
+    if (more) {
+      walk_cells<WIDE, THREADS, OWN, float>(given, chunk_grads, H * Dv, 1, TILE, wide, own_thread);
+      walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, TILE, wide, own_thread);
+      walk_cells<WIDE, THREADS, OWN, TV>(grads, chunk_outputs, H * Dv, 1, TILE, wide, own_thread);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE>(G, decay + entry * KEYS + key, KEYS - key, end == steps, own, lane);
-    walk_write<WIDE>(G, write_q + rows, KEYS, (KEYS - key) / 8, outputs);
-    walk_write<WIDE>(G, write_k + rows, KEYS, (KEYS - key) / 8, updates);
+    walk_decay<WIDE>(G, fading, end == steps, own, lane);
+    walk_write<WIDE>(G, writes_q, outputs);
+    walk_write<WIDE>(G, writes_k, updates);
+    key_write_q -= TILE * KEYS;
+    key_write_k -= TILE * KEYS;
+    if (more) {
+      walk_fetch<false, WHOLE_KEYS>(writes_q, key_write_q, KEYS, owned);
+      walk_fetch<false, WHOLE_KEYS>(writes_k, key_write_k, KEYS, owned);
+    }
   }
   if (HAS_INITIAL_STATE) {
     walk_end<WIDE>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, own, lane);

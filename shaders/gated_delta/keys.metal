@@ -51,6 +51,7 @@ template <
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float pairs[TILE * TILE_STRIDE];
@@ -58,12 +59,14 @@ template <
   threadgroup float before[TILE * TILE_STRIDE];
   threadgroup float entering[TILE * 8];
   threadgroup float leaving[TILE * 8];
+  threadgroup float read_rates[TILE * 8];
+  threadgroup float write_rates[TILE * 8];
   threadgroup float gates[TILE];
   threadgroup float upto[TILE];
   threadgroup float behind[TILE];
   threadgroup float rates[TILE];
   threadgroup float grad_gates[TILE];
-  threadgroup float partial[TILE_BLOCKS];
+  threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = grad_o_shape[1];
   const int Hk = k_shape[2];
@@ -104,19 +107,21 @@ template <
     gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     const float leaves = behind[lane];
-    for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
       entering[lane * 8 + c] = upto[lane];
       leaving[lane * 8 + c] = leaves;
+      read_rates[lane * 8 + c] = -rates[lane];
+      write_rates[lane * 8 + c] = rates[lane];
     }
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
-    simdgroup_float8x8 other[TILE_BLOCKS];
+    tile_sum sum;
+    tile_sum other;
     tile_clear(sum);
     tile_clear(other);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product(sum, left, right, simdgroup);
       scores_product(other, right, right, simdgroup);
@@ -124,124 +129,110 @@ template <
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
 
-    float grad_rate[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    float grad_rate[TILE_ROWS] = {};
+    simdgroup_float8x8 grad_entering[TILE_OWN];
+    simdgroup_float8x8 grad_leaving[TILE_OWN];
+    tile_clear(grad_entering);
+    tile_clear(grad_leaving);
     tile_clear(sum);
     tile_clear(other);
-    readouts_scores(
-        sum,
-        other,
-        grad_rate,
-        left,
-        right,
-        pairs,
-        grad_row,
-        update_row,
-        error_row,
-        H * Dv,
-        Dv,
-        begin,
-        end,
-        simdgroup,
-        lane);
-    readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_put(sum, left, simdgroup);
-    tile_put(other, right, simdgroup);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-
-    // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F; left holds M.
-    float weight = gates_between<HAS_RESET>(gates, simdgroup * 8, lane);
-    for (int i = simdgroup * 8; i < simdgroup * 8 + 8; ++i) {
-      const int pair = i * TILE_STRIDE + lane;
-      weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-      const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
-      const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
-      pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
-      after[pair] = later * weight;
-      before[pair] = earlier * weight;
-      left[pair] = weight;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
-
-    simdgroup_float8x8 grad_entering(0.0f);
-    simdgroup_float8x8 grad_leaving(0.0f);
     for (int key = 0; key < Dk; key += TILE) {
-      const int corner = key * COLUMNS * 8;
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-
-      tile_clear(sum);
-      if (meets_state) {
-        readouts_state<false>(
-            sum,
+      // What grad_o, d and e make of the states and, with the first keys, their scores.
+      tile_sum grads_q;
+      tile_sum reads;
+      tile_sum writes;
+      tile_clear(grads_q);
+      tile_clear(reads);
+      tile_clear(writes);
+      for (int value = 0; value < Dv; value += TILE) {
+        const int corner = key * COLUMNS * 8 + value;
+        const int inners = COLUMNS - value / 8;
+        const int columns = ROWS - key / 8;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        readouts_load(
+            left,
+            right,
             pairs,
-            grad_row,
-            rates,
-            state + corner,
+            grad_row + value,
+            update_row + value,
+            error_row + value,
             H * Dv,
-            Dv,
-            Dk - key,
+            Dv - value,
             begin,
             end,
             factor,
             simdgroup,
             lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (key == 0) {
+          scores_product(sum, left, pairs, simdgroup);
+          scores_product(other, right, pairs, simdgroup);
+          readouts_inner(grad_rate, right, pairs, simdgroup, lane);
+        }
+        if (meets_state) {
+          tile_product_state<true, WHOLE>(
+              grads_q, left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
+          tile_product_state<true, WHOLE>(
+              reads, right, state + corner, COLUMNS * 8, inners, columns, simdgroup);
+        }
+        if (meets_adjoint) {
+          tile_product_state<true, WHOLE>(
+              writes, pairs, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
+        }
       }
-      tile_weigh(sum, grad_entering, left, entering, simdgroup);
-      tile_product<false, false>(sum, after, right, simdgroup, 0, simdgroup + 1);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, pairs, simdgroup);
+      if (key == 0) {
+        readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(sum, left, simdgroup);
+        tile_put(other, right, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+
+        // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F, the
+        // latter with its transpose; left holds M.
+        float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
+#pragma unroll
+        for (int s = 0; s < TILE_ROWS; ++s) {
+          const int i = simdgroup * TILE_ROWS + s;
+          const int pair = i * TILE_STRIDE + lane;
+          weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
+          const float later = lane <= i ? rates[lane] * left[pair] : 0.0f;
+          const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
+          pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
+          after[pair] = later * weight;
+          before[pair] = earlier * weight;
+          left[pair] = weight;
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
+
+#pragma unroll
+        for (int s = 0; s < TILE_ROWS; ++s) {
+          const int i = simdgroup * TILE_ROWS + s;
+          if (lane > i) {
+            before[i * TILE_STRIDE + lane] = before[lane * TILE_STRIDE + i];
+          }
+        }
+      }
+
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_weigh(grads_q, grad_entering, left, entering, simdgroup);
+      tile_product_lower<false>(grads_q, after, right, simdgroup);
+      tile_put(grads_q, pairs, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<float>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
 
-      tile_clear(sum);
-      tile_clear(other);
-      if (meets_state) {
-        readouts_state<true>(
-            sum,
-            pairs,
-            update_row,
-            rates,
-            state + corner,
-            H * Dv,
-            Dv,
-            Dk - key,
-            begin,
-            end,
-            -1.0f,
-            simdgroup,
-            lane);
-      }
-      if (meets_adjoint) {
-        readouts_state<true>(
-            other,
-            pairs,
-            error_row,
-            rates,
-            adjoint + corner,
-            H * Dv,
-            Dv,
-            Dk - key,
-            begin,
-            end,
-            1.0f,
-            simdgroup,
-            lane);
-      }
-      tile_weigh(sum, grad_entering, right, entering, simdgroup);
-      tile_weigh(other, grad_leaving, right, leaving, simdgroup);
-      tile_product<false, false>(sum, before, right, simdgroup, 0, simdgroup + 1);
-      tile_product<true, false>(sum, before, right, simdgroup, simdgroup, TILE_BLOCKS);
-      tile_product<true, false>(sum, after, left, simdgroup, simdgroup, TILE_BLOCKS);
-#pragma unroll
-      for (int c = 0; c < TILE_BLOCKS; ++c) {
-        sum[c].thread_elements() += other[c].thread_elements();
-      }
+      tile_scale<false>(reads, read_rates, simdgroup);
+      tile_weigh(reads, grad_entering, right, entering, simdgroup);
+      tile_scale<false>(writes, write_rates, simdgroup);
+      tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
+      tile_add(reads, writes);
+      tile_product<false, false>(reads, before, right, simdgroup, 0, TILE_BLOCKS);
+      tile_product_lower<true>(reads, after, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, pairs, simdgroup);
+      tile_put(reads, pairs, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<float>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
     }
@@ -254,7 +245,7 @@ template <
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
-      const float decay = partial[0] + partial[1] + partial[2] + partial[3];
+      const float decay = partial[0] + partial[1];
       const float earlier = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);

@@ -13,6 +13,7 @@
 // outside a piece counts as 0.
 #include <metal_stdlib>
 
+#include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -52,7 +53,7 @@ template <
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr int STEPS = TILE / TILE_BLOCKS;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float after[TILE * TILE_STRIDE];
@@ -73,7 +74,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
   const int steps = min(TILE, L - chunk * TILE);
-  const int own = simdgroup * STEPS;
+  const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
   const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
@@ -94,9 +95,9 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
-    simdgroup_float8x8 other[TILE_BLOCKS];
-    float grad_rate[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    tile_sum sum;
+    tile_sum other;
+    float grad_rate[TILE_ROWS] = {};
     tile_clear(sum);
     tile_clear(other);
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -124,13 +125,17 @@ template <
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
     simdgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = own; i < own + STEPS; ++i) {
+#pragma unroll
+    for (int s = 0; s < TILE_ROWS; ++s) {
+      const int i = own + s;
       const int cell = i * TILE_STRIDE + lane;
       after[cell] = lane <= i ? factor * rates[lane] * after[cell] : 0.0f;
       before[cell] = lane < i ? -rates[i] * rates[lane] * before[cell] : 0.0f;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = own; i < own + STEPS; ++i) {
+#pragma unroll
+    for (int s = 0; s < TILE_ROWS; ++s) {
+      const int i = own + s;
       if (lane > i) {
         after[i * TILE_STRIDE + lane] = after[lane * TILE_STRIDE + i];
         before[i * TILE_STRIDE + lane] = before[lane * TILE_STRIDE + i];
@@ -139,28 +144,23 @@ template <
 
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key * COLUMNS * 8;
-      simdgroup_float8x8 total(0.0f);
-      // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
-      for (int c = 0; c < COLUMNS; ++c) {
-        if (meets_state && meets_adjoint && key / 8 + simdgroup < ROWS) {
-          simdgroup_float8x8 enters, leaves;
-          simdgroup_load(enters, state + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          simdgroup_load(leaves, adjoint + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          total.thread_elements() += enters.thread_elements() * leaves.thread_elements();
-        }
+      simdgroup_float8x8 total[TILE_OWN];
+      tile_clear(total);
+      if (meets_state && meets_adjoint) {
+        states_product(total, state + corner, adjoint + corner, COLUMNS, ROWS - key / 8, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      simdgroup_store(total, totals + simdgroup * 64, 8);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      blocks_put(total, totals, simdgroup);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
-      float grad_q[STEPS];
-      float grad_k[STEPS];
-      float grad_gate[STEPS];
-      float kept[STEPS];
+      float grad_q[TILE_ROWS];
+      float grad_k[TILE_ROWS];
+      float grad_gate[TILE_ROWS];
+      float kept[TILE_ROWS];
       float carry = 0.0f;
       for (int c = 0; c < 8; ++c) {
         carry += totals[lane * 8 + c];
@@ -168,7 +168,7 @@ template <
       tile_clear(sum);
       tile_clear(other);
       if (meets_state) {
-        readouts_state<false>(
+        readouts_state<false, WHOLE>(
             sum,
             meeting,
             grad_row,
@@ -182,7 +182,7 @@ template <
             factor,
             simdgroup,
             lane);
-        readouts_state<true>(
+        readouts_state<true, WHOLE>(
             other,
             meeting,
             update_row,
@@ -197,15 +197,15 @@ template <
             simdgroup,
             lane);
       }
-      readouts_take<STEPS>(kept, sum, meeting, simdgroup, lane);
+      readouts_take(kept, sum, meeting, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(other, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         const int cell = i * TILE_STRIDE + lane;
-        const float decay = gates_product<true, HAS_RESET>(gates, 0, i + 1, lane);
+        const float decay = gates_product<HAS_RESET>(gates, 0, i + 1, lane);
         const float same = after[i * TILE_STRIDE + i];
         grad_q[s] = decay * kept[s] + same * right[cell];
         grad_k[s] = decay * meeting[cell] + same * left[cell];
@@ -213,14 +213,14 @@ template <
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       tile_clear(sum);
       if (meets_adjoint) {
-        readouts_state<true>(
+        readouts_state<true, WHOLE>(
             sum,
             meeting,
             error_row,
@@ -239,14 +239,14 @@ template <
       tile_put(sum, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int cell = (own + s) * TILE_STRIDE + lane;
-        grad_k[s] += gates_product<true, HAS_RESET>(gates, own + s + 1, TILE, lane) * meeting[cell];
+        grad_k[s] += gates_product<HAS_RESET>(gates, own + s + 1, TILE, lane) * meeting[cell];
         meeting[cell] *= right[cell];
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
       }
 
@@ -257,7 +257,7 @@ template <
         tile_clear(sum);
         scores_level(sum, after, meeting, masks, reach, simdgroup);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        readouts_take<STEPS>(kept, sum, meeting, simdgroup, lane);
+        readouts_take(kept, sum, meeting, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_meet<HAS_RESET>(meeting, right, right, gates, reach, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -267,7 +267,7 @@ template <
         tile_put(sum, meeting, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int cell = i * TILE_STRIDE + lane;
           const bool later = (i & reach) != 0;
@@ -278,7 +278,7 @@ template <
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int start = i & ~(reach - 1);
           grad_gate[s] +=
@@ -289,7 +289,7 @@ template <
       }
 
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;

@@ -81,8 +81,9 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool leaves = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
-    simdgroup_float8x8 diagonal(0.0f);
+    tile_sum sum;
+    simdgroup_float8x8 diagonal[TILE_OWN];
+    tile_clear(diagonal);
     float same = 0.0f;
     tile_clear(sum);
     if (!PER_KEY) {
@@ -108,7 +109,7 @@ template <
     }
     tile_put(sum, weights, simdgroup);
     if (PER_KEY) {
-      simdgroup_store(diagonal, weights + simdgroup * 8 * (TILE_STRIDE + 1), TILE_STRIDE);
+      scores_put_diagonal(diagonal, weights, simdgroup);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
@@ -128,42 +129,24 @@ template <
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      tile_load_decayed<PER_KEY, false, HAS_RESET>(
-          left,
-          k_row + key,
-          Hk * Dk,
-          Dk - key,
-          begin,
-          meets_state ? end : begin,
-          1.0f,
-          gates,
-          upto,
-          simdgroup,
-          lane);
+      float rows[TILE_ROWS];
+      float kept[TILE_ROWS];
+      tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      rows_if(kept, leaves);
+      const long to = tile * TILE * KEYS + key;
+      rows_store<float>(kept, write + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product<false, false>(sum, weights, left, simdgroup, 0, simdgroup + 1);
+      tile_product_lower<false>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(
-          left, read + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      tile_load_decayed<PER_KEY, true, HAS_RESET>(
-          left,
-          k_row + key,
-          Hk * Dk,
-          Dk - key,
-          begin,
-          leaves ? end : begin,
-          1.0f,
-          gates,
-          behind,
-          simdgroup,
-          lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(
-          left, write + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      const float product = PER_KEY ? gates_product<true, HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
+      tile_store<float>(left, read + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      const float product = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;
       }
@@ -173,7 +156,7 @@ template <
       tile_load(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product<false, false>(sum, weights, left, simdgroup, 0, simdgroup + 1);
+      tile_product_lower<false>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);

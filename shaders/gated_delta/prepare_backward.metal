@@ -85,8 +85,9 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
-    simdgroup_float8x8 diagonal(0.0f);
+    tile_sum sum;
+    simdgroup_float8x8 diagonal[TILE_OWN];
+    tile_clear(diagonal);
     float same = 0.0f;
     tile_clear(sum);
     if (!PER_KEY) {
@@ -98,8 +99,8 @@ template <
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, scale[0], simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load_both(
+          left, q_row + key, scale[0], right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -113,13 +114,13 @@ template <
     }
     tile_put(sum, weights, simdgroup);
     if (PER_KEY) {
-      simdgroup_store(diagonal, weights + simdgroup * 8 * (TILE_STRIDE + 1), TILE_STRIDE);
+      scores_put_diagonal(diagonal, weights, simdgroup);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-    } else if (lane / 8 == simdgroup) {
+    } else if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -129,7 +130,7 @@ template <
 
     // weights becomes W T, right is T.
     tile_clear(sum);
-    tile_product<false, false>(sum, weights, right, simdgroup, 0, simdgroup + 1);
+    tile_product_lower<false>(sum, weights, right, simdgroup);
     simdgroup_barrier(mem_flags::mem_threadgroup);
     tile_put(sum, weights, simdgroup);
 
@@ -140,44 +141,35 @@ template <
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      tile_load_decayed<PER_KEY, true, HAS_RESET>(
-          left,
-          k_row + key,
-          Hk * Dk,
-          Dk - key,
-          begin,
-          meets_adjoint ? end : begin,
-          1.0f,
-          gates,
-          behind,
-          simdgroup,
-          lane);
+      float rows[TILE_ROWS];
+      float q_rows[TILE_ROWS];
+      float kept[TILE_ROWS];
+      const long to = tile * TILE * KEYS + key;
+      tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_fetch<float>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      rows_if(kept, meets_adjoint);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      rows_store<float>(kept, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET>(kept, q_rows, scale[0], gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      rows_store<float>(kept, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product<true, false>(sum, right, left, simdgroup, simdgroup, TILE_BLOCKS);
+      tile_product_lower<true>(sum, right, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(
-          left, read + tile * TILE * KEYS + key, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      const int met = meets_state ? end : begin;
-      const long to = tile * TILE * KEYS + key;
-      tile_load_decayed<PER_KEY, false, HAS_RESET>(
-          left, q_row + key, Hk * Dk, Dk - key, begin, met, scale[0], gates, upto, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_decayed<PER_KEY, false, HAS_RESET>(
-          left, k_row + key, Hk * Dk, Dk - key, begin, met, 1.0f, gates, upto, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      tile_store<float>(left, read + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
     }
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product<true, false>(sum, weights, left, simdgroup, simdgroup, TILE_BLOCKS);
+      tile_product_lower<true>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);

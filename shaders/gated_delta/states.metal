@@ -32,6 +32,8 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE_KEYS = KEYS % TILE == 0;
+  constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
   constexpr int THREADS = SIMDGROUPS * 32;
@@ -53,7 +55,7 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   const long corner = (state * Dv + value) * Dk + key;
   auto own = products + simdgroup * PRODUCT;
 
-  simdgroup_float8x8 S[TILE_BLOCKS * WIDE];
+  walk_state<WIDE> S;
   walk_begin<WIDE>(
       S,
       initial_state + (HAS_INITIAL_STATE ? corner : 0),
@@ -63,25 +65,36 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
       own,
       lane);
 
+  // A chunk's numbers are on their way while the chunk before it is worked on.
+  const int owned = (KEYS - key) / 8;
+  const int own_thread = simdgroup * 32 + lane;
+  const int wide = Dv - value;
+  auto key_read = read + state * chunks * TILE * KEYS + key;
+  auto key_write = write + state * chunks * TILE * KEYS + key;
+  auto chunk_values = values + (sequence * H + head) * Dv + value;
+  auto chunk_rates = beta + sequence * H + head;
+  walk_chunk reads;
+  walk_chunk writes;
+  float given[OWN];
+  TB rates[OWN];
+  walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
+  walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);
+  walk_cells<WIDE, THREADS, OWN, float>(given, chunk_values, H * Dv, 1, L, wide, own_thread);
+  walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, L, wide, own_thread);
+
   for (int chunk = 0; chunk < chunks; ++chunk) {
+    const bool more = chunk + 1 < chunks;
     const long entry = state * chunks + chunk;
-    const long rows = entry * TILE * KEYS + key;
-    auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
-    walk_save<WIDE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    float given[OWN];
-    float rates[OWN];
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
-      const int column = value + i % (WIDE * 8);
-      const long at = (first + i / (WIDE * 8)) * H + head;
-      const bool live = i / (WIDE * 8) < steps && column < Dv;
-      given[n] = live ? values[at * Dv + column] : 0.0f;
-      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
+    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
+    auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
+    walk_save<WIDE, WHOLE>(S, saved, VALUES, owned, (VALUES - value) / 8);
+    walk_read<WIDE>(S, reads, own);
+    key_read += TILE * KEYS;
+    if (more) {
+      walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
     }
-    walk_read<WIDE>(S, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // Before a reset errors meet the state that enters; what comes before the last does not leave.
@@ -90,28 +103,41 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     const int begin = last_reset<HAS_RESET>(resets, steps);
 #pragma unroll
     for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int i = n * THREADS + own_thread;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
-      const int cell = row * WALK_STRIDE<WIDE> + column;
+      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const bool live = row < steps && value + column < Dv;
-      float e = given[n];
-      for (int s = 0; live && row < met && s < SIMDGROUPS; ++s) {
-        e -= products[s * PRODUCT + cell];
+      float known = 0.0f;
+#pragma unroll
+      for (int s = 0; s < SIMDGROUPS; ++s) {
+        known += products[s * PRODUCT + cell];
       }
-      const float u = rates[n] * e;
+      const float e = row < met ? given[n] - known : given[n];
+      const float u = static_cast<float>(rates[n]) * e;
       if (live) {
         error[at * Dv + value + column] = e;
         update[at * Dv + value + column] = u;
       }
-      if (row < TILE) {
+      if (OWN * THREADS == TILE * WIDE * 8 || row < TILE) {
         updates[cell] = row >= begin ? u : 0.0f;
       }
     }
+    chunk_values += TILE * H * Dv;
+    chunk_rates += TILE * H;
+    if (more) {
+      walk_cells<WIDE, THREADS, OWN, float>(
+          given, chunk_values, H * Dv, 1, L - (chunk + 1) * TILE, wide, own_thread);
+      walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, L - (chunk + 1) * TILE, wide, own_thread);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE>(S, decay + entry * KEYS + key, KEYS - key, met == steps, own, lane);
-    walk_write<WIDE>(S, write + rows, KEYS, (KEYS - key) / 8, updates);
+    walk_decay<WIDE>(S, fading, met == steps, own, lane);
+    walk_write<WIDE>(S, writes, updates);
+    key_write += TILE * KEYS;
+    if (more) {
+      walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);
+    }
   }
   walk_end<WIDE>(S, final_state + corner, Dk, Dk - key, Dv - value, own, lane);
 }

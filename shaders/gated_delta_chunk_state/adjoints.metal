@@ -32,6 +32,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = PIECE * WALK_STRIDE<WIDE>;
   threadgroup float products[SIMDGROUPS * PRODUCT];
@@ -56,7 +57,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto own = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
-  simdgroup_float8x8 G[TILE_BLOCKS * WIDE];
+  walk_state<WIDE> G;
   walk_begin<WIDE>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
@@ -66,7 +67,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
     auto entering = grad_h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_save<WIDE, WHOLE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {

@@ -32,6 +32,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = PIECE * WALK_STRIDE<WIDE>;
   threadgroup float products[SIMDGROUPS * PRODUCT];
@@ -56,7 +57,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto own = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
-  simdgroup_float8x8 S[TILE_BLOCKS * WIDE];
+  walk_state<WIDE> S;
   walk_begin<WIDE>(S, h0 + (HAS_H0 ? corner : 0), Dk, HAS_H0 ? Dk - key : 0, Dv - value, scratch, lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -66,7 +67,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
     auto entering = h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_save<WIDE, WHOLE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
     walk_end<WIDE, TK>(S, entering, Dk, Dk - key, Dv - value, scratch, lane);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 

@@ -29,11 +29,12 @@ template <typename TK, typename TW, int Dk, int Dv>
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % TILE == 0;
   threadgroup float errors[TILE * TILE_STRIDE];
   threadgroup float updates[TILE * TILE_STRIDE];
   threadgroup float weights[CHUNK];
   threadgroup float grads[CHUNK];
-  threadgroup float partial[TILE_BLOCKS];
+  threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = error_shape[1];
   const int Hk = k_shape[2];
@@ -53,7 +54,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   steps_weights(weights, gates, H, steps, simdgroup, lane);
 
   float kept = 0.0f;
-  for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_BLOCKS * 32) {
+  for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_SIMDGROUPS * 32) {
     kept = fma(state[i], adjoint[i], kept);
   }
   kept = simd_sum(kept);
@@ -67,10 +68,10 @@ template <typename TK, typename TW, int Dk, int Dv>
     const int present = steps - part;
     const long row = (first + part) * H + head;
     auto k_row = k + ((first + part) * Hk + head / (H / Hk)) * Dk;
-    float grad[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    float grad[TILE_ROWS] = {};
     for (int key = 0; key < Dk; key += TILE) {
-      simdgroup_float8x8 written[TILE_BLOCKS];
-      simdgroup_float8x8 read[TILE_BLOCKS];
+      tile_sum written;
+      tile_sum read;
       tile_clear(written);
       tile_clear(read);
       for (int value = 0; value < Dv; value += TILE) {
@@ -82,8 +83,9 @@ template <typename TK, typename TW, int Dk, int Dv>
         tile_load(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
         tile_load(updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
-        tile_product_state<true>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
+        tile_product_state<true, WHOLE>(
+            written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
+        tile_product_state<true, WHOLE>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(written, errors, simdgroup);
@@ -91,8 +93,8 @@ template <typename TK, typename TW, int Dk, int Dv>
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        const int step = simdgroup * 8 + i;
+      for (int i = 0; i < TILE_ROWS; ++i) {
+        const int step = simdgroup * TILE_ROWS + i;
         if (step < present && lane < Dk - key) {
           const float x = weights[part + step] * errors[step * TILE_STRIDE + lane];
           grad_k_head[(row + static_cast<long>(step) * H) * Dk + key + lane] = x;
@@ -101,10 +103,10 @@ template <typename TK, typename TW, int Dk, int Dv>
       }
     }
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < TILE_ROWS; ++i) {
       const float total = simd_sum(grad[i]);
       if (lane == 0) {
-        grads[part + simdgroup * 8 + i] = total;
+        grads[part + simdgroup * TILE_ROWS + i] = total;
       }
     }
   }
@@ -112,7 +114,7 @@ template <typename TK, typename TW, int Dk, int Dv>
 
   if (simdgroup == 0) {
     const float written = simd_sum(grads[lane] + grads[TILE + lane]);
-    const float entered = partial[0] + partial[1] + partial[2] + partial[3];
+    const float entered = partial[0] + partial[1];
     const float last = fma(exp(gates[(steps - 1) * H]), entered, written);
     for (int step = lane; step < steps; step += 32) {
       grad_g[(first + step) * H + head] = (step == steps - 1 ? last : 0.0f) - grads[step];

@@ -12,7 +12,7 @@ constexpr constant int PIECE = 16;
 
 // 8 steps to `scratch`, of which `steps` are there, 0 elsewhere.
 template <typename Tile, typename Rows>
-inline void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
+METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
 #pragma unroll
   for (int row = 0; row < 8; ++row) {
     const bool live = row < steps && lane < keys;
@@ -23,8 +23,8 @@ inline void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys,
 
 // What a piece reads of the state, to `product`; of its steps `steps` are there.
 template <int WIDE, typename Rows, typename Product, typename Tile>
-inline void steps_read(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void steps_read(
+    thread walk_state<WIDE>& state,
     Rows rows,
     int stride,
     int steps,
@@ -32,17 +32,21 @@ inline void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  for (int step = 0; step < PIECE; step += 8) {
-    steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_read<WIDE, 8>(state, scratch, TILE_STRIDE, (keys + 7) / 8, product + step * WALK_STRIDE<WIDE>);
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  }
+  walk_keys former;
+  walk_keys latter;
+  steps_load(scratch, rows, stride, steps, keys, lane);
+  walk_fetch<true, true>(former, scratch, TILE_STRIDE, TILE_BLOCKS);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
+  walk_fetch<true, true>(latter, scratch, TILE_STRIDE, TILE_BLOCKS);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  walk_read<WIDE>(state, former, latter, product);
 }
 
-// state += rows^T * values, over the `steps` steps of a chunk that are there.
+// state += values^T * rows, over the `steps` steps of a chunk that are there.
 template <int WIDE, typename Rows, typename Values, typename Tile>
-inline void steps_write(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void steps_write(
+    thread walk_state<WIDE>& state,
     Rows rows,
     int stride,
     int steps,
@@ -52,14 +56,16 @@ inline void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_write<WIDE, 8>(state, scratch, TILE_STRIDE, (keys + 7) / 8, values + step * WALK_STRIDE<WIDE>);
+    walk_keys written;
+    walk_fetch<false, true>(written, scratch, TILE_STRIDE, TILE_BLOCKS);
+    walk_write<WIDE>(state, written, values + step * WALK_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
 // What the gates leave of each step at the end of its chunk, exp(g_last - g), 0 for one that is not there.
 template <typename Weights, typename Gates>
-inline void steps_weights(Weights weights, Gates g, int stride, int steps, int simdgroup, int lane) {
+METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, int simdgroup, int lane) {
   if (simdgroup == 0) {
     for (int row = lane; row < CHUNK; row += 32) {
       const float after = row < steps ? g[(steps - 1) * stride] - g[row * stride] : 0.0f;
@@ -70,9 +76,12 @@ inline void steps_weights(Weights weights, Gates g, int stride, int steps, int s
 
 // state *= decay.
 template <int WIDE>
-inline void steps_decay(thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE], float decay) {
+METAL_FUNC void steps_decay(thread walk_state<WIDE>& state, float decay) {
 #pragma unroll
-  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
-    state[i].thread_elements() *= decay;
+  for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state.at[r][w].thread_elements() *= decay;
+    }
   }
 }

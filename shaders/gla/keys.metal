@@ -37,6 +37,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float pairs[TILE * TILE_STRIDE];
@@ -47,7 +48,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   threadgroup float upto[TILE];
   threadgroup float behind[TILE];
   threadgroup float grad_gates[TILE];
-  threadgroup float partial[TILE_BLOCKS];
+  threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = v_shape[1];
   const int Hk = k_shape[2];
@@ -76,7 +77,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   const float leaves = behind[lane];
-  for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+  for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
     entering[lane * 8 + c] = upto[lane];
     leaving[lane * 8 + c] = leaves;
   }
@@ -87,88 +88,107 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
+    tile_sum sum;
     tile_clear(sum);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
-    tile_clear(sum);
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
-      tile_load(right, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_product(sum, left, right, simdgroup);
-    }
-    tile_put(sum, weights, simdgroup);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
-    float weight = gates_between<HAS_RESET>(gates, simdgroup * 8, lane);
-    for (int i = simdgroup * 8; i < simdgroup * 8 + 8; ++i) {
-      const int pair = i * TILE_STRIDE + lane;
-      weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-      pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
-      weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
-      left[pair] = weight;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
-
-    simdgroup_float8x8 grad_entering(0.0f);
-    simdgroup_float8x8 grad_leaving(0.0f);
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-
-      tile_clear(sum);
-      for (int value = 0; meets_state && value < Dv; value += TILE) {
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load(pairs, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
-            sum,
-            pairs,
-            state + key * COLUMNS * 8 + value,
-            COLUMNS * 8,
-            COLUMNS - value / 8,
-            ROWS - key / 8,
-            simdgroup);
+    // Two tiles of keys at once. What grad_o and v make of the states, and with the first two the scores.
+    simdgroup_float8x8 grad_entering[TILE_OWN];
+    simdgroup_float8x8 grad_leaving[TILE_OWN];
+    tile_clear(grad_entering);
+    tile_clear(grad_leaving);
+    for (int base = 0; base < Dk; base += 2 * TILE) {
+      tile_sum grads_q[2];
+      tile_sum grads_k[2];
+#pragma unroll
+      for (int t = 0; t < 2; ++t) {
+        tile_clear(grads_q[t]);
+        tile_clear(grads_k[t]);
       }
-      tile_weigh(sum, grad_entering, left, entering, simdgroup);
-      tile_product<false, false>(sum, weights, right, simdgroup, 0, simdgroup + 1);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, pairs, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
-
       tile_clear(sum);
-      for (int value = 0; meets_adjoint && value < Dv; value += TILE) {
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load(pairs, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
-            sum,
-            pairs,
-            adjoint + key * COLUMNS * 8 + value,
-            COLUMNS * 8,
-            COLUMNS - value / 8,
-            ROWS - key / 8,
-            simdgroup);
+      for (int value = 0; value < Dv; value += TILE) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load_both(
+            left,
+            grad_row + value,
+            factor,
+            right,
+            v_row + value,
+            H * Dv,
+            Dv - value,
+            begin,
+            end,
+            simdgroup,
+            lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (base == 0) {
+          scores_product(sum, left, right, simdgroup);
+        }
+#pragma unroll
+        for (int t = 0; t < 2; ++t) {
+          const int key = base + t * TILE;
+          const int corner = key * COLUMNS * 8 + value;
+          const int inners = COLUMNS - value / 8;
+          const int columns = ROWS - key / 8;
+          if (meets_state && key < Dk) {
+            tile_product_state<true, WHOLE>(
+                grads_q[t], left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
+          }
+          if (meets_adjoint && key < Dk) {
+            tile_product_state<true, WHOLE>(
+                grads_k[t], right, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
+          }
+        }
       }
-      tile_weigh(sum, grad_leaving, right, leaving, simdgroup);
-      tile_product<true, false>(sum, weights, left, simdgroup, simdgroup, TILE_BLOCKS);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, pairs, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      if (base == 0) {
+        tile_put(sum, weights, simdgroup);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+
+        // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
+        float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
+#pragma unroll
+        for (int s = 0; s < TILE_ROWS; ++s) {
+          const int i = simdgroup * TILE_ROWS + s;
+          const int pair = i * TILE_STRIDE + lane;
+          weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
+          pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
+          weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
+          left[pair] = weight;
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
+      }
+
+#pragma unroll
+      for (int t = 0; t < 2; ++t) {
+        const int key = base + t * TILE;
+        if (key < Dk) {
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          tile_load_both(
+              left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
+          tile_product_lower<false>(grads_q[t], weights, right, simdgroup);
+          tile_put(grads_q[t], pairs, simdgroup);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_store<float>(
+              pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+          tile_weigh(grads_k[t], grad_leaving, right, leaving, simdgroup);
+          tile_product_lower<true>(grads_k[t], weights, left, simdgroup);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_put(grads_k[t], pairs, simdgroup);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_store<float>(
+              pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+        }
+      }
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
@@ -179,7 +199,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
-      const float decay = partial[0] + partial[1] + partial[2] + partial[3];
+      const float decay = partial[0] + partial[1];
       const float before = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, leaves, lane);

@@ -11,6 +11,7 @@
 // outside a piece counts as 0.
 #include <metal_stdlib>
 
+#include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -38,7 +39,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr int STEPS = TILE / TILE_BLOCKS;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float pairs[TILE * TILE_STRIDE];
@@ -57,7 +58,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   const int batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
   const int steps = min(TILE, L - chunk * TILE);
-  const int own = simdgroup * STEPS;
+  const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
   const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
@@ -77,45 +78,53 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
+    tile_sum sum;
     tile_clear(sum);
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
-      tile_load(right, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load_both(
+          left,
+          grad_row + value,
+          factor,
+          right,
+          v_row + value,
+          H * Dv,
+          Dv - value,
+          begin,
+          end,
+          simdgroup,
+          lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = own; i < own + STEPS; ++i) {
+#pragma unroll
+    for (int s = 0; s < TILE_ROWS; ++s) {
+      const int i = own + s;
       if (lane > i) {
         pairs[i * TILE_STRIDE + lane] = pairs[lane * TILE_STRIDE + i];
       }
     }
 
     for (int key = 0; key < Dk; key += TILE) {
-      simdgroup_float8x8 total(0.0f);
-      // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
-      for (int c = 0; c < COLUMNS; ++c) {
-        if (meets_state && meets_adjoint && key / 8 + simdgroup < ROWS) {
-          simdgroup_float8x8 before, after;
-          simdgroup_load(before, state + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          simdgroup_load(after, adjoint + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          total.thread_elements() += before.thread_elements() * after.thread_elements();
-        }
+      const int corner = key * COLUMNS * 8;
+      simdgroup_float8x8 total[TILE_OWN];
+      tile_clear(total);
+      if (meets_state && meets_adjoint) {
+        states_product(total, state + corner, adjoint + corner, COLUMNS, ROWS - key / 8, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      simdgroup_store(total, totals + simdgroup * 64, 8);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      blocks_put(total, totals, simdgroup);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
-      float grad_q[STEPS];
-      float grad_k[STEPS];
-      float grad_gate[STEPS];
+      float grad_q[TILE_ROWS];
+      float grad_k[TILE_ROWS];
+      float grad_gate[TILE_ROWS];
       float carry = 0.0f;
       for (int c = 0; c < 8; ++c) {
         carry += totals[lane * 8 + c];
@@ -125,10 +134,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_load(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
+        tile_product_state<true, WHOLE>(
             sum,
             meeting,
-            state + key * COLUMNS * 8 + value,
+            state + corner + value,
             COLUMNS * 8,
             COLUMNS - value / 8,
             ROWS - key / 8,
@@ -138,16 +147,16 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_put(sum, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         const int cell = i * TILE_STRIDE + lane;
-        grad_q[s] = gates_product<true, HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
+        grad_q[s] = gates_product<HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
                     pairs[i * TILE_STRIDE + i] * right[cell];
         meeting[cell] *= left[cell];
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -157,10 +166,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_load(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
+        tile_product_state<true, WHOLE>(
             sum,
             meeting,
-            adjoint + key * COLUMNS * 8 + value,
+            adjoint + corner + value,
             COLUMNS * 8,
             COLUMNS - value / 8,
             ROWS - key / 8,
@@ -170,16 +179,16 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_put(sum, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         const int cell = i * TILE_STRIDE + lane;
-        grad_k[s] = gates_product<true, HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
+        grad_k[s] = gates_product<HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
                     pairs[i * TILE_STRIDE + i] * left[cell];
         meeting[cell] *= right[cell];
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
       }
 
@@ -193,7 +202,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         tile_put(sum, meeting, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int cell = i * TILE_STRIDE + lane;
           const bool later = (i & reach) != 0;
@@ -204,7 +213,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int start = i & ~(reach - 1);
           grad_gate[s] +=
@@ -215,7 +224,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
 
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;

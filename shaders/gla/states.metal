@@ -8,6 +8,7 @@
 
 #include "../common/gates.h"
 #include "../common/tile.h"
+#include "state.h"
 
 using namespace metal;
 
@@ -58,78 +59,90 @@ template <
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
-  const int row = key / 8 + simdgroup;
   const long corner = (state * Dk + key) * Dv + value;
 
-  simdgroup_float8x8 sum[TILE_BLOCKS];
-  tile_clear(sum);
+  tile_sum S;
+  tile_clear(S);
   if (HAS_INITIAL_STATE) {
     tile_load(keys, initial_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
     simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      sum[c] = tile_matrix<false>(keys, simdgroup, c);
-    }
+    tile_get(S, keys, simdgroup);
   }
 
+  // A chunk's rows are on their way while the chunk before it is multiplied.
+  state_rows<PER_KEY, TK, TV, TG> rows;
+  auto key_rows = k + (sequence * Hk + head / (H / Hk)) * Dk + key;
+  auto value_rows = v + (sequence * H + head) * Dv + value;
+  auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
+  auto resets = reset + (HAS_RESET ? sequence : 0);
+  state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
+      rows,
+      key_rows,
+      Hk * Dk,
+      kept,
+      value_rows,
+      H * Dv,
+      wide,
+      gate_rows,
+      H * GATES,
+      resets,
+      min(TILE, L),
+      simdgroup,
+      lane);
+
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    auto entry = chunk_state + ((state * chunks + chunk) * ROWS * 8 + row * 8) * COLUMNS * 8 + value;
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (row < ROWS && value / 8 + c < COLUMNS) {
-        simdgroup_store(sum[c], entry + c * 8, COLUMNS * 8);
-      }
-    }
+    auto entry = chunk_state + ((state * chunks + chunk) * ROWS * 8 + key) * COLUMNS * 8 + value;
+    state_save(S, entry, COLUMNS * 8, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
     // What comes before a reset does not reach the end of the chunk.
-    const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    auto resets = reset + (HAS_RESET ? first : 0);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
     const int begin = last_reset<HAS_RESET>(resets, steps);
+    float own_keys[TILE_ROWS];
+    float own_values[TILE_ROWS];
+    rows_read<HAS_RESET, TK>(own_keys, rows.keys, begin, steps, simdgroup);
+    rows_read<HAS_RESET, TV>(own_values, rows.values, begin, steps, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_load<PER_KEY, HAS_RESET>(
-        gates,
-        g + (first * H + head) * GATES + (PER_KEY ? key : 0),
-        H * GATES,
-        kept,
-        resets,
-        0,
-        steps,
-        steps,
-        simdgroup,
-        lane);
-    tile_load(values, v + (first * H + head) * Dv + value, H * Dv, wide, begin, steps, 1.0f, simdgroup, lane);
-    float rows[8];
-    auto source = k + (first * Hk + head / (H / Hk)) * Dk + key;
-    tile_fetch(rows, source, Hk * Dk, kept, begin, steps, simdgroup, lane);
+    gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
+    tile_keep(values, own_values, 1.0f, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
-    tile_keep_decayed<PER_KEY, true, HAS_RESET>(keys, rows, 1.0f, gates, behind, simdgroup, lane);
-    const float left = PER_KEY ? gates_product<true, HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
-    for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+    rows_decay<PER_KEY, true, HAS_RESET>(own_keys, own_keys, 1.0f, gates, behind, simdgroup, lane);
+    tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
+    const float left = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
+    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
       decays[lane * 8 + c] = left;
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-
-    simdgroup_float8x8 weight;
-    simdgroup_load(weight, decays + simdgroup * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (carries) {
-        sum[c].thread_elements() *= weight.thread_elements();
-      } else {
-        sum[c] = simdgroup_float8x8(0.0f);
-      }
+    key_rows += TILE * Hk * Dk;
+    value_rows += TILE * H * Dv;
+    gate_rows += TILE * H * GATES;
+    resets += HAS_RESET ? TILE : 0;
+    if (chunk + 1 < chunks) {
+      state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
+          rows,
+          key_rows,
+          Hk * Dk,
+          kept,
+          value_rows,
+          H * Dv,
+          wide,
+          gate_rows,
+          H * GATES,
+          resets,
+          min(TILE, L - (chunk + 1) * TILE),
+          simdgroup,
+          lane);
     }
-    tile_product<true, false>(sum, keys, values, simdgroup, 0, TILE_BLOCKS);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    state_decay(S, decays, carries, simdgroup);
+    tile_product<true, false>(S, keys, values, simdgroup, 0, TILE_BLOCKS);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  tile_put(sum, keys, simdgroup);
+  tile_put(S, keys, simdgroup);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   tile_store<float>(keys, final_state + corner, Dv, wide, 0, kept, simdgroup, lane);
 }

@@ -1,7 +1,7 @@
-// gla, what is mixed over time, a chunk of 32 steps at a time, with W[i][j] = scale * sum over keys of
-// q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale * q'[i] . S, where
-// S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i of W[i][j]
-// grad_o[i]
+// gla with one gate a step, what is mixed over time, a chunk of 32 steps at a time, with W[i][j] = scale *
+// sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale *
+// q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
+// of W[i][j] grad_o[i]
 // + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the gates after j.
 // Yang et al. 2024, arXiv:2312.06635, section 4.
 //
@@ -23,7 +23,6 @@ template <
     typename TO,
     int Dk,
     int Dv,
-    bool PER_KEY,
     bool REVERSE,
     bool HAS_RESET>
 [[kernel]] void gla_values(
@@ -42,15 +41,12 @@ template <
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
-  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
-  threadgroup float upto[TILE];
-  threadgroup float behind[TILE];
-  threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float gates[TILE];
+  threadgroup float decays[TILE * 8];
 
   const int L = values_shape[1];
   const int Hk = k_shape[2];
@@ -68,92 +64,79 @@ template <
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto value_row = values + row * Dv;
   auto out_row = mixed + row * Dv;
-  auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
   auto state = chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
   const float factor = scale[0];
 
-  if (PER_KEY) {
-    masks_fill<false>(masks, simdgroup, lane);
-  }
   int begin = 0;
   while (begin < steps) {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
-    simdgroup_float8x8 diagonal(0.0f);
-    float same = 0.0f;
-    tile_clear(sum);
-    if (!PER_KEY) {
-      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    }
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (PER_KEY) {
-        scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
-      } else {
-        scores_product(sum, left, right, simdgroup);
-      }
-    }
-    tile_put(sum, weights, simdgroup);
-    if (PER_KEY) {
-      simdgroup_store(diagonal, weights + simdgroup * 8 * (TILE_STRIDE + 1), TILE_STRIDE);
-    }
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (!PER_KEY) {
-      scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-    } else if (lane / 8 == simdgroup) {
-      weights[lane * (TILE_STRIDE + 1)] = same;
-    }
-
-    for (int value = 0; value < Dv; value += TILE) {
+    // Two tiles of values at once. What their steps read of the state, and with the first two the scores.
+    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    for (int value = 0; value < Dv; value += 2 * TILE) {
+      const bool wide = value + TILE < Dv;
+      tile_sum scores;
+      tile_sum sum;
+      tile_sum next;
+      tile_clear(scores);
       tile_clear(sum);
-      for (int key = 0; meets_state && key < Dk; key += TILE) {
-        if (PER_KEY) {
-          threadgroup_barrier(mem_flags::mem_threadgroup);
-          gates_load<true, HAS_RESET>(
-              gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-          threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_clear(next);
+      for (int key = 0; key < Dk; key += TILE) {
+        auto entry = state + key * COLUMNS * 8 + value;
+        const int inners = ROWS - key / 8;
+        const int columns = COLUMNS - value / 8;
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load_both(
+            left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (value == 0) {
+          scores_product(scores, left, right, simdgroup);
         }
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        if (REVERSE) {
-          tile_load_decayed<PER_KEY, true, HAS_RESET>(
-              left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, gates, behind, simdgroup, lane);
-        } else {
-          tile_load_decayed<PER_KEY, false, HAS_RESET>(
-              left, q_row + key, Hk * Dk, Dk - key, begin, end, factor, gates, upto, simdgroup, lane);
+        if (meets_state) {
+          auto reader = REVERSE ? right : left;
+          tile_product_state<false, WHOLE>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
+          if (wide) {
+            tile_product_state<false, WHOLE>(
+                next, reader, entry + TILE, COLUMNS * 8, inners, columns - TILE_BLOCKS, simdgroup);
+          }
         }
+      }
+      if (value == 0) {
+        tile_put(scores, weights, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<false>(
-            sum,
-            left,
-            state + key * COLUMNS * 8 + value,
-            COLUMNS * 8,
-            ROWS - key / 8,
-            COLUMNS - value / 8,
-            simdgroup);
+        scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+        const float kept =
+            REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
+        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+          decays[lane * 8 + c] = kept;
+        }
+      }
+
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      if (wide) {
+        tile_load(
+            right, value_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, 1.0f, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(right, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (REVERSE) {
-        tile_product<true, false>(sum, weights, right, simdgroup, simdgroup, TILE_BLOCKS);
-      } else {
-        tile_product<false, false>(sum, weights, right, simdgroup, 0, simdgroup + 1);
+      tile_scale<HAS_RESET>(sum, decays, simdgroup);
+      tile_product_lower<REVERSE>(sum, weights, left, simdgroup);
+      if (wide) {
+        tile_scale<HAS_RESET>(next, decays, simdgroup);
+        tile_product_lower<REVERSE>(next, weights, right, simdgroup);
       }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
+      if (wide) {
+        tile_put(next, right, simdgroup);
+      }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      if (wide) {
+        tile_store<TO>(right, out_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, simdgroup, lane);
+      }
     }
     begin = end;
   }

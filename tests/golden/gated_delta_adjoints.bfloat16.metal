@@ -21,16 +21,111 @@
 
 
 
+
+
 #include <metal_stdlib>
+
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 11 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
 
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+
+
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+
 template <typename Tile, typename Source>
-inline void tile_load(
+METAL_FUNC void tile_load(
     Tile tile,
     Source source,
     int stride,
@@ -40,34 +135,60 @@ inline void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
-  }
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Source>
-inline void tile_fetch(
-    thread float (&rows)[8],
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
     Source source,
+    float factor,
+    Tile other,
+    Other other_source,
     int stride,
     int columns,
     int begin,
     int end,
     int simdgroup,
     int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const bool live = row >= begin && row < end && lane < columns;
-    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
   }
 }
 
 
 template <typename T, typename Tile, typename Destination>
-inline void tile_store(
+METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
     int stride,
@@ -76,67 +197,145 @@ inline void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    if (row >= begin && row < end && lane < columns) {
-      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
-    }
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
   }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
 template <bool TRANSPOSED, typename Tile>
-inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
   metal::simdgroup_float8x8 m;
   const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
   metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   return m;
 }
 
-inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = metal::simdgroup_float8x8(0.0f);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
-
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
-inline void tile_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    Right right,
-    int row,
-    int first,
-    int last) {
-  for (int inner = first; inner < last; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename State>
-inline void tile_product_state(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    State state,
-    int stride,
-    int inners,
-    int columns,
-    int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
         metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
@@ -144,38 +343,69 @@ inline void tile_product_state(
 
 
 template <typename Tile>
-inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
   }
 }
 
 
 template <typename Tile>
-inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
   }
 }
 
 
 
 template <typename Tile, typename Weights>
-inline void tile_weigh(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& grad,
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
     Tile other,
     Weights weights,
-    int row) {
-  metal::simdgroup_float8x8 weight;
-  metal::simdgroup_load(weight, weights + row * 64, 8);
+    int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
-    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
-    sum[c].thread_elements() *= weight.thread_elements();
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
   }
 }
 
@@ -183,19 +413,61 @@ inline void tile_weigh(
 
 
 template <bool RESETS>
-inline float decayed(float product, float gate) {
+METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
 }
 
-template <bool PER_KEY, typename Gates>
-inline float gate_at(Gates gates, int row, int lane) {
-  return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
+
+template <bool RESETS>
+METAL_FUNC float decayed_both(float a, float b) {
+  return RESETS && a == 0.0f ? 0.0f : decayed<RESETS>(a, b);
 }
 
 
+template <bool PER_KEY, typename T>
+struct gates_part {
+  T at[PER_KEY ? TILE_ROWS : 1];
+};
+
+
+
+template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void gates_fetch(
+    thread gates_part<PER_KEY, T>& part,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    part.at[i] = forgets ? static_cast<T>(0.0f)
+                 : live  ? static_cast<T>(g[row * stride + (PER_KEY ? lane : 0)])
+                         : static_cast<T>(1.0f);
+  }
+}
+
+template <bool PER_KEY, typename T, typename Gates>
+METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    if (PER_KEY || simdgroup == 0) {
+      gates[PER_KEY ? (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane : lane] =
+          static_cast<float>(part.at[i]);
+    }
+  }
+}
+
 
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
-inline void gates_load(
+METAL_FUNC void gates_load(
     Gates gates,
     Source g,
     int stride,
@@ -206,121 +478,90 @@ inline void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
-    const int row = PER_KEY ? i : lane;
-    const bool live = row < steps && (!PER_KEY || lane < columns);
-    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
-    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
-        forgets ? 0.0f
-        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
-                : 1.0f;
-  }
+  gates_part<PER_KEY, float> part;
+  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates>
-inline float gates_product(Gates gates, int first, int last, int lane) {
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
   float product = 1.0f;
   for (int row = first; row < last; ++row) {
-    product = decayed<RESETS>(product, gate_at<PER_KEY>(gates, row, lane));
+    product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
   }
   return product;
 }
 
 
 template <bool RESETS, typename Gates>
-inline float gates_between(Gates gates, int last, int lane) {
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
-    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
-    product = lane + offset < TILE ? both : product;
+    product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
   return lane < last ? product : 0.0f;
 }
 
 
 
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_upto(Gates gates, int lane) {
+  float product = gates[lane];
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
 template <bool RESETS, typename Gates, typename Products>
-inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
-  if (simdgroup < 2) {
-    const bool forward = simdgroup == 0;
-    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
-    for (int offset = 1; offset < TILE; offset *= 2) {
-      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
-      product = lane >= offset ? both : product;
-    }
-    if (forward) {
-      upto[lane] = product;
-    } else {
-      after[TILE - 1 - lane] = product;
-    }
+METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    upto[lane] = gates_upto<RESETS>(gates, lane);
+  } else {
+    after[lane] = gates_between<RESETS>(gates, TILE, lane);
   }
 }
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
-inline void tile_keep_decayed(
-    Tile tile,
-    thread float (&rows)[8],
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+METAL_FUNC void rows_decay(
+    thread float (&kept)[TILE_ROWS],
+    thread float (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
+  const int first = simdgroup * TILE_ROWS;
   float product = 1.0f;
   if (PER_KEY) {
-    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
-                     : gates_product<true, RESETS>(gates, 0, first, lane);
+    product = SUFFIX ? gates_product<RESETS>(gates, first + TILE_ROWS, TILE, lane)
+                     : gates_product<RESETS>(gates, 0, first, lane);
   }
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int at = SUFFIX ? 7 - i : i;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = SUFFIX ? TILE_ROWS - 1 - i : i;
     const int row = first + at;
     float weight = product;
     if (PER_KEY) {
-      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
       weight = SUFFIX ? weight : product;
     } else {
       weight = products[row];
     }
-
-    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
   }
 }
 
 
-template <
-    bool PER_KEY,
-    bool SUFFIX,
-    bool RESETS,
-    typename Tile,
-    typename Source,
-    typename Gates,
-    typename Products>
-inline void tile_load_decayed(
-    Tile tile,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    float factor,
-    Gates gates,
-    Products products,
-    int simdgroup,
-    int lane) {
-  float rows[8];
-  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
-}
-
-
 template <bool RESETS, typename Reset>
-inline int first_reset(Reset reset, int steps, int begin = 0) {
+METAL_FUNC int first_reset(Reset reset, int steps, int begin = 0) {
   int at = RESETS ? begin : steps;
   while (RESETS && at < steps && !reset[at]) {
     ++at;
@@ -330,7 +571,7 @@ inline int first_reset(Reset reset, int steps, int begin = 0) {
 
 
 template <bool RESETS, typename Reset>
-inline int last_reset(Reset reset, int steps) {
+METAL_FUNC int last_reset(Reset reset, int steps) {
   int at = RESETS ? steps - 1 : 0;
   while (RESETS && at > 0 && !reset[at]) {
     --at;
@@ -354,27 +595,36 @@ inline int last_reset(Reset reset, int steps) {
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
+template <int WIDE>
+struct walk_state {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+};
+
+
+struct walk_keys {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+};
+
+
+struct walk_chunk {
+  walk_keys steps[TILE / 8];
+};
+
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_add(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_add(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
+      const bool live = lane < keys && w * 8 + row < columns;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
-      state[r * WIDE + c].thread_elements() += more.thread_elements();
+      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
+      state.at[r][w].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
@@ -382,25 +632,22 @@ inline void walk_add(
 
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_begin(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
-    state[i] = metal::simdgroup_float8x8(0.0f);
+  for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state.at[r][w] = metal::simdgroup_float8x8(0.0f);
+    }
   }
   walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 
 template <int WIDE, typename T = float, typename Destination, typename Tile>
-inline void walk_end(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void walk_end(
+    thread walk_state<WIDE>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -408,15 +655,15 @@ inline void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_store(state[r * WIDE + c], scratch + r * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
+      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+      if (lane < keys && w * 8 + row < columns) {
+        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -424,86 +671,112 @@ inline void walk_end(
 }
 
 
-template <int WIDE, typename Destination>
-inline void walk_save(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Destination destination,
-    int stride,
-    int rows,
-    int columns) {
+template <int WIDE, bool WHOLE, typename Destination>
+METAL_FUNC void walk_save(
+    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      if (r < rows && c < columns) {
-        metal::simdgroup_store(state[r * WIDE + c], destination + r * 8 * stride + c * 8, stride);
+    for (int w = 0; w < WIDE; ++w) {
+      if (WHOLE || (r < rows && w < columns)) {
+        auto to = destination + r * 8 * stride + w * 8;
+        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
       }
     }
   }
 }
 
 
-struct walk_keys {
-  metal::simdgroup_float8x8 a[TILE_BLOCKS];
-};
+
+template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(
+    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+#pragma unroll
+  for (int n = 0; n < CELLS; ++n) {
+    const int row = (n * THREADS + own) / (WIDE * 8);
+    const int column = (n * THREADS + own) % (WIDE * 8);
+    const bool live = row < rows && column < columns;
+    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+  }
+}
 
 
-template <bool TRANSPOSED, typename Keys>
-inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
+    if (!WHOLE && r >= rows) {
+      keys.at[r] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
   }
 }
 
 
-
-template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
-inline void walk_read(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Product product) {
-  walk_keys next;
-  walk_fetch<false>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 sum[WIDE];
+template <int WIDE>
+METAL_FUNC void walk_multiply(
+    thread metal::simdgroup_float8x8 (&sums)[WIDE],
+    thread metal::simdgroup_float8x8 (&nexts)[WIDE],
+    thread metal::simdgroup_float8x8 (&left)[WIDE],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next) {
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      sum[c] = metal::simdgroup_float8x8(0.0f);
-    }
-#pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
-#pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
-        }
-      }
-    }
-#pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_store(sum[c], product + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
+  for (int w = 0; w < WIDE; w += 2) {
+    if (w + 1 < WIDE) {
+      multiply_2x2(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+    } else {
+      metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
+      metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
     }
   }
 }
 
 
-template <int WIDE, typename Decays, typename Scratch>
-inline void walk_decay(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Decays decays,
-    int keys,
-    bool carries,
-    Scratch scratch,
-    int lane) {
-  const float decay = lane < keys ? decays[lane] : 0.0f;
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+  metal::simdgroup_float8x8 sums[WIDE];
+  metal::simdgroup_float8x8 nexts[WIDE];
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    sums[w] = metal::simdgroup_float8x8(0.0f);
+    nexts[w] = metal::simdgroup_float8x8(0.0f);
+  }
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
+  }
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    auto to = product + w * 8;
+    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(
+        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
+}
+
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+  }
+}
+
+
+template <int WIDE, typename Scratch>
+METAL_FUNC void walk_decay(
+    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
     scratch[lane * 8 + c] = decay;
   }
@@ -511,13 +784,13 @@ inline void walk_decay(
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8);
+    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
+    for (int w = 0; w < WIDE; ++w) {
       if (carries) {
-        state[r * WIDE + c].thread_elements() *= weight.thread_elements();
+        state.at[r][w].thread_elements() *= weight.thread_elements();
       } else {
-        state[r * WIDE + c] = metal::simdgroup_float8x8(0.0f);
+        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       }
     }
   }
@@ -525,34 +798,24 @@ inline void walk_decay(
 }
 
 
-template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
-inline void walk_write(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Values values) {
-  walk_keys next;
-  walk_fetch<true>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 b[WIDE];
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys& keys, Values values) {
+  metal::simdgroup_float8x8 left[WIDE];
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_load(b[c], values + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
-    }
+  for (int w = 0; w < WIDE; ++w) {
+    metal::simdgroup_load(left[w], values + w * 8, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
+  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+    walk_multiply<WIDE>(state.at[r], state.at[r + 1], left, keys.at[r], keys.at[r + 1]);
+  }
+}
+
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& keys, Values values) {
 #pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
-        }
-      }
-    }
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_write<WIDE>(state, keys.steps[i], values + i * 8 * WALK_STRIDE<WIDE>);
   }
 }
 
@@ -561,7 +824,7 @@ inline void walk_write(
 using namespace metal;
 
 template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_b3ef33ac__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_6adb1e09__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float(
   const device float* read [[buffer(0)]],
   const device float* write_q [[buffer(1)]],
   const device float* write_k [[buffer(2)]],
@@ -585,6 +848,8 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE_KEYS = KEYS % TILE == 0;
+  constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
   constexpr int THREADS = SIMDGROUPS * 32;
@@ -607,30 +872,48 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
   const long corner = (state * Dv + value) * Dk + key;
   auto own = products + simdgroup * PRODUCT;
 
-  simdgroup_float8x8 G[TILE_BLOCKS * WIDE];
+  walk_state<WIDE> G;
   walk_begin<WIDE>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, own, lane);
 
+
+  const int owned = (KEYS - key) / 8;
+  const int own_thread = simdgroup * 32 + lane;
+  const int wide = Dv - value;
+  const long last = sequence + (chunks - 1) * TILE;
+  const long last_keys = (state * chunks + chunks - 1) * TILE * KEYS + key;
+  auto key_read = read + last_keys;
+  auto key_write_q = write_q + last_keys;
+  auto key_write_k = write_k + last_keys;
+  auto chunk_grads = grad_values + (last * H + head) * Dv + value;
+  auto chunk_rates = beta + last * H + head;
+  auto chunk_outputs = grad_o + (last * H + head) * Dv + value;
+  walk_chunk reads;
+  walk_chunk writes_q;
+  walk_chunk writes_k;
+  float given[OWN];
+  TB rates[OWN];
+  TV grads[OWN];
+  walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
+  walk_fetch<false, WHOLE_KEYS>(writes_q, key_write_q, KEYS, owned);
+  walk_fetch<false, WHOLE_KEYS>(writes_k, key_write_k, KEYS, owned);
+  const int rest = L - (chunks - 1) * TILE;
+  walk_cells<WIDE, THREADS, OWN, float>(given, chunk_grads, H * Dv, 1, rest, wide, own_thread);
+  walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, rest, wide, own_thread);
+  walk_cells<WIDE, THREADS, OWN, TV>(grads, chunk_outputs, H * Dv, 1, rest, wide, own_thread);
+
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
+    const bool more = chunk > 0;
     const long entry = state * chunks + chunk;
-    const long rows = entry * TILE * KEYS + key;
-    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
-    walk_save<WIDE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    float given[OWN];
-    float rates[OWN];
-    float grads[OWN];
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
-      const int column = value + i % (WIDE * 8);
-      const long at = (first + i / (WIDE * 8)) * H + head;
-      const bool live = i / (WIDE * 8) < steps && column < Dv;
-      given[n] = live ? grad_values[at * Dv + column] : 0.0f;
-      rates[n] = live ? static_cast<float>(beta[at]) : 0.0f;
-      grads[n] = live ? static_cast<float>(grad_o[at * Dv + column]) : 0.0f;
+    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
+    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
+    walk_save<WIDE, WHOLE>(G, saved, VALUES, owned, (VALUES - value) / 8);
+    walk_read<WIDE>(G, reads, own);
+    key_read -= TILE * KEYS;
+    if (more) {
+      walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
     }
-    walk_read<WIDE>(G, read + rows, KEYS, (KEYS - key) / 8, own);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
 
@@ -639,31 +922,47 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
     const int leaves = last_reset<HAS_RESET>(resets, steps);
 #pragma unroll
     for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + simdgroup * 32 + lane;
+      const int i = n * THREADS + own_thread;
       const int row = i / (WIDE * 8);
       const int column = i % (WIDE * 8);
-      const int cell = row * WALK_STRIDE<WIDE> + column;
+      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
       const long at = (first + row) * H + head;
       const long to = at * Dv + value + column;
       const bool live = row < steps && value + column < Dv;
-      float d = given[n];
-      for (int s = 0; live && row >= leaves && s < SIMDGROUPS; ++s) {
-        d += products[s * PRODUCT + cell];
+      float known = 0.0f;
+#pragma unroll
+      for (int s = 0; s < SIMDGROUPS; ++s) {
+        known += products[s * PRODUCT + cell];
       }
-      const float grad = rates[n] * d;
+      const float d = row >= leaves ? given[n] + known : given[n];
+      const float grad = static_cast<float>(rates[n]) * d;
       if (live) {
         grad_update[to] = d;
         grad_v[to] = static_cast<TV>(grad);
       }
-      if (row < TILE) {
-        outputs[cell] = row < end ? grads[n] : 0.0f;
+      if (OWN * THREADS == TILE * WIDE * 8 || row < TILE) {
+        outputs[cell] = row < end ? static_cast<float>(grads[n]) : 0.0f;
         updates[cell] = row < end ? -grad : 0.0f;
       }
     }
+    chunk_grads -= TILE * H * Dv;
+    chunk_rates -= TILE * H;
+    chunk_outputs -= TILE * H * Dv;
+    if (more) {
+      walk_cells<WIDE, THREADS, OWN, float>(given, chunk_grads, H * Dv, 1, TILE, wide, own_thread);
+      walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, TILE, wide, own_thread);
+      walk_cells<WIDE, THREADS, OWN, TV>(grads, chunk_outputs, H * Dv, 1, TILE, wide, own_thread);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE>(G, decay + entry * KEYS + key, KEYS - key, end == steps, own, lane);
-    walk_write<WIDE>(G, write_q + rows, KEYS, (KEYS - key) / 8, outputs);
-    walk_write<WIDE>(G, write_k + rows, KEYS, (KEYS - key) / 8, updates);
+    walk_decay<WIDE>(G, fading, end == steps, own, lane);
+    walk_write<WIDE>(G, writes_q, outputs);
+    walk_write<WIDE>(G, writes_k, updates);
+    key_write_q -= TILE * KEYS;
+    key_write_k -= TILE * KEYS;
+    if (more) {
+      walk_fetch<false, WHOLE_KEYS>(writes_q, key_write_q, KEYS, owned);
+      walk_fetch<false, WHOLE_KEYS>(writes_k, key_write_k, KEYS, owned);
+    }
   }
   if (HAS_INITIAL_STATE) {
     walk_end<WIDE>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, own, lane);
@@ -671,4 +970,4 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_b3ef33ac__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_b3ef33ac__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_adjoints_b3ef33ac__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_6adb1e09__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_6adb1e09__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_adjoints_6adb1e09__bfloat16_t_bfloat16_t_33_20_2_1_1_float_float_float_float_float_bfloat16_t_bool_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20, 2, 1, 1>;

@@ -13,16 +13,111 @@
 
 
 
+
+
 #include <metal_stdlib>
+
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 11 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
 
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+
+
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+
 template <typename Tile, typename Source>
-inline void tile_load(
+METAL_FUNC void tile_load(
     Tile tile,
     Source source,
     int stride,
@@ -32,34 +127,60 @@ inline void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
-  }
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Source>
-inline void tile_fetch(
-    thread float (&rows)[8],
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
     Source source,
+    float factor,
+    Tile other,
+    Other other_source,
     int stride,
     int columns,
     int begin,
     int end,
     int simdgroup,
     int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const bool live = row >= begin && row < end && lane < columns;
-    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
   }
 }
 
 
 template <typename T, typename Tile, typename Destination>
-inline void tile_store(
+METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
     int stride,
@@ -68,67 +189,145 @@ inline void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    if (row >= begin && row < end && lane < columns) {
-      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
-    }
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
   }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
 template <bool TRANSPOSED, typename Tile>
-inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
   metal::simdgroup_float8x8 m;
   const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
   metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   return m;
 }
 
-inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = metal::simdgroup_float8x8(0.0f);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
-
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
-inline void tile_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    Right right,
-    int row,
-    int first,
-    int last) {
-  for (int inner = first; inner < last; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename State>
-inline void tile_product_state(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    State state,
-    int stride,
-    int inners,
-    int columns,
-    int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
         metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
@@ -136,38 +335,69 @@ inline void tile_product_state(
 
 
 template <typename Tile>
-inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
   }
 }
 
 
 template <typename Tile>
-inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
   }
 }
 
 
 
 template <typename Tile, typename Weights>
-inline void tile_weigh(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& grad,
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
     Tile other,
     Weights weights,
-    int row) {
-  metal::simdgroup_float8x8 weight;
-  metal::simdgroup_load(weight, weights + row * 64, 8);
+    int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
-    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
-    sum[c].thread_elements() *= weight.thread_elements();
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
   }
 }
 
@@ -194,27 +424,36 @@ inline void tile_weigh(
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
+template <int WIDE>
+struct walk_state {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+};
+
+
+struct walk_keys {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+};
+
+
+struct walk_chunk {
+  walk_keys steps[TILE / 8];
+};
+
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_add(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_add(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && c * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(c * 8 + row) * Dk + lane]) : 0.0f;
+      const bool live = lane < keys && w * 8 + row < columns;
+      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<true>(scratch, r, 0);
-      state[r * WIDE + c].thread_elements() += more.thread_elements();
+      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
+      state.at[r][w].thread_elements() += more.thread_elements();
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
@@ -222,25 +461,22 @@ inline void walk_add(
 
 
 template <int WIDE, typename Source, typename Tile>
-inline void walk_begin(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Source source,
-    int Dk,
-    int keys,
-    int columns,
-    Tile scratch,
-    int lane) {
+METAL_FUNC void walk_begin(
+    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
-    state[i] = metal::simdgroup_float8x8(0.0f);
+  for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state.at[r][w] = metal::simdgroup_float8x8(0.0f);
+    }
   }
   walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 
 template <int WIDE, typename T = float, typename Destination, typename Tile>
-inline void walk_end(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void walk_end(
+    thread walk_state<WIDE>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -248,15 +484,15 @@ inline void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int c = 0; c < WIDE; ++c) {
+  for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      metal::simdgroup_store(state[r * WIDE + c], scratch + r * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
+      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && c * 8 + row < columns) {
-        destination[(c * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+      if (lane < keys && w * 8 + row < columns) {
+        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
@@ -264,86 +500,112 @@ inline void walk_end(
 }
 
 
-template <int WIDE, typename Destination>
-inline void walk_save(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Destination destination,
-    int stride,
-    int rows,
-    int columns) {
+template <int WIDE, bool WHOLE, typename Destination>
+METAL_FUNC void walk_save(
+    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      if (r < rows && c < columns) {
-        metal::simdgroup_store(state[r * WIDE + c], destination + r * 8 * stride + c * 8, stride);
+    for (int w = 0; w < WIDE; ++w) {
+      if (WHOLE || (r < rows && w < columns)) {
+        auto to = destination + r * 8 * stride + w * 8;
+        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
       }
     }
   }
 }
 
 
-struct walk_keys {
-  metal::simdgroup_float8x8 a[TILE_BLOCKS];
-};
+
+template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(
+    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+#pragma unroll
+  for (int n = 0; n < CELLS; ++n) {
+    const int row = (n * THREADS + own) / (WIDE * 8);
+    const int column = (n * THREADS + own) % (WIDE * 8);
+    const bool live = row < rows && column < columns;
+    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+  }
+}
 
 
-template <bool TRANSPOSED, typename Keys>
-inline void walk_fetch(thread metal::simdgroup_float8x8 (&a)[TILE_BLOCKS], Keys keys, int stride, int rows) {
+
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = 8 * metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(a[r], keys + row, stride, metal::ulong2(0, 0), TRANSPOSED);
+    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
+    if (!WHOLE && r >= rows) {
+      keys.at[r] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+template <bool TRANSPOSED, bool WHOLE, typename Source>
+METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
   }
 }
 
 
-
-template <int WIDE, int STEPS = TILE, typename Keys, typename Product>
-inline void walk_read(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Product product) {
-  walk_keys next;
-  walk_fetch<false>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<false>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 sum[WIDE];
+template <int WIDE>
+METAL_FUNC void walk_multiply(
+    thread metal::simdgroup_float8x8 (&sums)[WIDE],
+    thread metal::simdgroup_float8x8 (&nexts)[WIDE],
+    thread metal::simdgroup_float8x8 (&left)[WIDE],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next) {
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      sum[c] = metal::simdgroup_float8x8(0.0f);
-    }
-#pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
-#pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(sum[c], now.a[r], state[r * WIDE + c], sum[c]);
-        }
-      }
-    }
-#pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_store(sum[c], product + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
+  for (int w = 0; w < WIDE; w += 2) {
+    if (w + 1 < WIDE) {
+      multiply_2x2(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+    } else {
+      metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
+      metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
     }
   }
 }
 
 
-template <int WIDE, typename Decays, typename Scratch>
-inline void walk_decay(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Decays decays,
-    int keys,
-    bool carries,
-    Scratch scratch,
-    int lane) {
-  const float decay = lane < keys ? decays[lane] : 0.0f;
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+  metal::simdgroup_float8x8 sums[WIDE];
+  metal::simdgroup_float8x8 nexts[WIDE];
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    sums[w] = metal::simdgroup_float8x8(0.0f);
+    nexts[w] = metal::simdgroup_float8x8(0.0f);
+  }
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
+  }
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    auto to = product + w * 8;
+    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(
+        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
+}
+
+template <int WIDE, typename Product>
+METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+  }
+}
+
+
+template <int WIDE, typename Scratch>
+METAL_FUNC void walk_decay(
+    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
     scratch[lane * 8 + c] = decay;
   }
@@ -351,13 +613,13 @@ inline void walk_decay(
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8);
+    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
+    for (int w = 0; w < WIDE; ++w) {
       if (carries) {
-        state[r * WIDE + c].thread_elements() *= weight.thread_elements();
+        state.at[r][w].thread_elements() *= weight.thread_elements();
       } else {
-        state[r * WIDE + c] = metal::simdgroup_float8x8(0.0f);
+        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       }
     }
   }
@@ -365,34 +627,24 @@ inline void walk_decay(
 }
 
 
-template <int WIDE, int STEPS = TILE, typename Keys, typename Values>
-inline void walk_write(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
-    Keys keys,
-    int stride,
-    int rows,
-    Values values) {
-  walk_keys next;
-  walk_fetch<true>(next.a, keys, stride, rows);
-  for (int step = 0; step < STEPS; step += 8) {
-    walk_keys now = next;
-    if (step + 8 < STEPS) {
-      walk_fetch<true>(next.a, keys + (step + 8) * stride, stride, rows);
-    }
-    metal::simdgroup_float8x8 b[WIDE];
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys& keys, Values values) {
+  metal::simdgroup_float8x8 left[WIDE];
 #pragma unroll
-    for (int c = 0; c < WIDE; ++c) {
-      metal::simdgroup_load(b[c], values + step * WALK_STRIDE<WIDE> + c * 8, WALK_STRIDE<WIDE>);
-    }
+  for (int w = 0; w < WIDE; ++w) {
+    metal::simdgroup_load(left[w], values + w * 8, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      if (r < rows) {
+  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+    walk_multiply<WIDE>(state.at[r], state.at[r + 1], left, keys.at[r], keys.at[r + 1]);
+  }
+}
+
+template <int WIDE, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& keys, Values values) {
 #pragma unroll
-        for (int c = 0; c < WIDE; ++c) {
-          metal::simdgroup_multiply_accumulate(state[r * WIDE + c], now.a[r], b[c], state[r * WIDE + c]);
-        }
-      }
-    }
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_write<WIDE>(state, keys.steps[i], values + i * 8 * WALK_STRIDE<WIDE>);
   }
 }
 
@@ -403,7 +655,7 @@ constexpr constant int PIECE = 16;
 
 
 template <typename Tile, typename Rows>
-inline void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
+METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
 #pragma unroll
   for (int row = 0; row < 8; ++row) {
     const bool live = row < steps && lane < keys;
@@ -414,8 +666,8 @@ inline void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys,
 
 
 template <int WIDE, typename Rows, typename Product, typename Tile>
-inline void steps_read(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void steps_read(
+    thread walk_state<WIDE>& state,
     Rows rows,
     int stride,
     int steps,
@@ -423,17 +675,21 @@ inline void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  for (int step = 0; step < PIECE; step += 8) {
-    steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_read<WIDE, 8>(state, scratch, TILE_STRIDE, (keys + 7) / 8, product + step * WALK_STRIDE<WIDE>);
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  }
+  walk_keys former;
+  walk_keys latter;
+  steps_load(scratch, rows, stride, steps, keys, lane);
+  walk_fetch<true, true>(former, scratch, TILE_STRIDE, TILE_BLOCKS);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
+  walk_fetch<true, true>(latter, scratch, TILE_STRIDE, TILE_BLOCKS);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  walk_read<WIDE>(state, former, latter, product);
 }
 
 
 template <int WIDE, typename Rows, typename Values, typename Tile>
-inline void steps_write(
-    thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE],
+METAL_FUNC void steps_write(
+    thread walk_state<WIDE>& state,
     Rows rows,
     int stride,
     int steps,
@@ -443,14 +699,16 @@ inline void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_write<WIDE, 8>(state, scratch, TILE_STRIDE, (keys + 7) / 8, values + step * WALK_STRIDE<WIDE>);
+    walk_keys written;
+    walk_fetch<false, true>(written, scratch, TILE_STRIDE, TILE_BLOCKS);
+    walk_write<WIDE>(state, written, values + step * WALK_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
 
 template <typename Weights, typename Gates>
-inline void steps_weights(Weights weights, Gates g, int stride, int steps, int simdgroup, int lane) {
+METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, int simdgroup, int lane) {
   if (simdgroup == 0) {
     for (int row = lane; row < CHUNK; row += 32) {
       const float after = row < steps ? g[(steps - 1) * stride] - g[row * stride] : 0.0f;
@@ -461,10 +719,13 @@ inline void steps_weights(Weights weights, Gates g, int stride, int steps, int s
 
 
 template <int WIDE>
-inline void steps_decay(thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * WIDE], float decay) {
+METAL_FUNC void steps_decay(thread walk_state<WIDE>& state, float decay) {
 #pragma unroll
-  for (int i = 0; i < TILE_BLOCKS * WIDE; ++i) {
-    state[i].thread_elements() *= decay;
+  for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      state.at[r][w].thread_elements() *= decay;
+    }
   }
 }
 
@@ -473,7 +734,7 @@ inline void steps_decay(thread metal::simdgroup_float8x8 (&state)[TILE_BLOCKS * 
 using namespace metal;
 
 template <typename TK, typename TW, int Dk, int Dv>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_dcafe70d__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_b79ca44e__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -493,11 +754,12 @@ template <typename TK, typename TW, int Dk, int Dv>
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % TILE == 0;
   threadgroup float errors[TILE * TILE_STRIDE];
   threadgroup float updates[TILE * TILE_STRIDE];
   threadgroup float weights[CHUNK];
   threadgroup float grads[CHUNK];
-  threadgroup float partial[TILE_BLOCKS];
+  threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = error_shape[1];
   const int Hk = k_shape[2];
@@ -517,7 +779,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   steps_weights(weights, gates, H, steps, simdgroup, lane);
 
   float kept = 0.0f;
-  for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_BLOCKS * 32) {
+  for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_SIMDGROUPS * 32) {
     kept = fma(state[i], adjoint[i], kept);
   }
   kept = simd_sum(kept);
@@ -531,10 +793,10 @@ template <typename TK, typename TW, int Dk, int Dv>
     const int present = steps - part;
     const long row = (first + part) * H + head;
     auto k_row = k + ((first + part) * Hk + head / (H / Hk)) * Dk;
-    float grad[8] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    float grad[TILE_ROWS] = {};
     for (int key = 0; key < Dk; key += TILE) {
-      simdgroup_float8x8 written[TILE_BLOCKS];
-      simdgroup_float8x8 read[TILE_BLOCKS];
+      tile_sum written;
+      tile_sum read;
       tile_clear(written);
       tile_clear(read);
       for (int value = 0; value < Dv; value += TILE) {
@@ -546,8 +808,9 @@ template <typename TK, typename TW, int Dk, int Dv>
         tile_load(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
         tile_load(updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
-        tile_product_state<true>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
+        tile_product_state<true, WHOLE>(
+            written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
+        tile_product_state<true, WHOLE>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(written, errors, simdgroup);
@@ -555,8 +818,8 @@ template <typename TK, typename TW, int Dk, int Dv>
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        const int step = simdgroup * 8 + i;
+      for (int i = 0; i < TILE_ROWS; ++i) {
+        const int step = simdgroup * TILE_ROWS + i;
         if (step < present && lane < Dk - key) {
           const float x = weights[part + step] * errors[step * TILE_STRIDE + lane];
           grad_k_head[(row + static_cast<long>(step) * H) * Dk + key + lane] = x;
@@ -565,10 +828,10 @@ template <typename TK, typename TW, int Dk, int Dv>
       }
     }
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < TILE_ROWS; ++i) {
       const float total = simd_sum(grad[i]);
       if (lane == 0) {
-        grads[part + simdgroup * 8 + i] = total;
+        grads[part + simdgroup * TILE_ROWS + i] = total;
       }
     }
   }
@@ -576,7 +839,7 @@ template <typename TK, typename TW, int Dk, int Dv>
 
   if (simdgroup == 0) {
     const float written = simd_sum(grads[lane] + grads[TILE + lane]);
-    const float entered = partial[0] + partial[1] + partial[2] + partial[3];
+    const float entered = partial[0] + partial[1];
     const float last = fma(exp(gates[(steps - 1) * H]), entered, written);
     for (int step = lane; step < steps; step += 32) {
       grad_g[(first + step) * H + head] = (step == steps - 1 ? last : 0.0f) - grads[step];
@@ -585,4 +848,4 @@ template <typename TK, typename TW, int Dk, int Dv>
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_keys_dcafe70d__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_dcafe70d__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_dcafe70d__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_keys_b79ca44e__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_b79ca44e__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_b79ca44e__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>;

@@ -20,16 +20,111 @@
 
 
 
+
+
 #include <metal_stdlib>
+
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 11 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
 
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+
+
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+
 template <typename Tile, typename Source>
-inline void tile_load(
+METAL_FUNC void tile_load(
     Tile tile,
     Source source,
     int stride,
@@ -39,34 +134,60 @@ inline void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
-  }
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Source>
-inline void tile_fetch(
-    thread float (&rows)[8],
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
     Source source,
+    float factor,
+    Tile other,
+    Other other_source,
     int stride,
     int columns,
     int begin,
     int end,
     int simdgroup,
     int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const bool live = row >= begin && row < end && lane < columns;
-    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
   }
 }
 
 
 template <typename T, typename Tile, typename Destination>
-inline void tile_store(
+METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
     int stride,
@@ -75,67 +196,145 @@ inline void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    if (row >= begin && row < end && lane < columns) {
-      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
-    }
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
   }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
 template <bool TRANSPOSED, typename Tile>
-inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
   metal::simdgroup_float8x8 m;
   const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
   metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   return m;
 }
 
-inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = metal::simdgroup_float8x8(0.0f);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
-
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
-inline void tile_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    Right right,
-    int row,
-    int first,
-    int last) {
-  for (int inner = first; inner < last; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename State>
-inline void tile_product_state(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    State state,
-    int stride,
-    int inners,
-    int columns,
-    int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
         metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
@@ -143,38 +342,69 @@ inline void tile_product_state(
 
 
 template <typename Tile>
-inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
   }
 }
 
 
 template <typename Tile>
-inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
   }
 }
 
 
 
 template <typename Tile, typename Weights>
-inline void tile_weigh(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& grad,
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
     Tile other,
     Weights weights,
-    int row) {
-  metal::simdgroup_float8x8 weight;
-  metal::simdgroup_load(weight, weights + row * 64, 8);
+    int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
-    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
-    sum[c].thread_elements() *= weight.thread_elements();
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
   }
 }
 
@@ -182,19 +412,61 @@ inline void tile_weigh(
 
 
 template <bool RESETS>
-inline float decayed(float product, float gate) {
+METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
 }
 
-template <bool PER_KEY, typename Gates>
-inline float gate_at(Gates gates, int row, int lane) {
-  return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
+
+template <bool RESETS>
+METAL_FUNC float decayed_both(float a, float b) {
+  return RESETS && a == 0.0f ? 0.0f : decayed<RESETS>(a, b);
 }
 
 
+template <bool PER_KEY, typename T>
+struct gates_part {
+  T at[PER_KEY ? TILE_ROWS : 1];
+};
+
+
+
+template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void gates_fetch(
+    thread gates_part<PER_KEY, T>& part,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    part.at[i] = forgets ? static_cast<T>(0.0f)
+                 : live  ? static_cast<T>(g[row * stride + (PER_KEY ? lane : 0)])
+                         : static_cast<T>(1.0f);
+  }
+}
+
+template <bool PER_KEY, typename T, typename Gates>
+METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    if (PER_KEY || simdgroup == 0) {
+      gates[PER_KEY ? (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane : lane] =
+          static_cast<float>(part.at[i]);
+    }
+  }
+}
+
 
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
-inline void gates_load(
+METAL_FUNC void gates_load(
     Gates gates,
     Source g,
     int stride,
@@ -205,121 +477,90 @@ inline void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
-    const int row = PER_KEY ? i : lane;
-    const bool live = row < steps && (!PER_KEY || lane < columns);
-    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
-    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
-        forgets ? 0.0f
-        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
-                : 1.0f;
-  }
+  gates_part<PER_KEY, float> part;
+  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates>
-inline float gates_product(Gates gates, int first, int last, int lane) {
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
   float product = 1.0f;
   for (int row = first; row < last; ++row) {
-    product = decayed<RESETS>(product, gate_at<PER_KEY>(gates, row, lane));
+    product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
   }
   return product;
 }
 
 
 template <bool RESETS, typename Gates>
-inline float gates_between(Gates gates, int last, int lane) {
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
-    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
-    product = lane + offset < TILE ? both : product;
+    product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
   return lane < last ? product : 0.0f;
 }
 
 
 
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_upto(Gates gates, int lane) {
+  float product = gates[lane];
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
 template <bool RESETS, typename Gates, typename Products>
-inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
-  if (simdgroup < 2) {
-    const bool forward = simdgroup == 0;
-    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
-    for (int offset = 1; offset < TILE; offset *= 2) {
-      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
-      product = lane >= offset ? both : product;
-    }
-    if (forward) {
-      upto[lane] = product;
-    } else {
-      after[TILE - 1 - lane] = product;
-    }
+METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    upto[lane] = gates_upto<RESETS>(gates, lane);
+  } else {
+    after[lane] = gates_between<RESETS>(gates, TILE, lane);
   }
 }
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
-inline void tile_keep_decayed(
-    Tile tile,
-    thread float (&rows)[8],
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+METAL_FUNC void rows_decay(
+    thread float (&kept)[TILE_ROWS],
+    thread float (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
+  const int first = simdgroup * TILE_ROWS;
   float product = 1.0f;
   if (PER_KEY) {
-    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
-                     : gates_product<true, RESETS>(gates, 0, first, lane);
+    product = SUFFIX ? gates_product<RESETS>(gates, first + TILE_ROWS, TILE, lane)
+                     : gates_product<RESETS>(gates, 0, first, lane);
   }
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int at = SUFFIX ? 7 - i : i;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = SUFFIX ? TILE_ROWS - 1 - i : i;
     const int row = first + at;
     float weight = product;
     if (PER_KEY) {
-      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
       weight = SUFFIX ? weight : product;
     } else {
       weight = products[row];
     }
-
-    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
   }
 }
 
 
-template <
-    bool PER_KEY,
-    bool SUFFIX,
-    bool RESETS,
-    typename Tile,
-    typename Source,
-    typename Gates,
-    typename Products>
-inline void tile_load_decayed(
-    Tile tile,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    float factor,
-    Gates gates,
-    Products products,
-    int simdgroup,
-    int lane) {
-  float rows[8];
-  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
-}
-
-
 template <bool RESETS, typename Reset>
-inline int first_reset(Reset reset, int steps, int begin = 0) {
+METAL_FUNC int first_reset(Reset reset, int steps, int begin = 0) {
   int at = RESETS ? begin : steps;
   while (RESETS && at < steps && !reset[at]) {
     ++at;
@@ -329,7 +570,7 @@ inline int first_reset(Reset reset, int steps, int begin = 0) {
 
 
 template <bool RESETS, typename Reset>
-inline int last_reset(Reset reset, int steps) {
+METAL_FUNC int last_reset(Reset reset, int steps) {
   int at = RESETS ? steps - 1 : 0;
   while (RESETS && at > 0 && !reset[at]) {
     --at;
@@ -339,11 +580,94 @@ inline int last_reset(Reset reset, int steps) {
 
 #line 10 "shaders/gla/adjoints.metal"
 
+#line 1 "shaders/gla/state.h"
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+template <typename Destination>
+METAL_FUNC void state_save(
+    thread tile_sum& state, Destination destination, int stride, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (row < rows && c < columns) {
+        metal::simdgroup_store(state.at[r][c], destination + row * 8 * stride + c * 8, stride);
+      }
+    }
+  }
+}
+
+
+template <typename Decays>
+METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, bool carries, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, decays + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (carries) {
+        state.at[r][c].thread_elements() *= weight.thread_elements();
+      } else {
+        state.at[r][c] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
+  }
+}
+
+
+template <bool PER_KEY, typename TK, typename TV, typename TG>
+struct state_rows {
+  TK keys[TILE_ROWS];
+  TV values[TILE_ROWS];
+  gates_part<PER_KEY, TG> gates;
+};
+
+
+template <
+    bool PER_KEY,
+    bool RESETS,
+    typename TK,
+    typename TV,
+    typename TG,
+    typename Keys,
+    typename Values,
+    typename Gates,
+    typename Reset>
+METAL_FUNC void state_fetch(
+    thread state_rows<PER_KEY, TK, TV, TG>& rows,
+    Keys keys,
+    int key_stride,
+    int kept,
+    Values values,
+    int value_stride,
+    int wide,
+    Gates gates,
+    int gate_stride,
+    Reset resets,
+    int steps,
+    int simdgroup,
+    int lane) {
+  gates_fetch<PER_KEY, RESETS, TG>(
+      rows.gates, gates, gate_stride, kept, resets, 0, steps, steps, simdgroup, lane);
+  tile_fetch<TK>(rows.keys, keys, key_stride, kept, 0, steps, simdgroup, lane);
+  tile_fetch<TV>(rows.values, values, value_stride, wide, 0, steps, simdgroup, lane);
+}
+
+#line 12 "shaders/gla/adjoints.metal"
 
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_65558811__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
@@ -357,7 +681,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 35 "shaders/gla/adjoints.metal"
+#line 36 "shaders/gla/adjoints.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -385,75 +709,88 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
-  const int row = key / 8 + simdgroup;
   const long corner = (state * Dk + key) * Dv + value;
 
-  simdgroup_float8x8 sum[TILE_BLOCKS];
+  tile_sum G;
   tile_load(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
   simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = tile_matrix<false>(keys, simdgroup, c);
-  }
+  tile_get(G, keys, simdgroup);
+
+
+  state_rows<PER_KEY, TQ, TV, TG> rows;
+  const long last = sequence + (chunks - 1) * TILE;
+  auto key_rows = q + (last * Hk + head / (H / Hk)) * Dk + key;
+  auto value_rows = grad_o + (last * H + head) * Dv + value;
+  auto gate_rows = g + (last * H + head) * GATES + (PER_KEY ? key : 0);
+  auto resets = reset + (HAS_RESET ? last : 0);
+  state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
+      rows,
+      key_rows,
+      Hk * Dk,
+      kept,
+      value_rows,
+      H * Dv,
+      wide,
+      gate_rows,
+      H * GATES,
+      resets,
+      L - (chunks - 1) * TILE,
+      simdgroup,
+      lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    auto entry = chunk_adjoint + ((state * chunks + chunk) * ROWS * 8 + row * 8) * COLUMNS * 8 + value;
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (row < ROWS && value / 8 + c < COLUMNS) {
-        simdgroup_store(sum[c], entry + c * 8, COLUMNS * 8);
-      }
-    }
+    auto entry = chunk_adjoint + ((state * chunks + chunk) * ROWS * 8 + key) * COLUMNS * 8 + value;
+    state_save(G, entry, COLUMNS * 8, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
 
-    const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    auto resets = reset + (HAS_RESET ? first : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
     const bool carries = end == steps;
+    float own_keys[TILE_ROWS];
+    float own_values[TILE_ROWS];
+    rows_read<HAS_RESET, TQ>(own_keys, rows.keys, 0, end, simdgroup);
+    rows_read<HAS_RESET, TV>(own_values, rows.values, 0, end, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_load<PER_KEY, HAS_RESET>(
-        gates,
-        g + (first * H + head) * GATES + (PER_KEY ? key : 0),
-        H * GATES,
-        kept,
-        resets,
-        0,
-        steps,
-        steps,
-        simdgroup,
-        lane);
-    tile_load(values, grad_o + (first * H + head) * Dv + value, H * Dv, wide, 0, end, 1.0f, simdgroup, lane);
-    float rows[8];
-    auto source = q + (first * Hk + head / (H / Hk)) * Dk + key;
-    tile_fetch(rows, source, Hk * Dk, kept, 0, end, simdgroup, lane);
+    gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
+    tile_keep(values, own_values, 1.0f, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
-    tile_keep_decayed<PER_KEY, false, HAS_RESET>(keys, rows, scale[0], gates, upto, simdgroup, lane);
-    const float left = PER_KEY ? gates_product<true, HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
-    for (int c = simdgroup; c < 8; c += TILE_BLOCKS) {
+    rows_decay<PER_KEY, false, HAS_RESET>(own_keys, own_keys, scale[0], gates, upto, simdgroup, lane);
+    tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
+    const float left = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
+    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
       decays[lane * 8 + c] = left;
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-
-    simdgroup_float8x8 weight;
-    simdgroup_load(weight, decays + simdgroup * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (carries) {
-        sum[c].thread_elements() *= weight.thread_elements();
-      } else {
-        sum[c] = simdgroup_float8x8(0.0f);
-      }
+    key_rows -= TILE * Hk * Dk;
+    value_rows -= TILE * H * Dv;
+    gate_rows -= TILE * H * GATES;
+    resets -= HAS_RESET ? TILE : 0;
+    if (chunk > 0) {
+      state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
+          rows,
+          key_rows,
+          Hk * Dk,
+          kept,
+          value_rows,
+          H * Dv,
+          wide,
+          gate_rows,
+          H * GATES,
+          resets,
+          TILE,
+          simdgroup,
+          lane);
     }
-    tile_product<true, false>(sum, keys, values, simdgroup, 0, TILE_BLOCKS);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    state_decay(G, decays, carries, simdgroup);
+    tile_product<true, false>(G, keys, values, simdgroup, 0, TILE_BLOCKS);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  tile_put(sum, keys, simdgroup);
+  tile_put(G, keys, simdgroup);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   if (HAS_INITIAL_STATE) {
     tile_store<float>(keys, grad_initial_state + corner, Dv, wide, 0, kept, simdgroup, lane);
@@ -461,4 +798,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_65558811__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_65558811__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_65558811__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;

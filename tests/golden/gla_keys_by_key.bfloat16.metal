@@ -12,6 +12,13 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/gate_gradient.h"
+
+
+
+
+#include <metal_stdlib>
+
 #line 1 "shaders/common/gates.h"
 
 
@@ -25,16 +32,111 @@
 
 
 
+
+
 #include <metal_stdlib>
+
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 11 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
 
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+
+
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+
 template <typename Tile, typename Source>
-inline void tile_load(
+METAL_FUNC void tile_load(
     Tile tile,
     Source source,
     int stride,
@@ -44,34 +146,60 @@ inline void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    const bool live = row >= begin && row < end && lane < columns;
-    tile[row * TILE_STRIDE + lane] = live ? factor * static_cast<float>(source[row * stride + lane]) : 0.0f;
-  }
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Source>
-inline void tile_fetch(
-    thread float (&rows)[8],
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
     Source source,
+    float factor,
+    Tile other,
+    Other other_source,
     int stride,
     int columns,
     int begin,
     int end,
     int simdgroup,
     int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = simdgroup * 8 + i;
-    const bool live = row >= begin && row < end && lane < columns;
-    rows[i] = live ? static_cast<float>(source[row * stride + lane]) : 0.0f;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
   }
 }
 
 
 template <typename T, typename Tile, typename Destination>
-inline void tile_store(
+METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
     int stride,
@@ -80,67 +208,145 @@ inline void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
-    if (row >= begin && row < end && lane < columns) {
-      destination[row * stride + lane] = static_cast<T>(tile[row * TILE_STRIDE + lane]);
-    }
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
   }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
 template <bool TRANSPOSED, typename Tile>
-inline metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
   metal::simdgroup_float8x8 m;
   const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
   metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   return m;
 }
 
-inline void tile_clear(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS]) {
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    sum[c] = metal::simdgroup_float8x8(0.0f);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
-
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
-inline void tile_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    Right right,
-    int row,
-    int first,
-    int last) {
-  for (int inner = first; inner < last; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<LEFT_TRANSPOSED>(left, row, inner);
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      const metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename State>
-inline void tile_product_state(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Left left,
-    State state,
-    int stride,
-    int inners,
-    int columns,
-    int row) {
-  for (int inner = 0; inner < metal::min(inners, TILE_BLOCKS); ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c < columns) {
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
         metal::simdgroup_float8x8 b;
-        const int at = TRANSPOSED ? c * 8 * stride + inner * 8 : inner * 8 * stride + c * 8;
-        metal::simdgroup_load(b, state + at, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
@@ -148,38 +354,69 @@ inline void tile_product_state(
 
 
 template <typename Tile>
-inline void tile_put(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int row) {
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_store(sum[c], tile + row * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
   }
 }
 
 
 template <typename Tile>
-inline void tile_put_column(thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile tile, int column) {
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    metal::simdgroup_store(sum[r], tile + r * 8 * TILE_STRIDE + column * 8, TILE_STRIDE);
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
   }
 }
 
 
 
 template <typename Tile, typename Weights>
-inline void tile_weigh(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& grad,
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
     Tile other,
     Weights weights,
-    int row) {
-  metal::simdgroup_float8x8 weight;
-  metal::simdgroup_load(weight, weights + row * 64, 8);
+    int simdgroup) {
 #pragma unroll
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
-    grad.thread_elements() += factor.thread_elements() * sum[c].thread_elements();
-    sum[c].thread_elements() *= weight.thread_elements();
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
   }
 }
 
@@ -187,19 +424,61 @@ inline void tile_weigh(
 
 
 template <bool RESETS>
-inline float decayed(float product, float gate) {
+METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
 }
 
-template <bool PER_KEY, typename Gates>
-inline float gate_at(Gates gates, int row, int lane) {
-  return gates[PER_KEY ? row * TILE_STRIDE + lane : row];
+
+template <bool RESETS>
+METAL_FUNC float decayed_both(float a, float b) {
+  return RESETS && a == 0.0f ? 0.0f : decayed<RESETS>(a, b);
 }
 
 
+template <bool PER_KEY, typename T>
+struct gates_part {
+  T at[PER_KEY ? TILE_ROWS : 1];
+};
+
+
+
+template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void gates_fetch(
+    thread gates_part<PER_KEY, T>& part,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    part.at[i] = forgets ? static_cast<T>(0.0f)
+                 : live  ? static_cast<T>(g[row * stride + (PER_KEY ? lane : 0)])
+                         : static_cast<T>(1.0f);
+  }
+}
+
+template <bool PER_KEY, typename T, typename Gates>
+METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    if (PER_KEY || simdgroup == 0) {
+      gates[PER_KEY ? (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane : lane] =
+          static_cast<float>(part.at[i]);
+    }
+  }
+}
+
 
 template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
-inline void gates_load(
+METAL_FUNC void gates_load(
     Gates gates,
     Source g,
     int stride,
@@ -210,121 +489,90 @@ inline void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  for (int i = simdgroup; i < (PER_KEY ? TILE : 1); i += TILE_BLOCKS) {
-    const int row = PER_KEY ? i : lane;
-    const bool live = row < steps && (!PER_KEY || lane < columns);
-    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
-    gates[PER_KEY ? row * TILE_STRIDE + lane : lane] =
-        forgets ? 0.0f
-        : live  ? static_cast<float>(g[row * stride + (PER_KEY ? lane : 0)])
-                : 1.0f;
-  }
+  gates_part<PER_KEY, float> part;
+  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates>
-inline float gates_product(Gates gates, int first, int last, int lane) {
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
   float product = 1.0f;
   for (int row = first; row < last; ++row) {
-    product = decayed<RESETS>(product, gate_at<PER_KEY>(gates, row, lane));
+    product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
   }
   return product;
 }
 
 
 template <bool RESETS, typename Gates>
-inline float gates_between(Gates gates, int last, int lane) {
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
-    const float both = RESETS && later == 0.0f ? 0.0f : decayed<RESETS>(later, product);
-    product = lane + offset < TILE ? both : product;
+    product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
   return lane < last ? product : 0.0f;
 }
 
 
 
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_upto(Gates gates, int lane) {
+  float product = gates[lane];
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
 template <bool RESETS, typename Gates, typename Products>
-inline void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
-  if (simdgroup < 2) {
-    const bool forward = simdgroup == 0;
-    float product = forward ? gates[lane] : lane > 0 ? gates[TILE - lane] : 1.0f;
-    for (int offset = 1; offset < TILE; offset *= 2) {
-      const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-      const float both = RESETS && before == 0.0f ? 0.0f : decayed<RESETS>(before, product);
-      product = lane >= offset ? both : product;
-    }
-    if (forward) {
-      upto[lane] = product;
-    } else {
-      after[TILE - 1 - lane] = product;
-    }
+METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    upto[lane] = gates_upto<RESETS>(gates, lane);
+  } else {
+    after[lane] = gates_between<RESETS>(gates, TILE, lane);
   }
 }
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Tile, typename Gates, typename Products>
-inline void tile_keep_decayed(
-    Tile tile,
-    thread float (&rows)[8],
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+METAL_FUNC void rows_decay(
+    thread float (&kept)[TILE_ROWS],
+    thread float (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
     int simdgroup,
     int lane) {
-  const int first = simdgroup * 8;
+  const int first = simdgroup * TILE_ROWS;
   float product = 1.0f;
   if (PER_KEY) {
-    product = SUFFIX ? gates_product<true, RESETS>(gates, first + 8, TILE, lane)
-                     : gates_product<true, RESETS>(gates, 0, first, lane);
+    product = SUFFIX ? gates_product<RESETS>(gates, first + TILE_ROWS, TILE, lane)
+                     : gates_product<RESETS>(gates, 0, first, lane);
   }
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int at = SUFFIX ? 7 - i : i;
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = SUFFIX ? TILE_ROWS - 1 - i : i;
     const int row = first + at;
     float weight = product;
     if (PER_KEY) {
-      product = decayed<RESETS>(product, gate_at<true>(gates, row, lane));
+      product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
       weight = SUFFIX ? weight : product;
     } else {
       weight = products[row];
     }
-
-    tile[row * TILE_STRIDE + lane] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
   }
 }
 
 
-template <
-    bool PER_KEY,
-    bool SUFFIX,
-    bool RESETS,
-    typename Tile,
-    typename Source,
-    typename Gates,
-    typename Products>
-inline void tile_load_decayed(
-    Tile tile,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    float factor,
-    Gates gates,
-    Products products,
-    int simdgroup,
-    int lane) {
-  float rows[8];
-  tile_fetch(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep_decayed<PER_KEY, SUFFIX, RESETS>(tile, rows, factor, gates, products, simdgroup, lane);
-}
-
-
 template <bool RESETS, typename Reset>
-inline int first_reset(Reset reset, int steps, int begin = 0) {
+METAL_FUNC int first_reset(Reset reset, int steps, int begin = 0) {
   int at = RESETS ? begin : steps;
   while (RESETS && at < steps && !reset[at]) {
     ++at;
@@ -334,7 +582,7 @@ inline int first_reset(Reset reset, int steps, int begin = 0) {
 
 
 template <bool RESETS, typename Reset>
-inline int last_reset(Reset reset, int steps) {
+METAL_FUNC int last_reset(Reset reset, int steps) {
   int at = RESETS ? steps - 1 : 0;
   while (RESETS && at > 0 && !reset[at]) {
     --at;
@@ -342,7 +590,128 @@ inline int last_reset(Reset reset, int steps) {
   return at;
 }
 
+#line 8 "shaders/common/gate_gradient.h"
+
+
+
+
+
+template <bool RESETS, typename Grads, typename Tile, typename Gates>
+METAL_FUNC void grad_gates_of_pairs(
+    Grads grads, Tile pairs, Tile products, Gates gates, int begin, int end, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    float carry = 0.0f;
+    for (int i = end - 1; i >= begin; --i) {
+      carry += pairs[i * TILE_STRIDE + lane];
+      const float before = lane < i ? products[(i - 1) * TILE_STRIDE + lane] : 0.0f;
+      pairs[i * TILE_STRIDE + lane] = carry * before;
+      carry = decayed<RESETS>(carry, gates[i]);
+    }
+  }
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = pairs[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+  const float total = rows_sums(rows, lane);
+  if (lane % 2 == 0) {
+    grads[simdgroup * TILE_ROWS + lane / 2] = total;
+  }
+}
+
+
+
+template <typename Parts, typename State>
+METAL_FUNC void grad_decay_parts(
+    Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
+  float inner = 0.0f;
+  if (carries) {
+    for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
+      inner += state[i] * adjoint[i];
+    }
+  }
+  inner = metal::simd_sum(inner);
+  if (lane == 0) {
+    parts[simdgroup] = inner;
+  }
+}
+
+
+
+template <typename State>
+METAL_FUNC void states_product(
+    thread metal::simdgroup_float8x8 (&total)[TILE_OWN],
+    State state,
+    State adjoint,
+    int columns,
+    int rows,
+    int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    for (int c = 0; row < rows && c < columns; ++c) {
+      const int at = (row * columns * 8 + c) * 8;
+      metal::simdgroup_float8x8 enters;
+      metal::simdgroup_float8x8 leaves;
+      metal::simdgroup_load(enters, state + at, columns * 8);
+      metal::simdgroup_load(leaves, adjoint + at, columns * 8);
+      total[r].thread_elements() += enters.thread_elements() * leaves.thread_elements();
+    }
+  }
+}
+
+
+template <typename Rows>
+METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 64, 8);
+  }
+}
+
+
+template <typename Sums, typename Scratch>
+METAL_FUNC void row_sums(
+    thread metal::simdgroup_float8x8 (&matrices)[TILE_OWN],
+    Sums sums,
+    Scratch scratch,
+    int simdgroup,
+    int lane) {
+  blocks_put(matrices, scratch, simdgroup);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  if (lane < TILE_ROWS) {
+    const int row = simdgroup * TILE_ROWS + lane;
+    float sum = 0.0f;
+    for (int c = 0; c < 8; ++c) {
+      sum += scratch[row * 8 + c];
+    }
+    sums[row] = sum;
+  }
+}
+
+
+
+
+template <bool RESETS, typename Sums, typename Gates>
+METAL_FUNC float grad_gate_of_states(
+    Sums entering, Sums leaving, float decay, Gates gates, float before, float after, int lane) {
+  float from_state = decay;
+  float to_state = 0.0f;
+  for (int i = 0; i < TILE; ++i) {
+    const int later = TILE - 1 - i;
+    if (later > lane) {
+      from_state = decayed<RESETS>(from_state + entering[later], gates[later]);
+    }
+    if (i < lane) {
+      to_state = decayed<RESETS>(to_state, gates[i]) + leaving[i];
+    }
+  }
+  return before * (from_state + entering[lane]) + after * to_state;
+}
+
 #line 15 "shaders/gla/keys_by_key.metal"
+
 #line 1 "shaders/common/scores.h"
 
 
@@ -359,16 +728,17 @@ inline int last_reset(Reset reset, int steps) {
 
 
 
-template <typename Tile>
-inline void scores_product(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS], Tile left, Tile right, int row) {
+template <typename Left, typename Right>
+METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (c <= row) {
-        const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+    for (int c = 0; c < TILE_BLOCKS; c += TILE_OWN) {
+      if (c <= simdgroup * TILE_OWN) {
+        metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
+        metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
+        tile_multiply(sum, a, b, next, c);
       }
     }
   }
@@ -376,9 +746,11 @@ inline void scores_product(
 
 
 template <bool RESETS, typename Scores, typename Gates>
-inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
-  float weight = gates_between<RESETS>(gates, simdgroup * 8, lane);
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
     scores[at] = lane <= row ? scores[at] * weight : 0.0f;
@@ -388,34 +760,43 @@ inline void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
 
 
 template <bool SYMMETRIC, typename Masks>
-inline void masks_fill(Masks masks, int simdgroup, int lane) {
-  const int reach = 4 >> simdgroup;
-  for (int at = lane; simdgroup < 3 && at < 64; at += 32) {
-    const int difference = at / 8 ^ at % 8;
+METAL_FUNC void masks_fill(Masks masks, int simdgroup, int lane) {
+  for (int at = simdgroup * 32 + lane; at < 3 * 64; at += TILE_SIMDGROUPS * 32) {
+    const int reach = 4 >> at / 64;
+    const int row = at / 8 % 8;
+    const int difference = row ^ at % 8;
     const bool level = difference >= reach && difference < 2 * reach;
-    masks[simdgroup * 64 + at] = level && (SYMMETRIC || (at / 8 & reach) != 0) ? 1.0f : 0.0f;
+    masks[at] = level && (SYMMETRIC || (row & reach) != 0) ? 1.0f : 0.0f;
   }
+}
+
+
+template <typename Masks>
+METAL_FUNC Masks masks_level(Masks masks, int reach) {
+  return masks + (reach == 4 ? 0 : reach == 2 ? 64 : 128);
 }
 
 
 
 template <bool RESETS, typename Gates>
-inline float decay_to_middle(Gates gates, int row, int reach, int lane) {
+METAL_FUNC float decay_to_middle(Gates gates, int row, int reach, int lane) {
   const int middle = row / (2 * reach) * 2 * reach + reach;
-  return row >= middle ? gates_product<true, RESETS>(gates, middle, row + 1, lane)
-                       : gates_product<true, RESETS>(gates, row + 1, middle, lane);
+  return row >= middle ? gates_product<RESETS>(gates, middle, row + 1, lane)
+                       : gates_product<RESETS>(gates, row + 1, middle, lane);
 }
 
 
-inline bool blocks_meet(int i, int j, int bit) {
+METAL_FUNC bool blocks_meet(int i, int j, int bit) {
   return (i ^ j) >= bit && (i ^ j) < 2 * bit;
 }
 
 
 template <bool RESETS, typename Tile, typename Gates>
-inline void tile_meet(
+METAL_FUNC void tile_meet(
     Tile meeting, Tile later, Tile earlier, Gates gates, int reach, int simdgroup, int lane) {
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     meeting[at] =
         ((row & reach) != 0 ? later[at] : earlier[at]) * decay_to_middle<RESETS>(gates, row, reach, lane);
@@ -424,25 +805,29 @@ inline void tile_meet(
 
 
 template <typename Tile, typename Mask>
-inline void scores_add_masked(
-    thread metal::simdgroup_float8x8& diagonal, Tile left, Tile right, Mask mask, int simdgroup) {
-  metal::simdgroup_float8x8 sum(0.0f);
+METAL_FUNC void scores_add_masked(
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN], Tile left, Tile right, Mask mask, int simdgroup) {
   metal::simdgroup_float8x8 chosen;
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    const metal::simdgroup_float8x8 a = tile_matrix<false>(left, simdgroup, inner);
-    const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, simdgroup);
-    metal::simdgroup_multiply_accumulate(sum, a, b, sum);
-  }
   metal::simdgroup_load(chosen, mask, 8);
-  diagonal.thread_elements() += chosen.thread_elements() * sum.thread_elements();
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 sum(0.0f);
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+      const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, row);
+      metal::simdgroup_multiply_accumulate(sum, a, b, sum);
+    }
+    diagonal[r].thread_elements() += chosen.thread_elements() * sum.thread_elements();
+  }
 }
 
 
 
 template <bool RESETS, typename Tile, typename Gates, typename Masks>
-inline void scores_add(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    thread metal::simdgroup_float8x8& diagonal,
+METAL_FUNC void scores_add(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN],
     thread float& same,
     Tile q,
     Tile k,
@@ -452,63 +837,70 @@ inline void scores_add(
     int simdgroup,
     int lane) {
   for (int reach = TILE / 2; reach >= 8; reach /= 2) {
-    const int bit = reach / 8;
     tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-      const metal::simdgroup_float8x8 a = tile_matrix<false>(meeting, simdgroup, inner);
 #pragma unroll
-      for (int c = 0; c < TILE_BLOCKS; ++c) {
-        if (c < simdgroup && blocks_meet(simdgroup, c, bit)) {
-          const metal::simdgroup_float8x8 b = tile_matrix<true>(meeting, inner, c);
-          metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+    for (int r = 0; r < TILE_OWN; ++r) {
+      const int row = simdgroup * TILE_OWN + r;
+      for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+        const metal::simdgroup_float8x8 a = tile_matrix<false>(meeting, row, inner);
+#pragma unroll
+        for (int c = 0; c < TILE_BLOCKS; ++c) {
+          if (c < row && blocks_meet(row, c, reach / 8)) {
+            const metal::simdgroup_float8x8 b = tile_matrix<true>(meeting, inner, c);
+            metal::simdgroup_multiply_accumulate(sum.at[r][c], a, b, sum.at[r][c]);
+          }
         }
       }
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
-  for (int row = simdgroup * 8; row < simdgroup * 8 + 8; ++row) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
     const float score = metal::simd_sum(q[row * TILE_STRIDE + lane] * k[row * TILE_STRIDE + lane]);
     same += lane == row ? score : 0.0f;
   }
   for (int reach = 4; reach > 0; reach /= 2) {
     tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    scores_add_masked(
-        diagonal,
-        meeting,
-        meeting,
-        masks + (reach == 4   ? 0
-                 : reach == 2 ? 64
-                              : 128),
-        simdgroup);
+    scores_add_masked(diagonal, meeting, meeting, masks_level(masks, reach), simdgroup);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
 
+template <typename Tile>
+METAL_FUNC void scores_put_diagonal(
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN], Tile scores, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto corner = scores + (simdgroup * TILE_ROWS + r * 8) * (TILE_STRIDE + 1);
+    metal::simdgroup_store(diagonal[r], corner, TILE_STRIDE);
+  }
+}
+
 
 template <typename Pairs, typename Tile, typename Masks>
-inline void scores_level(
-    thread metal::simdgroup_float8x8 (&sum)[TILE_BLOCKS],
-    Pairs pairs,
-    Tile meeting,
-    Masks masks,
-    int reach,
-    int simdgroup) {
+METAL_FUNC void scores_level(
+    thread tile_sum& sum, Pairs pairs, Tile meeting, Masks masks, int reach, int simdgroup) {
   const int bit = reach / 8;
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    if (bit == 0 ? inner == simdgroup : blocks_meet(simdgroup, inner, bit)) {
-      metal::simdgroup_float8x8 a = tile_matrix<false>(pairs, simdgroup, inner);
-      if (bit == 0) {
-        metal::simdgroup_float8x8 chosen;
-        metal::simdgroup_load(chosen, masks + (reach == 4 ? 0 : reach == 2 ? 64 : 128), 8);
-        a.thread_elements() *= chosen.thread_elements();
-      }
 #pragma unroll
-      for (int c = 0; c < TILE_BLOCKS; ++c) {
-        const metal::simdgroup_float8x8 b = tile_matrix<false>(meeting, inner, c);
-        metal::simdgroup_multiply_accumulate(sum[c], a, b, sum[c]);
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      if (bit == 0 ? inner == row : blocks_meet(row, inner, bit)) {
+        metal::simdgroup_float8x8 a = tile_matrix<false>(pairs, row, inner);
+        if (bit == 0) {
+          metal::simdgroup_float8x8 chosen;
+          metal::simdgroup_load(chosen, masks_level(masks, reach), 8);
+          a.thread_elements() *= chosen.thread_elements();
+        }
+#pragma unroll
+        for (int c = 0; c < TILE_BLOCKS; ++c) {
+          const metal::simdgroup_float8x8 b = tile_matrix<false>(meeting, inner, c);
+          metal::simdgroup_multiply_accumulate(sum.at[r][c], a, b, sum.at[r][c]);
+        }
       }
     }
   }
@@ -517,31 +909,32 @@ inline void scores_level(
 
 
 template <bool RESETS, typename Grads, typename Gates>
-inline float grad_gate_after(Grads grads, Gates gates, int first, int row, int last, float carry, int lane) {
+METAL_FUNC float grad_gate_after(
+    Grads grads, Gates gates, int first, int row, int last, float carry, int lane) {
   for (int i = last - 1; i > row; --i) {
     carry = decayed<RESETS>(carry + grads[i * TILE_STRIDE + lane], gates[i * TILE_STRIDE + lane]);
   }
   carry += grads[row * TILE_STRIDE + lane];
-  return carry * gates_product<true, RESETS>(gates, first, row, lane);
+  return carry * gates_product<RESETS>(gates, first, row, lane);
 }
 
 
 template <bool RESETS, typename Grads, typename Gates>
-inline float grad_gate_before(Grads grads, Gates gates, int first, int row, int last, int lane) {
+METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, int last, int lane) {
   float carry = 0.0f;
   for (int i = first; i < row; ++i) {
     carry = decayed<RESETS>(carry, gates[i * TILE_STRIDE + lane]) + grads[i * TILE_STRIDE + lane];
   }
-  return carry * gates_product<true, RESETS>(gates, row + 1, last, lane);
+  return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 16 "shaders/gla/keys_by_key.metal"
+#line 17 "shaders/gla/keys_by_key.metal"
 
 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_by_key_c486edb0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_keys_by_key_291c9321__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -559,12 +952,12 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 37 "shaders/gla/keys_by_key.metal"
+#line 38 "shaders/gla/keys_by_key.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr int STEPS = TILE / TILE_BLOCKS;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float pairs[TILE * TILE_STRIDE];
@@ -583,7 +976,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   const int batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
   const int steps = min(TILE, L - chunk * TILE);
-  const int own = simdgroup * STEPS;
+  const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
   const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
@@ -603,45 +996,53 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    simdgroup_float8x8 sum[TILE_BLOCKS];
+    tile_sum sum;
     tile_clear(sum);
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
-      tile_load(right, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load_both(
+          left,
+          grad_row + value,
+          factor,
+          right,
+          v_row + value,
+          H * Dv,
+          Dv - value,
+          begin,
+          end,
+          simdgroup,
+          lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int i = own; i < own + STEPS; ++i) {
+#pragma unroll
+    for (int s = 0; s < TILE_ROWS; ++s) {
+      const int i = own + s;
       if (lane > i) {
         pairs[i * TILE_STRIDE + lane] = pairs[lane * TILE_STRIDE + i];
       }
     }
 
     for (int key = 0; key < Dk; key += TILE) {
-      simdgroup_float8x8 total(0.0f);
-
-      for (int c = 0; c < COLUMNS; ++c) {
-        if (meets_state && meets_adjoint && key / 8 + simdgroup < ROWS) {
-          simdgroup_float8x8 before, after;
-          simdgroup_load(before, state + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          simdgroup_load(after, adjoint + (key + own) * COLUMNS * 8 + c * 8, COLUMNS * 8);
-          total.thread_elements() += before.thread_elements() * after.thread_elements();
-        }
+      const int corner = key * COLUMNS * 8;
+      simdgroup_float8x8 total[TILE_OWN];
+      tile_clear(total);
+      if (meets_state && meets_adjoint) {
+        states_product(total, state + corner, adjoint + corner, COLUMNS, ROWS - key / 8, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      simdgroup_store(total, totals + simdgroup * 64, 8);
-      tile_load(left, q_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      tile_load(right, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      blocks_put(total, totals, simdgroup);
+      tile_load_both(
+          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
-      float grad_q[STEPS];
-      float grad_k[STEPS];
-      float grad_gate[STEPS];
+      float grad_q[TILE_ROWS];
+      float grad_k[TILE_ROWS];
+      float grad_gate[TILE_ROWS];
       float carry = 0.0f;
       for (int c = 0; c < 8; ++c) {
         carry += totals[lane * 8 + c];
@@ -651,10 +1052,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_load(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
+        tile_product_state<true, WHOLE>(
             sum,
             meeting,
-            state + key * COLUMNS * 8 + value,
+            state + corner + value,
             COLUMNS * 8,
             COLUMNS - value / 8,
             ROWS - key / 8,
@@ -664,16 +1065,16 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_put(sum, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         const int cell = i * TILE_STRIDE + lane;
-        grad_q[s] = gates_product<true, HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
+        grad_q[s] = gates_product<HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
                     pairs[i * TILE_STRIDE + i] * right[cell];
         meeting[cell] *= left[cell];
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -683,10 +1084,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_load(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true>(
+        tile_product_state<true, WHOLE>(
             sum,
             meeting,
-            adjoint + key * COLUMNS * 8 + value,
+            adjoint + corner + value,
             COLUMNS * 8,
             COLUMNS - value / 8,
             ROWS - key / 8,
@@ -696,16 +1097,16 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_put(sum, meeting, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         const int cell = i * TILE_STRIDE + lane;
-        grad_k[s] = gates_product<true, HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
+        grad_k[s] = gates_product<HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
                     pairs[i * TILE_STRIDE + i] * left[cell];
         meeting[cell] *= right[cell];
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
       }
 
@@ -719,7 +1120,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         tile_put(sum, meeting, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int cell = i * TILE_STRIDE + lane;
           const bool later = (i & reach) != 0;
@@ -730,7 +1131,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
-        for (int s = 0; s < STEPS; ++s) {
+        for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = own + s;
           const int start = i & ~(reach - 1);
           grad_gate[s] +=
@@ -741,7 +1142,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
 
 #pragma unroll
-      for (int s = 0; s < STEPS; ++s) {
+      for (int s = 0; s < TILE_ROWS; ++s) {
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
@@ -756,4 +1157,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_keys_by_key_c486edb0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_c486edb0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_by_key_c486edb0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;
+template [[host_name("custom_kernel_gla_keys_by_key_291c9321__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_291c9321__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>) custom_kernel_gla_keys_by_key_291c9321__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 1>;

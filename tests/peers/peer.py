@@ -25,9 +25,12 @@ class Kernel:
 
     def __init__(self, site, options):
         self.site, self.options = site, options
-        self.plain = loader.metal_kernel(**options, validate=False)
-        self.checked = loader.metal_kernel(**options, validate=True)
+        self.plain = loader.metal_kernel(**options)
         self.validate, self.calls = False, 0
+
+    @functools.cached_property
+    def checked(self):
+        return loader.metal_kernel(**self.options, validate=True)
 
     def __call__(self, **call):
         self.calls += 1

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
-import numpy as np
 
 import loader
 from loader.expression import DTYPES, Scope
@@ -45,11 +44,11 @@ def make(name, batch, length, dims, dtype, shapes=None):
     axes = {array.name: array.shapes[(shapes or {}).get(array.name, 0)] for array in op.spec.required}
     used = {axis.text for shape in axes.values() for axis in shape}
     sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dims}.items() if n in used}
-    rng = np.random.default_rng(0)
-    inputs = {array.name: _draw(rng, array, axes[array.name], sizes, dtype) for array in op.spec.required}
+    mx.random.seed(0)
+    inputs = {array.name: _draw(array, axes[array.name], sizes, dtype) for array in op.spec.required}
     outputs = op(*inputs.values())
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in outputs]
+    cotangents = [mx.random.normal(y.shape).astype(y.dtype) for y in outputs]
     mx.eval(inputs, cotangents)
     label = f"{name} " + " ".join(f"{n}{s}" for n, s in sizes.items())
     label += "".join(f" {n}{list(inputs[n].shape)}" for n in (shapes or {}) if n in inputs)
@@ -57,11 +56,11 @@ def make(name, batch, length, dims, dtype, shapes=None):
     return Case(op, label, dtype, inputs, cotangents, batch * length, contenders)
 
 
-def _draw(rng, array, axes, sizes, dtype):
+def _draw(array, axes, sizes, dtype):
     shape = [axis(Scope(sizes, {}, {})) for axis in axes]
     kind, *limits = array.sample
-    values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
-    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype if dtype in array.dtypes else array.dtypes[0]])
+    values = mx.random.uniform(*limits, shape) if kind == "uniform" else mx.random.normal(shape)
+    return values.astype(DTYPES[dtype if dtype in array.dtypes else array.dtypes[0]])
 
 
 def check(case):

@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 from collections import OrderedDict
+from functools import cached_property
 
 import mlx.core as mx
 
@@ -40,10 +41,13 @@ class Kernel:
         self.name, self.source, self.header = name, source, header
         self.input_names, self.output_names = tuple(input_names), tuple(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
-        self.aligned = bool(_VECTOR_POINTER.search(header + source))
         self.sizes = [signature.sizes_read(source, name) for name in self.input_names]
         self.validate = validating() if validate is None else validate
         self._bound = OrderedDict()
+
+    @cached_property
+    def aligned(self):
+        return bool(_VECTOR_POINTER.search(self.header + self.source))
 
     def __call__(
         self,

@@ -37,24 +37,52 @@ METAL_FUNC fragment transpose(fragment x) {
 
 // Cannon's scheme with xor for rotation: with A'(m, p) = A(m, p ^ m) and B'(q, n) = B(q ^ n, n),
 // (A B)(m, n) = sum over s of A'(m, n ^ s) B'(m ^ s, n), and each s is a fixed exchange of lanes.
-METAL_FUNC fragment multiply_add(fragment a, fragment b, fragment c) {
-  const uint m = fragment_row(), n = fragment_column();
-  float old = a.first;
+METAL_FUNC fragment skewed_left(fragment a) {
+  const uint m = fragment_row();
+  const float old = a.first;
   a.first = m & 1 ? a.second : a.first;
   a.second = m & 1 ? old : a.second;
   a.exchange(column_lanes(2), m & 2);
   a.exchange(column_lanes(4), m & 4);
+  return a;
+}
+METAL_FUNC fragment skewed_right(fragment b) {
+  const uint n = fragment_column();
   b.second = xor_lane(b.second, row_lanes(1));
   b.exchange(row_lanes(2), n & 2);
   b.exchange(row_lanes(4), n & 4);
+  return b;
+}
+
+// c[i][j] += a[i] b[j]. Neighbours in Gray's order of s differ in one bit: one exchange a matrix, which all
+// products with it share.
+template <int R, int C>
+METAL_FUNC void multiply_add(fragment (&c)[R][C], fragment (&a)[R], fragment (&b)[C]) {
 #pragma clang loop unroll(full)
-  for (uint s = 0; s < 8; ++s) {
-    float a0 = xor_lane(s & 1 ? a.second : a.first, column_lanes(s));
-    float a1 = xor_lane(s & 1 ? a.first : a.second, column_lanes(s));
-    c.first = ::fma(a0, xor_lane(b.first, row_lanes(s)), c.first);
-    c.second = ::fma(a1, xor_lane(b.second, row_lanes(s)), c.second);
+  for (int i = 0; i < R; ++i) a[i] = skewed_left(a[i]);
+#pragma clang loop unroll(full)
+  for (int j = 0; j < C; ++j) b[j] = skewed_right(b[j]);
+#pragma clang loop unroll(full)
+  for (uint step = 0; step < 8; ++step) {
+    const uint before = step == 0 ? 0 : step - 1;
+    const uint bit = (step ^ step >> 1) ^ (before ^ before >> 1);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < R; ++i) {
+      const fragment old = a[i];
+      a[i].first = xor_lane(bit == 1 ? old.second : old.first, column_lanes(bit));
+      a[i].second = xor_lane(bit == 1 ? old.first : old.second, column_lanes(bit));
+    }
+#pragma clang loop unroll(full)
+    for (int j = 0; j < C; ++j) b[j] = {xor_lane(b[j].first, row_lanes(bit)), xor_lane(b[j].second, row_lanes(bit))};
+#pragma clang loop unroll(full)
+    for (int i = 0; i < R; ++i) {
+#pragma clang loop unroll(full)
+      for (int j = 0; j < C; ++j) {
+        c[i][j].first = ::fma(a[i].first, b[j].first, c[i][j].first);
+        c[i][j].second = ::fma(a[i].second, b[j].second, c[i][j].second);
+      }
+    }
   }
-  return c;
 }
 }  // namespace msl
 
@@ -134,8 +162,23 @@ METAL_FUNC void simdgroup_store(simdgroup_matrix<T> a, Pointer destination, ulon
 template <typename D, typename A, typename B, typename C>
 METAL_FUNC void simdgroup_multiply_accumulate(
     simdgroup_matrix<D>& d, simdgroup_matrix<A> a, simdgroup_matrix<B> b, simdgroup_matrix<C> c) {
-  msl::fragment r = msl::multiply_add(a.wide(), b.wide(), c.wide());
-  d.thread_elements() = vec<D, 2>{(D)r.first, (D)r.second};
+  msl::fragment sum[1][1] = {{c.wide()}}, left[1] = {a.wide()}, right[1] = {b.wide()};
+  msl::multiply_add<1, 1>(sum, left, right);
+  d.thread_elements() = vec<D, 2>{(D)sum[0][0].first, (D)sum[0][0].second};
+}
+// Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on. Metal has no such thing, so a shader
+// asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
+#define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
+METAL_FUNC void simdgroup_multiply_accumulate_2x2(
+    simdgroup_float8x8& d00, simdgroup_float8x8& d01, simdgroup_float8x8& d10, simdgroup_float8x8& d11,
+    simdgroup_float8x8 a0, simdgroup_float8x8 a1, simdgroup_float8x8 b0, simdgroup_float8x8 b1) {
+  msl::fragment sum[2][2] = {{d00.wide(), d01.wide()}, {d10.wide(), d11.wide()}};
+  msl::fragment left[2] = {a0.wide(), a1.wide()}, right[2] = {b0.wide(), b1.wide()};
+  msl::multiply_add<2, 2>(sum, left, right);
+  d00.thread_elements() = float2{sum[0][0].first, sum[0][0].second};
+  d01.thread_elements() = float2{sum[0][1].first, sum[0][1].second};
+  d10.thread_elements() = float2{sum[1][0].first, sum[1][0].second};
+  d11.thread_elements() = float2{sum[1][1].first, sum[1][1].second};
 }
 template <typename D, typename A, typename B>
 METAL_FUNC void simdgroup_multiply(simdgroup_matrix<D>& d, simdgroup_matrix<A> a, simdgroup_matrix<B> b) {

@@ -1,0 +1,80 @@
+// 32 keys x 32 values of a state that two simdgroups keep in registers, from chunk to chunk.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "../common/gates.h"
+#include "../common/tile.h"
+
+// The own keys to `destination`, of which `rows` x `columns` matrices are there.
+template <typename Destination>
+METAL_FUNC void state_save(
+    thread tile_sum& state, Destination destination, int stride, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (row < rows && c < columns) {
+        metal::simdgroup_store(state.at[r][c], destination + row * 8 * stride + c * 8, stride);
+      }
+    }
+  }
+}
+
+// Each key times its decay, which `decays` has 8 times, or 0 where nothing carries.
+template <typename Decays>
+METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, bool carries, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, decays + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (carries) {
+        state.at[r][c].thread_elements() *= weight.thread_elements();
+      } else {
+        state.at[r][c] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
+  }
+}
+
+// What a thread fetches of a chunk, a chunk ahead of its use.
+template <bool PER_KEY, typename TK, typename TV, typename TG>
+struct state_rows {
+  TK keys[TILE_ROWS];
+  TV values[TILE_ROWS];
+  gates_part<PER_KEY, TG> gates;
+};
+
+// The rows of `steps` steps, of which `kept` keys and `wide` values are there.
+template <
+    bool PER_KEY,
+    bool RESETS,
+    typename TK,
+    typename TV,
+    typename TG,
+    typename Keys,
+    typename Values,
+    typename Gates,
+    typename Reset>
+METAL_FUNC void state_fetch(
+    thread state_rows<PER_KEY, TK, TV, TG>& rows,
+    Keys keys,
+    int key_stride,
+    int kept,
+    Values values,
+    int value_stride,
+    int wide,
+    Gates gates,
+    int gate_stride,
+    Reset resets,
+    int steps,
+    int simdgroup,
+    int lane) {
+  gates_fetch<PER_KEY, RESETS, TG>(
+      rows.gates, gates, gate_stride, kept, resets, 0, steps, steps, simdgroup, lane);
+  tile_fetch<TK>(rows.keys, keys, key_stride, kept, 0, steps, simdgroup, lane);
+  tile_fetch<TV>(rows.values, values, value_stride, wide, 0, steps, simdgroup, lane);
+}

@@ -1,0 +1,925 @@
+#line 1 "shaders/gla/values_by_key.metal"
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/tile.h"
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+#line 1 "shaders/common/simd_sums.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+template <int COUNT, int MASK>
+inline float simd_sums(thread float (&values)[COUNT], int lane) {
+#pragma unroll
+  for (int level = 1; level < COUNT; level *= 2) {
+    const int rest = COUNT / 2 / level;
+    const bool upper = (lane & MASK / level) != 0;
+#pragma unroll
+    for (int i = 0; i < rest; ++i) {
+      const float given = upper ? values[i] : values[i + rest];
+      const float kept = upper ? values[i + rest] : values[i];
+      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+    }
+  }
+  return values[0];
+}
+
+#line 11 "shaders/common/tile.h"
+
+constexpr constant int TILE = 32;
+constexpr constant int TILE_BLOCKS = TILE / 8;
+constexpr constant int TILE_SIMDGROUPS = 2;
+
+constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
+
+constexpr constant int TILE_STRIDE = 36;
+
+
+struct tile_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
+};
+
+
+
+template <typename T, typename Source>
+METAL_FUNC void tile_fetch(
+    thread T (&rows)[TILE_ROWS],
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto from = source + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
+    from += stride;
+  }
+}
+
+
+METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
+  const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
+  return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
+}
+
+
+template <bool RESETS, typename T>
+METAL_FUNC void rows_read(
+    thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
+  }
+}
+
+
+METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+  }
+}
+
+
+template <typename Tile, typename Source>
+METAL_FUNC void tile_load(
+    Tile tile,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    float factor,
+    int simdgroup,
+    int lane) {
+  float rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+}
+
+
+template <typename Tile, typename Source, typename Other>
+METAL_FUNC void tile_load_both(
+    Tile tile,
+    Source source,
+    float factor,
+    Tile other,
+    Other other_source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  float rows[TILE_ROWS];
+  float other_rows[TILE_ROWS];
+  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep(tile, rows, factor, simdgroup, lane);
+  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+}
+
+
+template <typename T, typename Destination>
+METAL_FUNC void rows_store(
+    thread float (&rows)[TILE_ROWS],
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  const int own = simdgroup * TILE_ROWS;
+  const int first = begin - own;
+  const int last = lane < columns ? end - own : 0;
+  auto to = destination + own * stride + lane;
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    if (i >= first && i < last) {
+      *to = static_cast<T>(rows[i]);
+    }
+    to += stride;
+  }
+}
+
+
+template <typename T, typename Tile, typename Destination>
+METAL_FUNC void tile_store(
+    Tile tile,
+    Destination destination,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  float rows[TILE_ROWS];
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column) {
+  metal::simdgroup_float8x8 m;
+  const int at = TRANSPOSED ? column * 8 * TILE_STRIDE + row * 8 : row * 8 * TILE_STRIDE + column * 8;
+  metal::simdgroup_load(m, tile + at, TILE_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
+  return m;
+}
+
+METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    blocks[r] = metal::simdgroup_float8x8(0.0f);
+  }
+}
+
+METAL_FUNC void tile_clear(thread tile_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
+    }
+  }
+}
+
+METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_float8x8& right0,
+    thread metal::simdgroup_float8x8& right1) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
+  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
+  metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
+  metal::simdgroup_multiply_accumulate(sum10, left1, right0, sum10);
+  metal::simdgroup_multiply_accumulate(sum11, left1, right1, sum11);
+#endif
+}
+
+
+METAL_FUNC void tile_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int column) {
+  multiply_2x2(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      left[0],
+      left[1],
+      right,
+      next);
+}
+
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_own(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
+  }
+}
+
+
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product(
+    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
+  for (int inner = first; inner < last; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+      tile_multiply(sum, a, b, next, c);
+    }
+  }
+}
+
+
+template <bool TRANSPOSED, typename Left, typename Right>
+METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  if (TRANSPOSED) {
+    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+  } else {
+    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        const int down = TRANSPOSED ? 8 : 8 * stride;
+        const int along = TRANSPOSED ? 8 * stride : 8;
+        metal::simdgroup_float8x8 b;
+        metal::simdgroup_float8x8 next;
+        auto from = state + inner * down;
+        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
+        tile_multiply(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float w = weight.thread_elements()[e];
+        const float x = sum.at[r][c].thread_elements()[e];
+        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+      }
+    }
+  }
+}
+
+
+
+template <typename Tile, typename Weights>
+METAL_FUNC void tile_weigh(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&grad)[TILE_OWN],
+    Tile other,
+    Weights weights,
+    int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 64, 8);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+      grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
+    }
+  }
+}
+
+#line 8 "shaders/common/gates.h"
+
+
+template <bool RESETS>
+METAL_FUNC float decayed(float product, float gate) {
+  return RESETS && gate == 0.0f ? 0.0f : product * gate;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float decayed_both(float a, float b) {
+  return RESETS && a == 0.0f ? 0.0f : decayed<RESETS>(a, b);
+}
+
+
+template <bool PER_KEY, typename T>
+struct gates_part {
+  T at[PER_KEY ? TILE_ROWS : 1];
+};
+
+
+
+template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void gates_fetch(
+    thread gates_part<PER_KEY, T>& part,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
+    const bool live = row < steps && (!PER_KEY || lane < columns);
+    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    part.at[i] = forgets ? static_cast<T>(0.0f)
+                 : live  ? static_cast<T>(g[row * stride + (PER_KEY ? lane : 0)])
+                         : static_cast<T>(1.0f);
+  }
+}
+
+template <bool PER_KEY, typename T, typename Gates>
+METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
+    if (PER_KEY || simdgroup == 0) {
+      gates[PER_KEY ? (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane : lane] =
+          static_cast<float>(part.at[i]);
+    }
+  }
+}
+
+
+template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+METAL_FUNC void gates_load(
+    Gates gates,
+    Source g,
+    int stride,
+    int columns,
+    Reset reset,
+    int begin,
+    int end,
+    int steps,
+    int simdgroup,
+    int lane) {
+  gates_part<PER_KEY, float> part;
+  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
+  float product = 1.0f;
+  for (int row = first; row < last; ++row) {
+    product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
+    product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
+  }
+  return lane < last ? product : 0.0f;
+}
+
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_upto(Gates gates, int lane) {
+  float product = gates[lane];
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates, typename Products>
+METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int simdgroup, int lane) {
+  if (simdgroup == 0) {
+    upto[lane] = gates_upto<RESETS>(gates, lane);
+  } else {
+    after[lane] = gates_between<RESETS>(gates, TILE, lane);
+  }
+}
+
+
+
+
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+METAL_FUNC void rows_decay(
+    thread float (&kept)[TILE_ROWS],
+    thread float (&rows)[TILE_ROWS],
+    float factor,
+    Gates gates,
+    Products products,
+    int simdgroup,
+    int lane) {
+  const int first = simdgroup * TILE_ROWS;
+  float product = 1.0f;
+  if (PER_KEY) {
+    product = SUFFIX ? gates_product<RESETS>(gates, first + TILE_ROWS, TILE, lane)
+                     : gates_product<RESETS>(gates, 0, first, lane);
+  }
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = SUFFIX ? TILE_ROWS - 1 - i : i;
+    const int row = first + at;
+    float weight = product;
+    if (PER_KEY) {
+      product = decayed<RESETS>(product, gates[row * TILE_STRIDE + lane]);
+      weight = SUFFIX ? weight : product;
+    } else {
+      weight = products[row];
+    }
+    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+  }
+}
+
+
+template <bool RESETS, typename Reset>
+METAL_FUNC int first_reset(Reset reset, int steps, int begin = 0) {
+  int at = RESETS ? begin : steps;
+  while (RESETS && at < steps && !reset[at]) {
+    ++at;
+  }
+  return at;
+}
+
+
+template <bool RESETS, typename Reset>
+METAL_FUNC int last_reset(Reset reset, int steps) {
+  int at = RESETS ? steps - 1 : 0;
+  while (RESETS && at > 0 && !reset[at]) {
+    --at;
+  }
+  return at;
+}
+
+#line 13 "shaders/gla/values_by_key.metal"
+#line 1 "shaders/common/scores.h"
+
+
+
+
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+template <typename Left, typename Right>
+METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += TILE_OWN) {
+      if (c <= simdgroup * TILE_OWN) {
+        metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
+        metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
+        tile_multiply(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+template <bool RESETS, typename Scores, typename Gates>
+METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    const int at = row * TILE_STRIDE + lane;
+    weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
+    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+  }
+}
+
+
+
+template <bool SYMMETRIC, typename Masks>
+METAL_FUNC void masks_fill(Masks masks, int simdgroup, int lane) {
+  for (int at = simdgroup * 32 + lane; at < 3 * 64; at += TILE_SIMDGROUPS * 32) {
+    const int reach = 4 >> at / 64;
+    const int row = at / 8 % 8;
+    const int difference = row ^ at % 8;
+    const bool level = difference >= reach && difference < 2 * reach;
+    masks[at] = level && (SYMMETRIC || (row & reach) != 0) ? 1.0f : 0.0f;
+  }
+}
+
+
+template <typename Masks>
+METAL_FUNC Masks masks_level(Masks masks, int reach) {
+  return masks + (reach == 4 ? 0 : reach == 2 ? 64 : 128);
+}
+
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float decay_to_middle(Gates gates, int row, int reach, int lane) {
+  const int middle = row / (2 * reach) * 2 * reach + reach;
+  return row >= middle ? gates_product<RESETS>(gates, middle, row + 1, lane)
+                       : gates_product<RESETS>(gates, row + 1, middle, lane);
+}
+
+
+METAL_FUNC bool blocks_meet(int i, int j, int bit) {
+  return (i ^ j) >= bit && (i ^ j) < 2 * bit;
+}
+
+
+template <bool RESETS, typename Tile, typename Gates>
+METAL_FUNC void tile_meet(
+    Tile meeting, Tile later, Tile earlier, Gates gates, int reach, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    const int at = row * TILE_STRIDE + lane;
+    meeting[at] =
+        ((row & reach) != 0 ? later[at] : earlier[at]) * decay_to_middle<RESETS>(gates, row, reach, lane);
+  }
+}
+
+
+template <typename Tile, typename Mask>
+METAL_FUNC void scores_add_masked(
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN], Tile left, Tile right, Mask mask, int simdgroup) {
+  metal::simdgroup_float8x8 chosen;
+  metal::simdgroup_load(chosen, mask, 8);
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 sum(0.0f);
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      const metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+      const metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, row);
+      metal::simdgroup_multiply_accumulate(sum, a, b, sum);
+    }
+    diagonal[r].thread_elements() += chosen.thread_elements() * sum.thread_elements();
+  }
+}
+
+
+
+template <bool RESETS, typename Tile, typename Gates, typename Masks>
+METAL_FUNC void scores_add(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN],
+    thread float& same,
+    Tile q,
+    Tile k,
+    Gates gates,
+    Tile meeting,
+    Masks masks,
+    int simdgroup,
+    int lane) {
+  for (int reach = TILE / 2; reach >= 8; reach /= 2) {
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int r = 0; r < TILE_OWN; ++r) {
+      const int row = simdgroup * TILE_OWN + r;
+      for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+        const metal::simdgroup_float8x8 a = tile_matrix<false>(meeting, row, inner);
+#pragma unroll
+        for (int c = 0; c < TILE_BLOCKS; ++c) {
+          if (c < row && blocks_meet(row, c, reach / 8)) {
+            const metal::simdgroup_float8x8 b = tile_matrix<true>(meeting, inner, c);
+            metal::simdgroup_multiply_accumulate(sum.at[r][c], a, b, sum.at[r][c]);
+          }
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int row = simdgroup * TILE_ROWS + i;
+    const float score = metal::simd_sum(q[row * TILE_STRIDE + lane] * k[row * TILE_STRIDE + lane]);
+    same += lane == row ? score : 0.0f;
+  }
+  for (int reach = 4; reach > 0; reach /= 2) {
+    tile_meet<RESETS>(meeting, q, k, gates, reach, simdgroup, lane);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    scores_add_masked(diagonal, meeting, meeting, masks_level(masks, reach), simdgroup);
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+
+template <typename Tile>
+METAL_FUNC void scores_put_diagonal(
+    thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN], Tile scores, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    auto corner = scores + (simdgroup * TILE_ROWS + r * 8) * (TILE_STRIDE + 1);
+    metal::simdgroup_store(diagonal[r], corner, TILE_STRIDE);
+  }
+}
+
+
+template <typename Pairs, typename Tile, typename Masks>
+METAL_FUNC void scores_level(
+    thread tile_sum& sum, Pairs pairs, Tile meeting, Masks masks, int reach, int simdgroup) {
+  const int bit = reach / 8;
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int row = simdgroup * TILE_OWN + r;
+    for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+      if (bit == 0 ? inner == row : blocks_meet(row, inner, bit)) {
+        metal::simdgroup_float8x8 a = tile_matrix<false>(pairs, row, inner);
+        if (bit == 0) {
+          metal::simdgroup_float8x8 chosen;
+          metal::simdgroup_load(chosen, masks_level(masks, reach), 8);
+          a.thread_elements() *= chosen.thread_elements();
+        }
+#pragma unroll
+        for (int c = 0; c < TILE_BLOCKS; ++c) {
+          const metal::simdgroup_float8x8 b = tile_matrix<false>(meeting, inner, c);
+          metal::simdgroup_multiply_accumulate(sum.at[r][c], a, b, sum.at[r][c]);
+        }
+      }
+    }
+  }
+}
+
+
+
+template <bool RESETS, typename Grads, typename Gates>
+METAL_FUNC float grad_gate_after(
+    Grads grads, Gates gates, int first, int row, int last, float carry, int lane) {
+  for (int i = last - 1; i > row; --i) {
+    carry = decayed<RESETS>(carry + grads[i * TILE_STRIDE + lane], gates[i * TILE_STRIDE + lane]);
+  }
+  carry += grads[row * TILE_STRIDE + lane];
+  return carry * gates_product<RESETS>(gates, first, row, lane);
+}
+
+
+template <bool RESETS, typename Grads, typename Gates>
+METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, int last, int lane) {
+  float carry = 0.0f;
+  for (int i = first; i < row; ++i) {
+    carry = decayed<RESETS>(carry, gates[i * TILE_STRIDE + lane]) + grads[i * TILE_STRIDE + lane];
+  }
+  return carry * gates_product<RESETS>(gates, row + 1, last, lane);
+}
+
+#line 14 "shaders/gla/values_by_key.metal"
+
+
+using namespace metal;
+
+template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool REVERSE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gla_values_by_key_8cf6be4f__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float(
+  const device float* q [[buffer(0)]],
+  const device float* k [[buffer(1)]],
+  const constant int* k_shape [[buffer(2)]],
+  const device float* values [[buffer(3)]],
+  const constant int* values_shape [[buffer(4)]],
+  const device float* g [[buffer(5)]],
+  const device bool* reset [[buffer(6)]],
+  const constant float* scale [[buffer(7)]],
+  const device float* chunk_state [[buffer(8)]],
+  device float* mixed [[buffer(9)]],
+  uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+  uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+
+#line 40 "shaders/gla/values_by_key.metal"
+
+  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  constexpr int ROWS = (Dk + 7) / 8;
+  constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
+  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float right[TILE * TILE_STRIDE];
+  threadgroup float weights[TILE * TILE_STRIDE];
+  threadgroup float gates[TILE * TILE_STRIDE];
+  threadgroup float meeting[TILE * TILE_STRIDE];
+  threadgroup float masks[3 * 64];
+
+  const int L = values_shape[1];
+  const int Hk = k_shape[2];
+  const int H = values_shape[2];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int chunk = threadgroup_position_in_grid.x;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int steps = min(TILE, L - chunk * TILE);
+  const long first = static_cast<long>(batch) * L + chunk * TILE;
+  const long row = first * H + head;
+  auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
+  auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto value_row = values + row * Dv;
+  auto out_row = mixed + row * Dv;
+  auto gate_row = g + row * Dk;
+  auto resets = reset + (HAS_RESET ? first : 0);
+  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  const float factor = scale[0];
+
+  masks_fill<false>(masks, simdgroup, lane);
+  int begin = 0;
+  while (begin < steps) {
+    const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+
+    tile_sum sum;
+    simdgroup_float8x8 diagonal[TILE_OWN];
+    tile_clear(diagonal);
+    float same = 0.0f;
+    tile_clear(sum);
+    for (int key = 0; key < Dk; key += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load_both(
+          left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      gates_load<true, HAS_RESET>(
+          gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
+    }
+    tile_put(sum, weights, simdgroup);
+    scores_put_diagonal(diagonal, weights, simdgroup);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    if (lane / TILE_ROWS == simdgroup) {
+      weights[lane * (TILE_STRIDE + 1)] = same;
+    }
+
+    for (int value = 0; value < Dv; value += TILE) {
+      tile_clear(sum);
+      for (int key = 0; meets_state && key < Dk; key += TILE) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        gates_load<true, HAS_RESET>(
+            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        float rows[TILE_ROWS];
+        if (REVERSE) {
+          tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          rows_decay<true, true, HAS_RESET>(rows, rows, 1.0f, gates, gates, simdgroup, lane);
+        } else {
+          tile_fetch<float>(rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          rows_decay<true, false, HAS_RESET>(rows, rows, factor, gates, gates, simdgroup, lane);
+        }
+        tile_keep(left, rows, 1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_product_state<false, WHOLE>(
+            sum,
+            left,
+            state + key * COLUMNS * 8 + value,
+            COLUMNS * 8,
+            ROWS - key / 8,
+            COLUMNS - value / 8,
+            simdgroup);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_load(right, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (REVERSE) {
+        tile_product_lower<true>(sum, weights, right, simdgroup);
+      } else {
+        tile_product_lower<false>(sum, weights, right, simdgroup);
+      }
+      tile_put(sum, left, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+    }
+    begin = end;
+  }
+
+}
+
+template [[host_name("custom_kernel_gla_values_by_key_8cf6be4f__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_by_key_8cf6be4f__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>) custom_kernel_gla_values_by_key_8cf6be4f__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>;
