@@ -168,15 +168,17 @@ def test_verbose_prints_the_unit(add, capfd):
 
 def test_threads_at_once(add):
     kernels = [add, loader.metal_kernel("subtract", ["a", "b"], ["y"], ADD.replace("+", "-"))]
-    wrong = []
+    wrong, stream = [], mx.new_thread_local_stream(mx.default_device())
 
     def work(seed):
-        x = mx.random.normal((64,), key=mx.random.key(seed))
-        for i in range(625):
-            y = call(kernels[i % 2], x, A)[0]
-            if not mx.array_equal(y, x - A if i % 2 else x + A).item():
-                wrong.append((seed, i))
+        with mx.stream(stream):
+            x = mx.random.normal((64,), key=mx.random.key(seed))
+            for i in range(625):
+                y = call(kernels[i % 2], x, A)[0]
+                if not mx.array_equal(y, x - A if i % 2 else x + A).item():
+                    wrong.append((seed, i))
 
+    mx.eval(A)
     threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]

@@ -19,13 +19,15 @@ BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
 KERNELS = {}
 CASES = []
 
+validates = pytest.mark.skipif(loader.backend() != "opencl", reason="the opencl engine validates")
+
 
 class Kernel:
     """A kernel of mlx-lm's, plain and validating: `validate` says which a call runs."""
 
     def __init__(self, site, options):
         self.site, self.options = site, options
-        self.plain = loader.metal_kernel(**options)
+        self.plain = loader.metal_kernel(**options, validate=False)
         self.validate, self.calls = False, 0
 
     @functools.cached_property

@@ -6,8 +6,6 @@ import model_cases  # noqa: F401
 import peer
 import pytest
 
-import loader
-
 LOSSES = {"kl_forward", "kl_backward", "js_forward", "js_backward"}
 
 
@@ -32,7 +30,7 @@ def test_matches(kernel, dtype, compare):
 
 
 # Which elements a kernel touches, and when, is the same in float16.
-@pytest.mark.skipif(loader.backend() != "opencl", reason="the opencl engine validates")
+@peer.validates
 @each_case(mx.float32, mx.bfloat16)
 def test_validation_finds_nothing(kernel, dtype, compare):
     before = peer.KERNELS[kernel].calls

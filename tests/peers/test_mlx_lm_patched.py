@@ -106,7 +106,7 @@ def test_left_padding(name):
 
 def generate(model, prompts, **options):
     """Greedy tokens of mlx-lm's batches, which pad prompts on the right, and the log of their probabilities."""
-    generator = BatchGenerator(model, stream=mx.default_stream(mx.cpu), **options)
+    generator = BatchGenerator(model, stream=mx.default_stream(mx.default_device()), **options)
     order = generator.insert(prompts, [6] * len(prompts))
     found = {uid: [] for uid in order}
     while responses := generator.next_generated():
