@@ -27,7 +27,7 @@ def round_up(a, b):
 _FUNCTIONS = {"cdiv": cdiv, "round_up": round_up, "min": min, "max": max}
 _QUERIES = ("dtype", "ndim", "has")
 _NODES = (
-    *(ast.Expression, ast.Name, ast.Load, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare),
+    *(ast.Expression, ast.Name, ast.Load, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.USub, ast.Not, ast.And, ast.Or),
     *(ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
 )
@@ -48,11 +48,11 @@ class Expression:
         except SyntaxError:
             raise ValueError(f"{text!r} is not an expression") from None
         self._check(tree.body)
-        self._tree = ast.fix_missing_locations(tree)
+        self._tree = tree
 
     @cached_property
     def _code(self):
-        return compile(self._tree, "<manifest>", "eval")
+        return compile(ast.fix_missing_locations(self._tree), "<manifest>", "eval")
 
     def __call__(self, scope):
         """The value in `scope`, a mapping of names; see `Scope`."""

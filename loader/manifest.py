@@ -139,15 +139,15 @@ def _input(name, value, names):
     )
 
 
-def _arrays(value, names):
-    """Outputs, saved or workspace arrays: one shape, a dtype or the input whose dtype they take."""
+def _arrays(value, names, constants=()):
+    """Outputs, saved or workspace arrays: one shape, and a dtype, an input whose dtype they take or a constant."""
     arrays = []
     for name, child in value.named().items():
         fields = child.fields(("shape", "dtype"))
         dtype, shape = fields["dtype"].text(), names.expressions(fields["shape"].items())
-        if dtype not in DTYPES and dtype not in names.arrays:
-            known = ", ".join((*DTYPES, *sorted(names.arrays)))
-            raise fields["dtype"].error(f"expected a dtype or an input, one of {known}, but got {dtype!r}")
+        known = (*DTYPES, *sorted(names.arrays), *constants)
+        if dtype not in known:
+            raise fields["dtype"].error(f"expected one of {', '.join(known)} but got {dtype!r}")
         kind = {"dtypes": (dtype,)} if dtype in DTYPES else {"like": dtype}
         arrays.append(Array(name=name, shapes=(shape,), **kind))
     return tuple(arrays)
@@ -203,7 +203,7 @@ def _variant(value, fields, spec, names, base):
         constants[name] = names.plus(constants).expression(child)
     names = names.plus(constants)
     for key in {"saved", "workspace"} & fields.keys():
-        made[key] = _arrays(fields[key], names)
+        made[key] = _arrays(fields[key], names, constants)
     for key in {"forward", "backward"} & fields.keys():
         made[key] = tuple(_step(item, names, spec) for item in fields[key].items())
     variant = replace(base, constants=tuple(constants.items()), **made)

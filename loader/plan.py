@@ -168,7 +168,7 @@ def _declared(spec, variant, given, dtypes, scope):
     """(shape, dtype) of every array that a step may make."""
     arrays = {}
     for array in (*spec.outputs, *variant.saved, *variant.workspace):
-        dtype = dtypes[array.like] if array.like else DTYPES[array.dtypes[0]]
+        dtype = {**scope, **dtypes}[array.like] if array.like else DTYPES[array.dtypes[0]]
         arrays[array.name] = (tuple(axis(scope) for axis in array.shapes[0]), dtype)
     for array in spec.inputs:
         arrays[f"grad_{array.name}"] = given.get(array.name, ((_DUMMY_SIZE,), dtypes[array.name]))

@@ -12,7 +12,7 @@ class Array:
     """An input, output, saved or workspace array.
 
     `shapes` are the shapes it may have and `dtypes` the dtypes; `like` names the input whose dtype it
-    takes instead. `sample` says how tests and benchmarks draw it.
+    takes instead, or a constant that is one. `sample` says how tests and benchmarks draw it.
     """
 
     name: str

@@ -49,14 +49,13 @@ def assert_close(op, got, want, what):
 
 
 def dtype_mixes(op):
-    """Dtypes of the float inputs to test: every mix of two; of more all alike, and the first and the last
-    alone in float32."""
+    """Dtypes of the float inputs to test: every mix of two; of more all alike, and each alone in float32."""
     floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
     if len(floats) <= 2:
         mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
     else:
         mixes = [(d,) * len(floats) for d in floats[0].dtypes]
-        for odd, half in ((0, "float16"), (len(floats) - 1, "bfloat16")):
+        for odd, half in zip(range(len(floats)), itertools.cycle(("float16", "bfloat16"))):
             mixes.append(tuple("float32" if i == odd else half for i in range(len(floats))))
     return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
 

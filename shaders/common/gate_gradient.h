@@ -24,10 +24,7 @@ METAL_FUNC void grad_gates_of_pairs(
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = pairs[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, pairs, simdgroup, lane);
   const float total = rows_sums(rows, lane);
   if (lane % 2 == 0) {
     grads[simdgroup * TILE_ROWS + lane / 2] = total;
@@ -41,6 +38,7 @@ METAL_FUNC void grad_decay_parts(
     Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
   float inner = 0.0f;
   if (carries) {
+#pragma unroll 16
     for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
       inner += state[i] * adjoint[i];
     }

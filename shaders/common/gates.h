@@ -88,14 +88,30 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
   return product;
 }
 
-// Of one gate a step, the product of those behind step `lane` and before step `last`; 0 from `last` on.
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+// Of one number a lane, the product of those from this lane on.
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+// Of one number a lane, the product of those up to this lane.
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+// Of one gate a step, the product of those behind step `lane` and before step `last`; 0 from `last` on.
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -103,12 +119,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 // as in `decayed`.
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 // Of one gate a step, the products up to every row and of what comes after it, a row a lane.
@@ -124,10 +135,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 // `kept` becomes own rows times what the gates leave: of a state that enters the chunk by that row or, with
 // SUFFIX, of that row at the chunk's end. Of one gate a step, `products` has these. A row that is not there
 // is 0 whatever its weight.
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -150,7 +161,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 

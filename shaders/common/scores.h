@@ -13,7 +13,7 @@
 #include "tile.h"
 
 // sum += left * right^T, up to the blocks on the diagonal.
-template <typename Left, typename Right>
+template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
@@ -23,22 +23,23 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
         metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, B>(sum, a, b, next, c);
       }
     }
   }
 }
 
-// scores[i][j] *= g[j+1] ... g[i] for j <= i, and 0 above the diagonal; for the rows of one simdgroup.
+// scores[i][j] *= factor * g[j+1] ... g[i] for j <= i, and 0 above the diagonal; for the rows of one
+// simdgroup.
 template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
   }
 }
 
@@ -154,7 +155,7 @@ METAL_FUNC void scores_add(
   }
 }
 
-// The own blocks on the diagonal of a tile of scores, and its diagonal.
+// The own blocks on the diagonal of a tile of scores.
 template <typename Tile>
 METAL_FUNC void scores_put_diagonal(
     thread metal::simdgroup_float8x8 (&diagonal)[TILE_OWN], Tile scores, int simdgroup) {

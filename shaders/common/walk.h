@@ -46,16 +46,21 @@ METAL_FUNC void walk_add(
   }
 }
 
+template <int WIDE>
+METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    row[w] = metal::simdgroup_float8x8(0.0f);
+  }
+}
+
 // The state from `source`, laid out as that of walk_add.
 template <int WIDE, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
     thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state.at[r][w] = metal::simdgroup_float8x8(0.0f);
-    }
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_clear<WIDE>(state.at[r]);
   }
   walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
 }
@@ -139,7 +144,7 @@ METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, i
 }
 
 // sums[w] += left[w] * right, nexts[w] += left[w] * next.
-template <int WIDE>
+template <int WIDE, typename A = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
     thread metal::simdgroup_float8x8 (&nexts)[WIDE],
@@ -149,7 +154,7 @@ METAL_FUNC void walk_multiply(
 #pragma unroll
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
-      multiply_2x2(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+      multiply_2x2<A>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
     } else {
       metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
       metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
@@ -163,11 +168,8 @@ METAL_FUNC void walk_read(
     thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
   metal::simdgroup_float8x8 sums[WIDE];
   metal::simdgroup_float8x8 nexts[WIDE];
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    sums[w] = metal::simdgroup_float8x8(0.0f);
-    nexts[w] = metal::simdgroup_float8x8(0.0f);
-  }
+  walk_clear<WIDE>(sums);
+  walk_clear<WIDE>(nexts);
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
@@ -213,24 +215,30 @@ METAL_FUNC void walk_decay(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// state += values^T * keys, over 8 steps.
-template <int WIDE, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys& keys, Values values) {
-  metal::simdgroup_float8x8 left[WIDE];
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    metal::simdgroup_load(left[w], values + w * 8, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-  }
+// state += values^T * keys, over STEPS * 8 steps; the values can be kept in A. These are summed up before the
+// state: in a sum over all of time the rounding of an engine's products would tell.
+template <int WIDE, int STEPS, typename A = float, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&keys)[STEPS], Values values) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; r += 2) {
-    walk_multiply<WIDE>(state.at[r], state.at[r + 1], left, keys.at[r], keys.at[r + 1]);
-  }
-}
-
-template <int WIDE, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& keys, Values values) {
+    metal::simdgroup_float8x8 sums[WIDE];
+    metal::simdgroup_float8x8 nexts[WIDE];
+    walk_clear<WIDE>(sums);
+    walk_clear<WIDE>(nexts);
 #pragma unroll
-  for (int i = 0; i < TILE / 8; ++i) {
-    walk_write<WIDE>(state, keys.steps[i], values + i * 8 * WALK_STRIDE<WIDE>);
+    for (int i = 0; i < STEPS; ++i) {
+      metal::simdgroup_float8x8 left[WIDE];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
+        metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+      }
+      walk_multiply<WIDE, A>(sums, nexts, left, keys[i].at[r], keys[i].at[r + 1]);
+    }
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      state.at[r][w].thread_elements() += sums[w].thread_elements();
+      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+    }
   }
 }

@@ -142,8 +142,8 @@ template <typename TV, typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_S
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(G, fading, end == steps, own, lane);
-    walk_write<WIDE>(G, writes_q, outputs);
-    walk_write<WIDE>(G, writes_k, updates);
+    walk_write<WIDE, TILE / 8, TV>(G, writes_q.steps, outputs);
+    walk_write<WIDE, TILE / 8>(G, writes_k.steps, updates);
     key_write_q -= TILE * KEYS;
     key_write_k -= TILE * KEYS;
     if (more) {

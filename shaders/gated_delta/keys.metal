@@ -25,6 +25,8 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename GRAD_Q,
+    typename GRAD_K,
     int Dk,
     int Dv,
     bool HAS_RESET>
@@ -40,8 +42,8 @@ template <
     const device float* error,          // [B, L, H, Dv]
     const device float* grad_update,    // [B, L, H, Dv]
     const device TV* grad_o,            // [B, L, H, Dv]
-    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
-    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     device TB* grad_beta,               // [B, L, H]
     const constant int* k_shape,
@@ -92,7 +94,7 @@ template <
   const float factor = scale[0];
 
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -120,11 +122,11 @@ template <
     tile_clear(other);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_product(sum, left, right, simdgroup);
-      scores_product(other, right, right, simdgroup);
+      scores_product<TQ, TK>(sum, left, right, simdgroup);
+      scores_product<TK, TK>(other, right, right, simdgroup);
     }
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
@@ -149,7 +151,7 @@ template <
         const int inners = COLUMNS - value / 8;
         const int columns = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        readouts_load(
+        readouts_load<TV>(
             left,
             right,
             pairs,
@@ -160,17 +162,16 @@ template <
             Dv - value,
             begin,
             end,
-            factor,
             simdgroup,
             lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (key == 0) {
-          scores_product(sum, left, pairs, simdgroup);
+          scores_product<TV, float>(sum, left, pairs, simdgroup);
           scores_product(other, right, pairs, simdgroup);
           readouts_inner(grad_rate, right, pairs, simdgroup, lane);
         }
         if (meets_state) {
-          tile_product_state<true, WHOLE>(
+          tile_product_state<true, WHOLE, TV>(
               grads_q, left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
           tile_product_state<true, WHOLE>(
               reads, right, state + corner, COLUMNS * 8, inners, columns, simdgroup);
@@ -195,7 +196,7 @@ template <
           const int i = simdgroup * TILE_ROWS + s;
           const int pair = i * TILE_STRIDE + lane;
           weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-          const float later = lane <= i ? rates[lane] * left[pair] : 0.0f;
+          const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
           const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
           pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
           after[pair] = later * weight;
@@ -215,26 +216,27 @@ template <
       }
 
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_times(grads_q, factor);
       tile_weigh(grads_q, grad_entering, left, entering, simdgroup);
-      tile_product_lower<false>(grads_q, after, right, simdgroup);
+      tile_product_lower<false, TK>(grads_q, after, right, simdgroup);
       tile_put(grads_q, pairs, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_store<GRAD_Q>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
 
       tile_scale<false>(reads, read_rates, simdgroup);
       tile_weigh(reads, grad_entering, right, entering, simdgroup);
       tile_scale<false>(writes, write_rates, simdgroup);
       tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
       tile_add(reads, writes);
-      tile_product<false, false>(reads, before, right, simdgroup, 0, TILE_BLOCKS);
-      tile_product_lower<true>(reads, after, left, simdgroup);
+      tile_product<false, false, float, TK>(reads, before, right, simdgroup, 0, TILE_BLOCKS);
+      tile_product_lower<true, TQ>(reads, after, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(reads, pairs, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_store<GRAD_K>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
@@ -254,5 +256,5 @@ template <
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

@@ -27,6 +27,8 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename GRAD_Q,
+    typename GRAD_K,
     int Dk,
     int Dv,
     bool HAS_RESET>
@@ -42,8 +44,8 @@ template <
     const device float* error,          // [B, L, H, Dv]
     const device float* grad_update,    // [B, L, H, Dv]
     const device TV* grad_o,            // [B, L, H, Dv]
-    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
-    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     device TB* grad_beta,               // [B, L, H]
     const constant int* k_shape,
@@ -90,7 +92,7 @@ template <
 
   masks_fill<true>(masks, simdgroup, lane);
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -105,7 +107,7 @@ template <
       rates[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
-    readouts_scores(
+    readouts_scores<TV>(
         sum,
         other,
         grad_rate,
@@ -151,7 +153,7 @@ template <
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       blocks_put(total, totals, simdgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -293,12 +295,12 @@ template <
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
-          grad_q_head[to] = grad_q[s];
-          grad_k_head[to] = grad_k[s];
+          grad_q_head[to] = static_cast<GRAD_Q>(grad_q[s]);
+          grad_k_head[to] = static_cast<GRAD_K>(grad_k[s]);
           grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
         }
       }
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

@@ -75,7 +75,7 @@ template <
     masks_fill<false>(masks, simdgroup, lane);
   }
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
@@ -95,7 +95,7 @@ template <
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -104,7 +104,7 @@ template <
       if (PER_KEY) {
         scores_add<HAS_RESET>(sum, diagonal, same, left, left, gates, meeting, masks, simdgroup, lane);
       } else {
-        scores_product(sum, left, left, simdgroup);
+        scores_product<TK, TK>(sum, left, left, simdgroup);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -113,7 +113,7 @@ template <
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
-      scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -129,13 +129,13 @@ template <
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      float rows[TILE_ROWS];
+      TK rows[TILE_ROWS];
       float kept[TILE_ROWS];
-      tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, leaves);
       const long to = tile * TILE * KEYS + key;
       rows_store<float>(kept, write + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
@@ -153,10 +153,10 @@ template <
     }
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product_lower<false>(sum, weights, left, simdgroup);
+      tile_product_lower<false, TV>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -164,5 +164,5 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

@@ -74,12 +74,13 @@ template <
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
+  const float factor = scale[0];
 
   if (PER_KEY) {
     masks_fill<false>(masks, simdgroup, lane);
   }
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
@@ -99,8 +100,18 @@ template <
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
-          left, q_row + key, scale[0], right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_load_both<TQ, TK>(
+          left,
+          q_row + key,
+          PER_KEY ? factor : 1.0f,
+          right,
+          k_row + key,
+          Hk * Dk,
+          Dk - key,
+          begin,
+          end,
+          simdgroup,
+          lane);
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -109,7 +120,7 @@ template <
       if (PER_KEY) {
         scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
       } else {
-        scores_product(sum, left, right, simdgroup);
+        scores_product<TQ, TK>(sum, left, right, simdgroup);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -118,13 +129,13 @@ template <
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
-      scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     } else if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_load(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
+    tile_load<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
     unit_lower_scale<true>(left, right, rates, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -141,19 +152,19 @@ template <
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      float rows[TILE_ROWS];
-      float q_rows[TILE_ROWS];
+      TK rows[TILE_ROWS];
+      TQ q_rows[TILE_ROWS];
       float kept[TILE_ROWS];
       const long to = tile * TILE * KEYS + key;
-      tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      tile_fetch<float>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, meets_adjoint);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       rows_store<float>(kept, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET>(kept, q_rows, scale[0], gates, upto, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TQ>(kept, q_rows, factor, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       rows_store<float>(kept, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -166,10 +177,10 @@ template <
     }
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product_lower<true>(sum, weights, left, simdgroup);
+      tile_product_lower<true, TV>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -178,5 +189,5 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

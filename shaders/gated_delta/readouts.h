@@ -7,8 +7,8 @@
 #include "../common/scores.h"
 #include "../common/tile.h"
 
-// Steps [begin, end) of grad_o times `factor`, d and e to tiles; they arrive together.
-template <typename Tile, typename Grads, typename Errors>
+// Steps [begin, end) of grad_o, d and e to tiles; they arrive together.
+template <typename TV, typename Tile, typename Grads, typename Errors>
 METAL_FUNC void readouts_load(
     Tile outputs,
     Tile updates,
@@ -20,13 +20,13 @@ METAL_FUNC void readouts_load(
     int columns,
     int begin,
     int end,
-    float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, grad_o, stride, columns, begin, end, simdgroup, lane);
-  tile_load_both(updates, grad_update, 1.0f, errors, error, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(outputs, rows, factor, simdgroup, lane);
+  TV rows[TILE_ROWS];
+  tile_fetch<TV>(rows, grad_o, stride, columns, begin, end, simdgroup, lane);
+  tile_load_both<float, float>(
+      updates, grad_update, 1.0f, errors, error, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<TV>(outputs, rows, 1.0f, simdgroup, lane);
 }
 
 // Adds up what lane `lane` has of d e in each of the own rows.
@@ -42,7 +42,7 @@ METAL_FUNC void readouts_inner(
 
 // Adds up, over the values of steps [begin, end), the scores of grad_o with e in `after` and those of d with
 // e in `before`, both up to the diagonal block, and for each of the own rows what lane `lane` has of d e.
-template <typename Tile, typename Grads, typename Errors>
+template <typename TV, typename Tile, typename Grads, typename Errors>
 METAL_FUNC void readouts_scores(
     thread tile_sum& after,
     thread tile_sum& before,
@@ -61,7 +61,7 @@ METAL_FUNC void readouts_scores(
     int lane) {
   for (int value = 0; value < columns; value += TILE) {
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    readouts_load(
+    readouts_load<TV>(
         outputs,
         updates,
         errors,
@@ -72,11 +72,10 @@ METAL_FUNC void readouts_scores(
         columns - value,
         begin,
         end,
-        1.0f,
         simdgroup,
         lane);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    scores_product(after, outputs, errors, simdgroup);
+    scores_product<TV, float>(after, outputs, errors, simdgroup);
     scores_product(before, updates, errors, simdgroup);
     readouts_inner(grad_rate, updates, errors, simdgroup, lane);
   }
@@ -118,15 +117,14 @@ METAL_FUNC void readouts_state(
     int lane) {
   const int blocks = (columns + 7) / 8;
   for (int value = 0; value < columns; value += TILE) {
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    float rows[TILE_ROWS];
+    tile_fetch<float>(rows, source + value, stride, columns - value, begin, end, simdgroup, lane);
 #pragma unroll
     for (int i = 0; i < TILE_ROWS; ++i) {
-      const int row = simdgroup * TILE_ROWS + i;
-      const bool live = row >= begin && row < end && lane < columns - value;
-      const float weight = RATED ? factor * rates[row] : factor;
-      tile[row * TILE_STRIDE + lane] =
-          live ? weight * static_cast<float>(source[row * stride + value + lane]) : 0.0f;
+      rows[i] *= RATED ? rates[simdgroup * TILE_ROWS + i] : 1.0f;
     }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    tile_keep(tile, rows, factor, simdgroup, lane);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     tile_product_state<true, WHOLE>(
         sum, tile, state + value, blocks * 8, blocks - value / 8, (keys + 7) / 8, simdgroup);
@@ -140,8 +138,5 @@ METAL_FUNC void readouts_take(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   tile_put(product, tile, simdgroup);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
-  for (int s = 0; s < TILE_ROWS; ++s) {
-    rows[s] = tile[(simdgroup * TILE_ROWS + s) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
 }

@@ -133,7 +133,7 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(S, fading, met == steps, own, lane);
-    walk_write<WIDE>(S, writes, updates);
+    walk_write<WIDE, TILE / 8>(S, writes.steps, updates);
     key_write += TILE * KEYS;
     if (more) {
       walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);

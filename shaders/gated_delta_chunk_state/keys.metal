@@ -80,8 +80,9 @@ template <typename TK, typename TW, int Dk, int Dv>
         const int columns = (KEYS - key) / 8;
         const long values = row * Dv + value;
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
-        tile_load(updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
+        tile_load<float>(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
+        tile_load<float>(
+            updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<true, WHOLE>(
             written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);

@@ -56,9 +56,9 @@ METAL_FUNC void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_keys written;
-    walk_fetch<false, true>(written, scratch, TILE_STRIDE, TILE_BLOCKS);
-    walk_write<WIDE>(state, written, values + step * WALK_STRIDE<WIDE>);
+    walk_keys written[1];
+    walk_fetch<false, true>(written[0], scratch, TILE_STRIDE, TILE_BLOCKS);
+    walk_write<WIDE, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }

@@ -41,10 +41,9 @@ template <
   constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
-  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
-  threadgroup float upto[TILE];
-  threadgroup float behind[TILE];
-  threadgroup float decays[TILE * 8];
+  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
+  threadgroup float decays[PER_KEY ? TILE * 8 : 1];
+  threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = q_shape[1];
   const int Hk = q_shape[2];
@@ -60,10 +59,11 @@ template <
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
+  auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
 
   tile_sum G;
-  tile_load(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
+  tile_load<float>(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   tile_get(G, keys, simdgroup);
 
@@ -101,18 +101,23 @@ template <
     float own_values[TILE_ROWS];
     rows_read<HAS_RESET, TQ>(own_keys, rows.keys, 0, end, simdgroup);
     rows_read<HAS_RESET, TV>(own_values, rows.values, 0, end, simdgroup);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
-    tile_keep(values, own_values, 1.0f, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (!PER_KEY) {
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+    float left;
+    if (PER_KEY) {
+      gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
+      left = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+    } else {
+      const float product = products_upto<HAS_RESET>(static_cast<float>(rows.gates.at[0]), lane);
+      left = simd_broadcast(product, static_cast<ushort>(TILE - 1));
+      own_weights[lane] = product;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
     }
-    rows_decay<PER_KEY, false, HAS_RESET>(own_keys, own_keys, scale[0], gates, upto, simdgroup, lane);
+    rows_decay<PER_KEY, false, HAS_RESET, float>(
+        own_keys, own_keys, scale[0], gates, own_weights, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
-    const float left = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
-    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+    for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
       decays[lane * 8 + c] = left;
     }
     key_rows -= TILE * Hk * Dk;
@@ -136,8 +141,11 @@ template <
           lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    state_decay(G, decays, carries, simdgroup);
-    tile_product<true, false>(G, keys, values, simdgroup, 0, TILE_BLOCKS);
+    tile_sum written;
+    tile_clear(written);
+    tile_product<true, false, float, TV>(written, keys, values, simdgroup, 0, TILE_BLOCKS);
+    state_decay<PER_KEY>(G, decays, left, carries, simdgroup);
+    tile_add(G, written);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -16,7 +16,16 @@
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
+template <
+    typename TQ,
+    typename TK,
+    typename TV,
+    typename TG,
+    typename GRAD_Q,
+    typename GRAD_K,
+    int Dk,
+    int Dv,
+    bool HAS_RESET>
 [[kernel]] void gla_keys(
     const device TQ* q,                 // [B, L, Hk, Dk]
     const device TK* k,                 // [B, L, Hk, Dk]
@@ -27,8 +36,8 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
     const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
     const device TV* grad_o,            // [B, L, H, Dv]
-    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
-    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     const constant int* k_shape,
     const constant int* v_shape,
@@ -83,7 +92,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   }
 
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -92,10 +101,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     tile_clear(sum);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_product(sum, left, right, simdgroup);
+      scores_product<TQ, TK>(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
 
@@ -115,10 +124,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_clear(sum);
       for (int value = 0; value < Dv; value += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both(
+        tile_load_both<TV, TV>(
             left,
             grad_row + value,
-            factor,
+            1.0f,
             right,
             v_row + value,
             H * Dv,
@@ -129,7 +138,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
             lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (base == 0) {
-          scores_product(sum, left, right, simdgroup);
+          scores_product<TV, TV>(sum, left, right, simdgroup);
         }
 #pragma unroll
         for (int t = 0; t < 2; ++t) {
@@ -138,11 +147,11 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           const int inners = COLUMNS - value / 8;
           const int columns = ROWS - key / 8;
           if (meets_state && key < Dk) {
-            tile_product_state<true, WHOLE>(
+            tile_product_state<true, WHOLE, TV>(
                 grads_q[t], left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
           }
           if (meets_adjoint && key < Dk) {
-            tile_product_state<true, WHOLE>(
+            tile_product_state<true, WHOLE, TV>(
                 grads_k[t], right, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
           }
         }
@@ -158,8 +167,9 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           const int i = simdgroup * TILE_ROWS + s;
           const int pair = i * TILE_STRIDE + lane;
           weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-          pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
-          weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
+          const float score = factor * weights[pair];
+          pairs[pair] = lane < i ? pairs[pair] * score : 0.0f;
+          weights[pair] = lane <= i ? score * weight : 0.0f;
           left[pair] = weight;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -171,21 +181,22 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         const int key = base + t * TILE;
         if (key < Dk) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
-          tile_load_both(
+          tile_load_both<TQ, TK>(
               left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
+          tile_times(grads_q[t], factor);
           tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
-          tile_product_lower<false>(grads_q[t], weights, right, simdgroup);
+          tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
           tile_put(grads_q[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<float>(
+          tile_store<GRAD_Q>(
               pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
           tile_weigh(grads_k[t], grad_leaving, right, leaving, simdgroup);
-          tile_product_lower<true>(grads_k[t], weights, left, simdgroup);
+          tile_product_lower<true, TQ>(grads_k[t], weights, left, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_put(grads_k[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<float>(
+          tile_store<GRAD_K>(
               pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
         }
       }
@@ -208,5 +219,5 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

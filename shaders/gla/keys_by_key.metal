@@ -18,7 +18,16 @@
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
+template <
+    typename TQ,
+    typename TK,
+    typename TV,
+    typename TG,
+    typename GRAD_Q,
+    typename GRAD_K,
+    int Dk,
+    int Dv,
+    bool HAS_RESET>
 [[kernel]] void gla_keys_by_key(
     const device TQ* q,                 // [B, L, Hk, Dk]
     const device TK* k,                 // [B, L, Hk, Dk]
@@ -29,8 +38,8 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
     const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
     const device TV* grad_o,            // [B, L, H, Dv]
-    device float* grad_q_head,          // [B, L, Hk, H // Hk, Dk]
-    device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
+    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     const constant int* k_shape,
     const constant int* v_shape,
@@ -73,7 +82,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
   masks_fill<true>(masks, simdgroup, lane);
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -82,7 +91,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     tile_clear(sum);
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TV, TV>(
           left,
           grad_row + value,
           factor,
@@ -116,7 +125,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       blocks_put(total, totals, simdgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -132,7 +141,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_clear(sum);
       for (int value = 0; meets_state && value < Dv; value += TILE) {
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
+        tile_load<TV>(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<true, WHOLE>(
             sum,
@@ -164,9 +173,9 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_clear(sum);
       for (int value = 0; meets_adjoint && value < Dv; value += TILE) {
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+        tile_load<TV>(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true, WHOLE>(
+        tile_product_state<true, WHOLE, TV>(
             sum,
             meeting,
             adjoint + corner + value,
@@ -228,12 +237,12 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
-          grad_q_head[to] = grad_q[s];
-          grad_k_head[to] = grad_k[s];
+          grad_q_head[to] = static_cast<GRAD_Q>(grad_q[s]);
+          grad_k_head[to] = static_cast<GRAD_K>(grad_k[s]);
           grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
         }
       }
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

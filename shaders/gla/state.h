@@ -22,21 +22,16 @@ METAL_FUNC void state_save(
   }
 }
 
-// Each key times its decay, which `decays` has 8 times, or 0 where nothing carries.
-template <typename Decays>
-METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, bool carries, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, decays + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (carries) {
-        state.at[r][c].thread_elements() *= weight.thread_elements();
-      } else {
-        state.at[r][c] = metal::simdgroup_float8x8(0.0f);
-      }
-    }
+// Each key times its decay, which `decays` has 8 times and is `decay` if it is all keys', or 0 where nothing
+// carries.
+template <bool PER_KEY, typename Decays>
+METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, float decay, bool carries, int simdgroup) {
+  if (!carries) {
+    tile_clear(state);
+  } else if (PER_KEY) {
+    tile_scale<false>(state, decays, simdgroup);
+  } else {
+    tile_times(state, decay);
   }
 }
 

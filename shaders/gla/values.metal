@@ -1,9 +1,8 @@
 // gla with one gate a step, what is mixed over time, a chunk of 32 steps at a time, with W[i][j] = scale *
 // sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale *
 // q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
-// of W[i][j] grad_o[i]
-// + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the gates after j.
-// Yang et al. 2024, arXiv:2312.06635, section 4.
+// of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
+// gates after j. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -39,6 +38,7 @@ template <
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  using TR = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
@@ -69,7 +69,7 @@ template <
   const float factor = scale[0];
 
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
 
@@ -88,17 +88,17 @@ template <
         const int inners = ROWS - key / 8;
         const int columns = COLUMNS - value / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both(
-            left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        tile_load_both<TQ, TK>(
+            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (value == 0) {
-          scores_product(scores, left, right, simdgroup);
+          scores_product<TQ, TK>(scores, left, right, simdgroup);
         }
         if (meets_state) {
           auto reader = REVERSE ? right : left;
-          tile_product_state<false, WHOLE>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
+          tile_product_state<false, WHOLE, TR>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
           if (wide) {
-            tile_product_state<false, WHOLE>(
+            tile_product_state<false, WHOLE, TR>(
                 next, reader, entry + TILE, COLUMNS * 8, inners, columns - TILE_BLOCKS, simdgroup);
           }
         }
@@ -106,26 +106,26 @@ template <
       if (value == 0) {
         tile_put(scores, weights, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+        scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
         const float kept =
             REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
         for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-          decays[lane * 8 + c] = kept;
+          decays[lane * 8 + c] = REVERSE ? kept : factor * kept;
         }
       }
 
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       if (wide) {
-        tile_load(
+        tile_load<TV>(
             right, value_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, 1.0f, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_scale<HAS_RESET>(sum, decays, simdgroup);
-      tile_product_lower<REVERSE>(sum, weights, left, simdgroup);
+      tile_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
       if (wide) {
         tile_scale<HAS_RESET>(next, decays, simdgroup);
-        tile_product_lower<REVERSE>(next, weights, right, simdgroup);
+        tile_product_lower<REVERSE, TV>(next, weights, right, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
@@ -139,5 +139,5 @@ template <
       }
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

@@ -1,9 +1,8 @@
 // gla with a gate for each key, what is mixed over time, a chunk of 32 steps at a time, with W[i][j] = scale
 // * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale
 // * q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
-// of W[i][j] grad_o[i]
-// + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the gates after j.
-// Yang et al. 2024, arXiv:2312.06635, section 4.
+// of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
+// gates after j. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -72,7 +71,7 @@ template <
 
   masks_fill<false>(masks, simdgroup, lane);
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
 
@@ -83,7 +82,7 @@ template <
     tile_clear(sum);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -104,15 +103,17 @@ template <
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        float rows[TILE_ROWS];
+        float kept[TILE_ROWS];
         if (REVERSE) {
-          tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-          rows_decay<true, true, HAS_RESET>(rows, rows, 1.0f, gates, gates, simdgroup, lane);
+          TK rows[TILE_ROWS];
+          tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          rows_decay<true, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, gates, simdgroup, lane);
         } else {
-          tile_fetch<float>(rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-          rows_decay<true, false, HAS_RESET>(rows, rows, factor, gates, gates, simdgroup, lane);
+          TQ rows[TILE_ROWS];
+          tile_fetch<TQ>(rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          rows_decay<true, false, HAS_RESET, TQ>(kept, rows, factor, gates, gates, simdgroup, lane);
         }
-        tile_keep(left, rows, 1.0f, simdgroup, lane);
+        tile_keep(left, kept, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<false, WHOLE>(
             sum,
@@ -124,17 +125,17 @@ template <
             simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(right, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(right, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (REVERSE) {
-        tile_product_lower<true>(sum, weights, right, simdgroup);
+        tile_product_lower<true, TV>(sum, weights, right, simdgroup);
       } else {
-        tile_product_lower<false>(sum, weights, right, simdgroup);
+        tile_product_lower<false, TV>(sum, weights, right, simdgroup);
       }
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 }

@@ -7,7 +7,6 @@
 
 
 
-
 #include <metal_stdlib>
 
 #line 1 "shaders/common/gates.h"
@@ -117,16 +116,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -137,13 +136,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -156,12 +155,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -189,6 +188,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -200,10 +208,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -244,6 +249,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -254,7 +273,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -264,13 +283,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -292,7 +312,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -302,24 +328,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -337,7 +363,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -496,13 +522,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -510,12 +552,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -531,10 +568,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -557,7 +594,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -581,7 +619,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 13 "shaders/gla/values.metal"
+#line 12 "shaders/gla/values.metal"
 #line 1 "shaders/common/scores.h"
 
 
@@ -598,7 +636,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-template <typename Left, typename Right>
+template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
@@ -608,22 +646,23 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
         metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, B>(sum, a, b, next, c);
       }
     }
   }
 }
 
 
+
 template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
   }
 }
 
@@ -798,13 +837,13 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
   return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 14 "shaders/gla/values.metal"
+#line 13 "shaders/gla/values.metal"
 
 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_4bfd2848__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_dd5a8111__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -818,9 +857,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 40 "shaders/gla/values.metal"
+#line 39 "shaders/gla/values.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  using TR = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
@@ -851,7 +891,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
   const float factor = scale[0];
 
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
 
@@ -870,17 +910,17 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
         const int inners = ROWS - key / 8;
         const int columns = COLUMNS - value / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both(
-            left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        tile_load_both<TQ, TK>(
+            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (value == 0) {
-          scores_product(scores, left, right, simdgroup);
+          scores_product<TQ, TK>(scores, left, right, simdgroup);
         }
         if (meets_state) {
           auto reader = REVERSE ? right : left;
-          tile_product_state<false, WHOLE>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
+          tile_product_state<false, WHOLE, TR>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
           if (wide) {
-            tile_product_state<false, WHOLE>(
+            tile_product_state<false, WHOLE, TR>(
                 next, reader, entry + TILE, COLUMNS * 8, inners, columns - TILE_BLOCKS, simdgroup);
           }
         }
@@ -888,26 +928,26 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
       if (value == 0) {
         tile_put(scores, weights, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+        scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
         const float kept =
             REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
         for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-          decays[lane * 8 + c] = kept;
+          decays[lane * 8 + c] = REVERSE ? kept : factor * kept;
         }
       }
 
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       if (wide) {
-        tile_load(
+        tile_load<TV>(
             right, value_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, 1.0f, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_scale<HAS_RESET>(sum, decays, simdgroup);
-      tile_product_lower<REVERSE>(sum, weights, left, simdgroup);
+      tile_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
       if (wide) {
         tile_scale<HAS_RESET>(next, decays, simdgroup);
-        tile_product_lower<REVERSE>(next, weights, right, simdgroup);
+        tile_product_lower<REVERSE, TV>(next, weights, right, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
@@ -921,8 +961,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
       }
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 
 }
 
-template [[host_name("custom_kernel_gla_values_4bfd2848__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_4bfd2848__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>) custom_kernel_gla_values_4bfd2848__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gla_values_dd5a8111__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_dd5a8111__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>) custom_kernel_gla_values_dd5a8111__float_float_float_float_float_33_20_0_1_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, 33, 20, 0, 1>;

@@ -128,16 +128,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -148,13 +148,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -167,12 +167,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -200,6 +200,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -211,10 +220,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -255,6 +261,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -265,7 +285,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -275,13 +295,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -303,7 +324,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -313,24 +340,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -348,7 +375,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -507,13 +534,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -521,12 +564,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -542,10 +580,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -568,7 +606,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -612,10 +651,7 @@ METAL_FUNC void grad_gates_of_pairs(
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = pairs[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, pairs, simdgroup, lane);
   const float total = rows_sums(rows, lane);
   if (lane % 2 == 0) {
     grads[simdgroup * TILE_ROWS + lane / 2] = total;
@@ -629,6 +665,7 @@ METAL_FUNC void grad_decay_parts(
     Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
   float inner = 0.0f;
   if (carries) {
+#pragma unroll 16
     for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
       inner += state[i] * adjoint[i];
     }
@@ -730,7 +767,7 @@ METAL_FUNC float grad_gate_of_states(
 
 
 
-template <typename Left, typename Right>
+template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
@@ -740,22 +777,23 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
         metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, B>(sum, a, b, next, c);
       }
     }
   }
 }
 
 
+
 template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
   }
 }
 
@@ -943,7 +981,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 
 
 
-template <typename Tile, typename Grads, typename Errors>
+template <typename TV, typename Tile, typename Grads, typename Errors>
 METAL_FUNC void readouts_load(
     Tile outputs,
     Tile updates,
@@ -955,13 +993,13 @@ METAL_FUNC void readouts_load(
     int columns,
     int begin,
     int end,
-    float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, grad_o, stride, columns, begin, end, simdgroup, lane);
-  tile_load_both(updates, grad_update, 1.0f, errors, error, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(outputs, rows, factor, simdgroup, lane);
+  TV rows[TILE_ROWS];
+  tile_fetch<TV>(rows, grad_o, stride, columns, begin, end, simdgroup, lane);
+  tile_load_both<float, float>(
+      updates, grad_update, 1.0f, errors, error, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<TV>(outputs, rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -977,7 +1015,7 @@ METAL_FUNC void readouts_inner(
 
 
 
-template <typename Tile, typename Grads, typename Errors>
+template <typename TV, typename Tile, typename Grads, typename Errors>
 METAL_FUNC void readouts_scores(
     thread tile_sum& after,
     thread tile_sum& before,
@@ -996,7 +1034,7 @@ METAL_FUNC void readouts_scores(
     int lane) {
   for (int value = 0; value < columns; value += TILE) {
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    readouts_load(
+    readouts_load<TV>(
         outputs,
         updates,
         errors,
@@ -1007,11 +1045,10 @@ METAL_FUNC void readouts_scores(
         columns - value,
         begin,
         end,
-        1.0f,
         simdgroup,
         lane);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-    scores_product(after, outputs, errors, simdgroup);
+    scores_product<TV, float>(after, outputs, errors, simdgroup);
     scores_product(before, updates, errors, simdgroup);
     readouts_inner(grad_rate, updates, errors, simdgroup, lane);
   }
@@ -1053,15 +1090,14 @@ METAL_FUNC void readouts_state(
     int lane) {
   const int blocks = (columns + 7) / 8;
   for (int value = 0; value < columns; value += TILE) {
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    float rows[TILE_ROWS];
+    tile_fetch<float>(rows, source + value, stride, columns - value, begin, end, simdgroup, lane);
 #pragma unroll
     for (int i = 0; i < TILE_ROWS; ++i) {
-      const int row = simdgroup * TILE_ROWS + i;
-      const bool live = row >= begin && row < end && lane < columns - value;
-      const float weight = RATED ? factor * rates[row] : factor;
-      tile[row * TILE_STRIDE + lane] =
-          live ? weight * static_cast<float>(source[row * stride + value + lane]) : 0.0f;
+      rows[i] *= RATED ? rates[simdgroup * TILE_ROWS + i] : 1.0f;
     }
+    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    tile_keep(tile, rows, factor, simdgroup, lane);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     tile_product_state<true, WHOLE>(
         sum, tile, state + value, blocks * 8, blocks - value / 8, (keys + 7) / 8, simdgroup);
@@ -1075,18 +1111,15 @@ METAL_FUNC void readouts_take(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   tile_put(product, tile, simdgroup);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
-  for (int s = 0; s < TILE_ROWS; ++s) {
-    rows[s] = tile[(simdgroup * TILE_ROWS + s) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
 }
 
 #line 21 "shaders/gated_delta/keys_by_key.metal"
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_by_key_8556dd0d__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float(
+template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_keys_by_key_5cee3742__float_float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -1107,7 +1140,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 52 "shaders/gated_delta/keys_by_key.metal"
+#line 54 "shaders/gated_delta/keys_by_key.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1149,7 +1182,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
   masks_fill<true>(masks, simdgroup, lane);
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -1164,7 +1197,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
       rates[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
-    readouts_scores(
+    readouts_scores<TV>(
         sum,
         other,
         grad_rate,
@@ -1210,7 +1243,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       blocks_put(total, totals, simdgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       gates_load<true, HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -1352,15 +1385,15 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
         const int i = own + s;
         if (i >= begin && i < end && lane < Dk - key) {
           const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
-          grad_q_head[to] = grad_q[s];
-          grad_k_head[to] = grad_k[s];
+          grad_q_head[to] = static_cast<GRAD_Q>(grad_q[s]);
+          grad_k_head[to] = static_cast<GRAD_K>(grad_k[s]);
           grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
         }
       }
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_by_key_8556dd0d__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_8556dd0d__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>) custom_kernel_gated_delta_keys_by_key_8556dd0d__float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_by_key_5cee3742__float_float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_5cee3742__float_float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 1>) custom_kernel_gated_delta_keys_by_key_5cee3742__float_float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 1>;

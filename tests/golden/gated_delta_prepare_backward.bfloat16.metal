@@ -118,16 +118,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -138,13 +138,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -157,12 +157,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -190,6 +190,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -201,10 +210,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -245,6 +251,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -255,7 +275,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -265,13 +285,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -293,7 +314,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -303,24 +330,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -338,7 +365,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -497,13 +524,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -511,12 +554,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -532,10 +570,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -558,7 +596,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -599,7 +638,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-template <typename Left, typename Right>
+template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
@@ -609,22 +648,23 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
         metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, B>(sum, a, b, next, c);
       }
     }
   }
 }
 
 
+
 template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
   }
 }
 
@@ -846,7 +886,7 @@ METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgrou
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_backward_a76919fe__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_backward_2c4a456b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -896,12 +936,13 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
+  const float factor = scale[0];
 
   if (PER_KEY) {
     masks_fill<false>(masks, simdgroup, lane);
   }
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
@@ -921,8 +962,18 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
-          left, q_row + key, scale[0], right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_load_both<TQ, TK>(
+          left,
+          q_row + key,
+          PER_KEY ? factor : 1.0f,
+          right,
+          k_row + key,
+          Hk * Dk,
+          Dk - key,
+          begin,
+          end,
+          simdgroup,
+          lane);
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -931,7 +982,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
       if (PER_KEY) {
         scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
       } else {
-        scores_product(sum, left, right, simdgroup);
+        scores_product<TQ, TK>(sum, left, right, simdgroup);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -940,13 +991,13 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
-      scores_decay<HAS_RESET>(weights, gates, simdgroup, lane);
+      scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     } else if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_load(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
+    tile_load<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
     unit_lower_scale<true>(left, right, rates, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -963,19 +1014,19 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      float rows[TILE_ROWS];
-      float q_rows[TILE_ROWS];
+      TK rows[TILE_ROWS];
+      TQ q_rows[TILE_ROWS];
       float kept[TILE_ROWS];
       const long to = tile * TILE * KEYS + key;
-      tile_fetch<float>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      tile_fetch<float>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, meets_adjoint);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       rows_store<float>(kept, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET>(kept, q_rows, scale[0], gates, upto, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TQ>(kept, q_rows, factor, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       rows_store<float>(kept, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -988,10 +1039,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     }
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
+      tile_load<TV>(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
-      tile_product_lower<true>(sum, weights, left, simdgroup);
+      tile_product_lower<true, TV>(sum, weights, left, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -1000,8 +1051,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_backward_a76919fe__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_a76919fe__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_a76919fe__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_backward_2c4a456b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_2c4a456b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_backward_2c4a456b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 1>;

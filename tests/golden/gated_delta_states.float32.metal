@@ -114,16 +114,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -134,13 +134,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -153,12 +153,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -186,6 +186,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -197,10 +206,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -241,6 +247,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -251,7 +271,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -261,13 +281,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -289,7 +310,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -299,24 +326,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -334,7 +361,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -493,13 +520,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -507,12 +550,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -528,10 +566,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -554,7 +592,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -629,16 +668,21 @@ METAL_FUNC void walk_add(
   }
 }
 
+template <int WIDE>
+METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    row[w] = metal::simdgroup_float8x8(0.0f);
+  }
+}
+
 
 template <int WIDE, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
     thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state.at[r][w] = metal::simdgroup_float8x8(0.0f);
-    }
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_clear<WIDE>(state.at[r]);
   }
   walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
 }
@@ -722,7 +766,7 @@ METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, i
 }
 
 
-template <int WIDE>
+template <int WIDE, typename A = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
     thread metal::simdgroup_float8x8 (&nexts)[WIDE],
@@ -732,7 +776,7 @@ METAL_FUNC void walk_multiply(
 #pragma unroll
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
-      multiply_2x2(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+      multiply_2x2<A>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
     } else {
       metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
       metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
@@ -746,11 +790,8 @@ METAL_FUNC void walk_read(
     thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
   metal::simdgroup_float8x8 sums[WIDE];
   metal::simdgroup_float8x8 nexts[WIDE];
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    sums[w] = metal::simdgroup_float8x8(0.0f);
-    nexts[w] = metal::simdgroup_float8x8(0.0f);
-  }
+  walk_clear<WIDE>(sums);
+  walk_clear<WIDE>(nexts);
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
@@ -797,24 +838,30 @@ METAL_FUNC void walk_decay(
 }
 
 
-template <int WIDE, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys& keys, Values values) {
-  metal::simdgroup_float8x8 left[WIDE];
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    metal::simdgroup_load(left[w], values + w * 8, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-  }
+
+template <int WIDE, int STEPS, typename A = float, typename Values>
+METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&keys)[STEPS], Values values) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; r += 2) {
-    walk_multiply<WIDE>(state.at[r], state.at[r + 1], left, keys.at[r], keys.at[r + 1]);
-  }
-}
-
-template <int WIDE, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& keys, Values values) {
+    metal::simdgroup_float8x8 sums[WIDE];
+    metal::simdgroup_float8x8 nexts[WIDE];
+    walk_clear<WIDE>(sums);
+    walk_clear<WIDE>(nexts);
 #pragma unroll
-  for (int i = 0; i < TILE / 8; ++i) {
-    walk_write<WIDE>(state, keys.steps[i], values + i * 8 * WALK_STRIDE<WIDE>);
+    for (int i = 0; i < STEPS; ++i) {
+      metal::simdgroup_float8x8 left[WIDE];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
+        metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+      }
+      walk_multiply<WIDE, A>(sums, nexts, left, keys[i].at[r], keys[i].at[r + 1]);
+    }
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      state.at[r][w].thread_elements() += sums[w].thread_elements();
+      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+    }
   }
 }
 
@@ -823,7 +870,7 @@ METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_chunk& ke
 using namespace metal;
 
 template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_8e778c59__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_d5d7cf27__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
   const device float* decay [[buffer(2)]],
@@ -946,7 +993,7 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE>(S, fading, met == steps, own, lane);
-    walk_write<WIDE>(S, writes, updates);
+    walk_write<WIDE, TILE / 8>(S, writes.steps, updates);
     key_write += TILE * KEYS;
     if (more) {
       walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);
@@ -956,4 +1003,4 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_8e778c59__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_8e778c59__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_states_8e778c59__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, 33, 20, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_d5d7cf27__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_d5d7cf27__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_states_d5d7cf27__float_33_20_2_1_1_float_float_float_float_float_float_bool_float_float_float_float<float, 33, 20, 2, 1, 1>;

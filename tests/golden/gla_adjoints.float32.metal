@@ -114,16 +114,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -134,13 +134,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -153,12 +153,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -186,6 +186,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -197,10 +206,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -241,6 +247,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -251,7 +271,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -261,13 +281,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -289,7 +310,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -299,24 +326,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -334,7 +361,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -493,13 +520,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -507,12 +550,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -528,10 +566,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -554,7 +592,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -606,20 +645,15 @@ METAL_FUNC void state_save(
 }
 
 
-template <typename Decays>
-METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, bool carries, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, decays + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (carries) {
-        state.at[r][c].thread_elements() *= weight.thread_elements();
-      } else {
-        state.at[r][c] = metal::simdgroup_float8x8(0.0f);
-      }
-    }
+
+template <bool PER_KEY, typename Decays>
+METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, float decay, bool carries, int simdgroup) {
+  if (!carries) {
+    tile_clear(state);
+  } else if (PER_KEY) {
+    tile_scale<false>(state, decays, simdgroup);
+  } else {
+    tile_times(state, decay);
   }
 }
 
@@ -667,7 +701,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_06309856__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
@@ -690,10 +724,9 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
   constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
-  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
-  threadgroup float upto[TILE];
-  threadgroup float behind[TILE];
-  threadgroup float decays[TILE * 8];
+  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
+  threadgroup float decays[PER_KEY ? TILE * 8 : 1];
+  threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = q_shape[1];
   const int Hk = q_shape[2];
@@ -709,10 +742,11 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
+  auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
 
   tile_sum G;
-  tile_load(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
+  tile_load<float>(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   tile_get(G, keys, simdgroup);
 
@@ -750,18 +784,23 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
     float own_values[TILE_ROWS];
     rows_read<HAS_RESET, TQ>(own_keys, rows.keys, 0, end, simdgroup);
     rows_read<HAS_RESET, TV>(own_values, rows.values, 0, end, simdgroup);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
-    tile_keep(values, own_values, 1.0f, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (!PER_KEY) {
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+    float left;
+    if (PER_KEY) {
+      gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
+      left = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+    } else {
+      const float product = products_upto<HAS_RESET>(static_cast<float>(rows.gates.at[0]), lane);
+      left = simd_broadcast(product, static_cast<ushort>(TILE - 1));
+      own_weights[lane] = product;
+      simdgroup_barrier(mem_flags::mem_threadgroup);
     }
-    rows_decay<PER_KEY, false, HAS_RESET>(own_keys, own_keys, scale[0], gates, upto, simdgroup, lane);
+    rows_decay<PER_KEY, false, HAS_RESET, float>(
+        own_keys, own_keys, scale[0], gates, own_weights, simdgroup, lane);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
-    const float left = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
-    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+    for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
       decays[lane * 8 + c] = left;
     }
     key_rows -= TILE * Hk * Dk;
@@ -785,8 +824,11 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
           lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    state_decay(G, decays, carries, simdgroup);
-    tile_product<true, false>(G, keys, values, simdgroup, 0, TILE_BLOCKS);
+    tile_sum written;
+    tile_clear(written);
+    tile_product<true, false, float, TV>(written, keys, values, simdgroup, 0, TILE_BLOCKS);
+    state_decay<PER_KEY>(G, decays, left, carries, simdgroup);
+    tile_add(G, written);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -798,4 +840,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, b
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_b034e1e9__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_06309856__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_06309856__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>) custom_kernel_gla_adjoints_06309856__float_float_float_33_20_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 0, 1, 1>;

@@ -124,16 +124,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -144,13 +144,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -163,12 +163,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -196,6 +196,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -207,10 +216,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -251,6 +257,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -261,7 +281,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -271,13 +291,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -299,7 +320,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -309,24 +336,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -344,7 +371,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -503,13 +530,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -517,12 +560,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -538,10 +576,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -564,7 +602,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -608,10 +647,7 @@ METAL_FUNC void grad_gates_of_pairs(
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = pairs[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, pairs, simdgroup, lane);
   const float total = rows_sums(rows, lane);
   if (lane % 2 == 0) {
     grads[simdgroup * TILE_ROWS + lane / 2] = total;
@@ -625,6 +661,7 @@ METAL_FUNC void grad_decay_parts(
     Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
   float inner = 0.0f;
   if (carries) {
+#pragma unroll 16
     for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
       inner += state[i] * adjoint[i];
     }
@@ -726,7 +763,7 @@ METAL_FUNC float grad_gate_of_states(
 
 
 
-template <typename Left, typename Right>
+template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
@@ -736,22 +773,23 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
         metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, B>(sum, a, b, next, c);
       }
     }
   }
 }
 
 
+
 template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, int simdgroup, int lane) {
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
-    scores[at] = lane <= row ? scores[at] * weight : 0.0f;
+    scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
   }
 }
 
@@ -931,8 +969,8 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_4f05e5e1__float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
+template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, bool HAS_RESET>
+[[kernel]] void custom_kernel_gla_keys_512f70a9__float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -950,7 +988,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 36 "shaders/gla/keys.metal"
+#line 45 "shaders/gla/keys.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1001,7 +1039,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
   }
 
   int begin = 0;
-  while (begin < steps) {
+  do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
@@ -1010,10 +1048,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
     tile_clear(sum);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both(
+      tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_product(sum, left, right, simdgroup);
+      scores_product<TQ, TK>(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
 
@@ -1033,10 +1071,10 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
       tile_clear(sum);
       for (int value = 0; value < Dv; value += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both(
+        tile_load_both<TV, TV>(
             left,
             grad_row + value,
-            factor,
+            1.0f,
             right,
             v_row + value,
             H * Dv,
@@ -1047,7 +1085,7 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
             lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (base == 0) {
-          scores_product(sum, left, right, simdgroup);
+          scores_product<TV, TV>(sum, left, right, simdgroup);
         }
 #pragma unroll
         for (int t = 0; t < 2; ++t) {
@@ -1056,11 +1094,11 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           const int inners = COLUMNS - value / 8;
           const int columns = ROWS - key / 8;
           if (meets_state && key < Dk) {
-            tile_product_state<true, WHOLE>(
+            tile_product_state<true, WHOLE, TV>(
                 grads_q[t], left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
           }
           if (meets_adjoint && key < Dk) {
-            tile_product_state<true, WHOLE>(
+            tile_product_state<true, WHOLE, TV>(
                 grads_k[t], right, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
           }
         }
@@ -1076,8 +1114,9 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           const int i = simdgroup * TILE_ROWS + s;
           const int pair = i * TILE_STRIDE + lane;
           weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-          pairs[pair] = lane < i ? pairs[pair] * weights[pair] : 0.0f;
-          weights[pair] = lane <= i ? weights[pair] * weight : 0.0f;
+          const float score = factor * weights[pair];
+          pairs[pair] = lane < i ? pairs[pair] * score : 0.0f;
+          weights[pair] = lane <= i ? score * weight : 0.0f;
           left[pair] = weight;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1089,21 +1128,22 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
         const int key = base + t * TILE;
         if (key < Dk) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
-          tile_load_both(
+          tile_load_both<TQ, TK>(
               left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
+          tile_times(grads_q[t], factor);
           tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
-          tile_product_lower<false>(grads_q[t], weights, right, simdgroup);
+          tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
           tile_put(grads_q[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<float>(
+          tile_store<GRAD_Q>(
               pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
           tile_weigh(grads_k[t], grad_leaving, right, leaving, simdgroup);
-          tile_product_lower<true>(grads_k[t], weights, left, simdgroup);
+          tile_product_lower<true, TQ>(grads_k[t], weights, left, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_put(grads_k[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<float>(
+          tile_store<GRAD_K>(
               pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
         }
       }
@@ -1126,8 +1166,8 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
     }
     begin = end;
-  }
+  } while (HAS_RESET && begin < steps);
 
 }
 
-template [[host_name("custom_kernel_gla_keys_4f05e5e1__float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_4f05e5e1__float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>) custom_kernel_gla_keys_4f05e5e1__float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 1>;
+template [[host_name("custom_kernel_gla_keys_512f70a9__float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_512f70a9__float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 1>) custom_kernel_gla_keys_512f70a9__float_float_float_float_float_float_33_20_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 1>;

@@ -114,16 +114,16 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread float (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
   for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * rows[i];
+    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
 
-template <typename Tile, typename Source>
+template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
     Source source,
@@ -134,13 +134,13 @@ METAL_FUNC void tile_load(
     float factor,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
+  T rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
 
-template <typename Tile, typename Source, typename Other>
+template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
     Source source,
@@ -153,12 +153,12 @@ METAL_FUNC void tile_load_both(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  float other_rows[TILE_ROWS];
-  tile_fetch<float>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<float>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep(tile, rows, factor, simdgroup, lane);
-  tile_keep(other, other_rows, 1.0f, simdgroup, lane);
+  T rows[TILE_ROWS];
+  U other_rows[TILE_ROWS];
+  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
+  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
+  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
 
@@ -186,6 +186,15 @@ METAL_FUNC void rows_store(
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  }
+}
+
+
 template <typename T, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -197,10 +206,7 @@ METAL_FUNC void tile_store(
     int simdgroup,
     int lane) {
   float rows[TILE_ROWS];
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
-  }
+  tile_rows(rows, tile, simdgroup, lane);
   rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
@@ -241,6 +247,20 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 
+METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() *= factor;
+    }
+  }
+}
+
+
+
+
+template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
@@ -251,7 +271,7 @@ METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& right0,
     thread metal::simdgroup_float8x8& right1) {
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2__
-  metal::simdgroup_multiply_accumulate_2x2(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
   metal::simdgroup_multiply_accumulate(sum00, left0, right0, sum00);
   metal::simdgroup_multiply_accumulate(sum01, left0, right1, sum01);
@@ -261,13 +281,14 @@ METAL_FUNC void multiply_2x2(
 }
 
 
+template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next,
     int column) {
-  multiply_2x2(
+  multiply_2x2<A, B>(
       sum.at[0][column],
       sum.at[0][column + 1],
       sum.at[1][column],
@@ -289,7 +310,13 @@ METAL_FUNC void tile_own(
 }
 
 
-template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename Left, typename Right>
+template <
+    bool LEFT_TRANSPOSED,
+    bool RIGHT_TRANSPOSED,
+    typename A = float,
+    typename B = float,
+    typename Left,
+    typename Right>
 METAL_FUNC void tile_product(
     thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
   for (int inner = first; inner < last; ++inner) {
@@ -299,24 +326,24 @@ METAL_FUNC void tile_product(
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
       metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply(sum, a, b, next, c);
+      tile_multiply<A, B>(sum, a, b, next, c);
     }
   }
 }
 
 
-template <bool TRANSPOSED, typename Left, typename Right>
+template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   if (TRANSPOSED) {
-    tile_product<true, false>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
+    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
   } else {
-    tile_product<false, false>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Left, typename State>
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
@@ -334,7 +361,7 @@ METAL_FUNC void tile_product_state(
         auto from = state + inner * down;
         metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
         metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply(sum, a, b, next, c);
+        tile_multiply<A, float>(sum, a, b, next, c);
       }
     }
   }
@@ -493,13 +520,29 @@ METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {
 }
 
 
-template <bool RESETS, typename Gates>
-METAL_FUNC float gates_between(Gates gates, int last, int lane) {
-  float product = lane + 1 < last ? gates[lane + 1] : 1.0f;
+template <bool RESETS>
+METAL_FUNC float products_from(float product, int lane) {
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float later = metal::simd_shuffle_down(product, static_cast<ushort>(offset));
     product = lane + offset < TILE ? decayed_both<RESETS>(later, product) : product;
   }
+  return product;
+}
+
+
+template <bool RESETS>
+METAL_FUNC float products_upto(float product, int lane) {
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
+    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
+  }
+  return product;
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC float gates_between(Gates gates, int last, int lane) {
+  const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
   return lane < last ? product : 0.0f;
 }
 
@@ -507,12 +550,7 @@ METAL_FUNC float gates_between(Gates gates, int last, int lane) {
 
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_upto(Gates gates, int lane) {
-  float product = gates[lane];
-  for (int offset = 1; offset < TILE; offset *= 2) {
-    const float before = metal::simd_shuffle_up(product, static_cast<ushort>(offset));
-    product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
-  }
-  return product;
+  return products_upto<RESETS>(gates[lane], lane);
 }
 
 
@@ -528,10 +566,10 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 
 
 
-template <bool PER_KEY, bool SUFFIX, bool RESETS, typename Gates, typename Products>
+template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],
-    thread float (&rows)[TILE_ROWS],
+    thread T (&rows)[TILE_ROWS],
     float factor,
     Gates gates,
     Products products,
@@ -554,7 +592,8 @@ METAL_FUNC void rows_decay(
     } else {
       weight = products[row];
     }
-    kept[at] = rows[at] == 0.0f ? 0.0f : weight * (factor * rows[at]);
+    const float x = static_cast<float>(rows[at]);
+    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -583,7 +622,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_df8ce1a7__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -656,4 +695,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_df8ce1a7__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_df8ce1a7__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_df8ce1a7__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;

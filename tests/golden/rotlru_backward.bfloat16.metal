@@ -63,7 +63,7 @@ inline metal::float2 rotation_fold_reverse(
 using namespace metal;
 
 template <typename A, typename C, typename S, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float(
+[[kernel]] void custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float(
   const device bfloat16_t* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device bfloat16_t* cos [[buffer(2)]],
@@ -204,4 +204,4 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
 
 }
 
-template [[host_name("custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>) custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>) custom_kernel_rotlru_backward_4dc7dd9b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>;

@@ -63,7 +63,7 @@ inline metal::float2 rotation_fold_reverse(
 using namespace metal;
 
 template <typename A, typename C, typename S, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_16_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_8_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float(
   const device float* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device float* cos [[buffer(2)]],
@@ -204,4 +204,4 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
 
 }
 
-template [[host_name("custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_16_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_16_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float<float, float, float, float, 32, 16, 8, 1, 1>) custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_16_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float<float, float, float, float, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_8_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_8_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>) custom_kernel_rotlru_backward_4dc7dd9b__float_float_float_float_32_8_8_1_1_float_float_float_float_bool_float_float_float_float_float_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>;

@@ -99,12 +99,13 @@ def _constants(at, step, spec, function, manifest):
 
 
 def _arrays(spec, variant):
-    """(dtype or the input it is of, shapes) of every array a step may name."""
+    """(dtype, or the input or constant it is of, and shapes) of every array a step may name."""
     found = {}
     for array in (*spec.inputs, *spec.outputs, *variant.saved, *variant.workspace):
         fixed = array.dtypes[0] if len(array.dtypes) == 1 else None
-        like = next((a for a in spec.inputs if a.name == array.like), array)
-        kind = _TYPES.get(fixed) or (like.name if len(like.dtypes) > 1 else _TYPES.get(like.dtypes[0]))
+        like = next((a for a in spec.inputs if a.name == (array.like or array.name)), None)
+        of = like and (like.name if len(like.dtypes) > 1 else _TYPES.get(like.dtypes[0]))
+        kind = _TYPES.get(fixed) or of or array.like
         found[array.name] = (kind, [[axis.text for axis in axes] for axes in array.shapes])
     for array in (*spec.inputs, *spec.outputs):
         found.setdefault(f"grad_{array.name}", found[array.name])
@@ -118,7 +119,7 @@ def _dtype(at, parameter, name, array, expressions):
     wanted = array[0]
     given = [token.text for token in parameter.type if token.kind == "word"]
     given = next((w for w in given if w not in ("const", "device", "constant", "metal", "thread")), "")
-    fitting = [constant for constant, text in expressions.items() if text == f"dtype({wanted})"]
+    fitting = [constant for constant, text in expressions.items() if text in (f"dtype({wanted})", wanted)]
     if wanted in _TYPES.values():
         fitting = [wanted, *(c for c, text in expressions.items() if _TYPES.get(text) == wanted)]
     if given not in fitting:

@@ -56,19 +56,27 @@ inline fragment multiply_add(fragment a, fragment b, fragment c) {
   multiply_tf32(d, both, b_high);
   return {d[0] + d[2], d[1] + d[3]};
 }
-// The same for two left matrices, which fill the 16 rows. The sum is added apart: tensor cores round what they add
-// up towards zero, and in a long sum that would tell.
-inline void multiply_add_pair(fragment& c0, fragment& c1, fragment a0, fragment a1, fragment b) {
-  const float high[4] = {high_part(a0.first), high_part(a1.first), high_part(a0.second), high_part(a1.second)};
-  const float low[4] = {a0.first - high[0], a1.first - high[1], a0.second - high[2], a1.second - high[3]};
-  const float b_high[2] = {high_part(b.first), high_part(b.second)};
-  const float b_low[2] = {b.first - b_high[0], b.second - b_high[1]};
-  float d[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  multiply_tf32(d, low, b_high);
-  multiply_tf32(d, high, b_low);
+// The same for two left matrices, which fill the 16 rows. What half or bfloat can hold has no low part.
+template <typename A, typename B>
+void multiply_add_pair(fragment& c0, fragment& c1, fragment a0, fragment a1, fragment b) {
+  float high[4] = {a0.first, a1.first, a0.second, a1.second};
+  float b_high[2] = {b.first, b.second};
+  float d[4] = {c0.first, c0.second, c1.first, c1.second};
+  if constexpr (sizeof(B) != 2) {
+    for (float& x : b_high) x = high_part(x);
+  }
+  if constexpr (sizeof(A) != 2) {
+    for (float& x : high) x = high_part(x);
+    const float low[4] = {a0.first - high[0], a1.first - high[1], a0.second - high[2], a1.second - high[3]};
+    multiply_tf32(d, low, b_high);
+  }
+  if constexpr (sizeof(B) != 2) {
+    const float b_low[2] = {b.first - b_high[0], b.second - b_high[1]};
+    multiply_tf32(d, high, b_low);
+  }
   multiply_tf32(d, high, b_high);
-  c0 = {c0.first + d[0], c0.second + d[1]};
-  c1 = {c1.first + d[2], c1.second + d[3]};
+  c0 = {d[0], d[1]};
+  c1 = {d[2], d[3]};
 }
 template <typename T>
 fragment multiply_add_small(metal::vec<T, 2> a, metal::vec<T, 2> b, fragment c) {
@@ -182,10 +190,11 @@ void simdgroup_multiply_accumulate(
   }
   d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
 }
-// Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on. Metal has no such thing, so a shader
-// asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
+// Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where A and B can hold the elements of a
+// and of b. Metal has no such thing, so a shader asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
-inline void multiply_accumulate_column(
+template <typename A, typename B>
+void multiply_accumulate_column(
     simdgroup_float8x8& d0,
     simdgroup_float8x8& d1,
     const simdgroup_float8x8& a0,
@@ -193,11 +202,12 @@ inline void multiply_accumulate_column(
     const simdgroup_float8x8& b) {
   const float2 y = b.transposed();
   msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
-  msl::multiply_add_pair(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
+  msl::multiply_add_pair<A, B>(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
   d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
   d1 = simdgroup_float8x8::of(float2(c1.first, c1.second));
 }
-inline void simdgroup_multiply_accumulate_2x2(
+template <typename A = float, typename B = float>
+void simdgroup_multiply_accumulate_2x2(
     simdgroup_float8x8& d00,
     simdgroup_float8x8& d01,
     simdgroup_float8x8& d10,
@@ -206,8 +216,8 @@ inline void simdgroup_multiply_accumulate_2x2(
     const simdgroup_float8x8& a1,
     const simdgroup_float8x8& b0,
     const simdgroup_float8x8& b1) {
-  multiply_accumulate_column(d00, d10, a0, a1, b0);
-  multiply_accumulate_column(d01, d11, a0, a1, b1);
+  multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
+  multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
 }
 template <typename D, typename A, typename B>
 void simdgroup_multiply(simdgroup_matrix<D>& d, const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {

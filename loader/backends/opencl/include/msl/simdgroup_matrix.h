@@ -169,6 +169,7 @@ METAL_FUNC void simdgroup_multiply_accumulate(
 // Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on. Metal has no such thing, so a shader
 // asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
+template <typename A = float, typename B = float>
 METAL_FUNC void simdgroup_multiply_accumulate_2x2(
     simdgroup_float8x8& d00, simdgroup_float8x8& d01, simdgroup_float8x8& d10, simdgroup_float8x8& d11,
     simdgroup_float8x8 a0, simdgroup_float8x8 a1, simdgroup_float8x8 b0, simdgroup_float8x8 b1) {
