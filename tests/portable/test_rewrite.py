@@ -38,6 +38,9 @@ CASES = {
     "operator float4() const;": "operator metal::vec<float, 4>() const;",
     "// vec<T, 4>(x) (half4)x 1.0bf": None,
     '"vec<T, 4>(x)" /* (half4)y */': None,
+    "void f(thread const float& x, const thread float* p, thread float& y);": (
+        "void f(const float& x, const float* p, thread float& y);"
+    ),
     "threadgroup float s[32];": None,
     "{ threadgroup float* p = s; threadgroup float& r = s[0]; }": None,
     "a; if (c) { threadgroup T s[4 * N]; }": "a; threadgroup T s_nested_0[4 * N]; if (c) { auto& s = s_nested_0; }",

@@ -13,6 +13,7 @@ _LITERAL = re.compile(
 _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
+_READ_ONLY = re.compile(r"\bthread[ \t]+(?=const\b)|(?<=\bconst)[ \t]+thread\b")
 _POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
 _DECLARED = re.compile(rf"(?<![\w.>:])({_VECTOR})\s+(\w+)\s*(?=\()")
 _PARAMETER = re.compile(r"\s*(?:const\s+|device\s+|constant\s+|thread\s+|threadgroup\s+)*[\w:]+[\s*&]+\w+\s*|\s*")
@@ -32,6 +33,8 @@ def rewrite(source: str, context: str = "") -> str:
     """
     names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
     source = edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(blank(source))])
+    # To a const reference anything may be passed, of whatever address space: Metal copies it.
+    source = edit(source, [(m.start(), m.end(), "") for m in _READ_ONLY.finditer(blank(source))])
     source = edit(source, _casts(blank(source)))
     source = edit(source, _declarations(blank(source)))
     source = edit(source, _comparisons(blank(source)))

@@ -7,7 +7,8 @@
 #define device __global
 #define constant __constant
 #define threadgroup __local
-#define thread
+// Without it a reference is to any address space, and what it refers to stays in memory.
+#define thread __private
 
 #define __METAL__ 1
 #define __METAL_VERSION__ 320
