@@ -31,7 +31,8 @@ def sdist(request, tmp_path):
             options = ["--quiet", "--no-deps", "--no-binary", package, "--dest", archive.parent]
             subprocess.run([sys.executable, "-m", "pip", "download", *options, f"{package}=={version}"], check=True)
         with tarfile.open(archive) as files:
-            files.extractall(tmp_path, filter="data")
+            # Python before 3.11.4 has no filters.
+            files.extractall(tmp_path, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         return tmp_path / folder
 
     return unpack
