@@ -147,7 +147,8 @@ def _arrays(value, names, constants=()):
         dtype, shape = fields["dtype"].text(), names.expressions(fields["shape"].items())
         known = (*DTYPES, *sorted(names.arrays), *constants)
         if dtype not in known:
-            raise fields["dtype"].error(f"expected one of {', '.join(known)} but got {dtype!r}")
+            what = f"a dtype or an input{' or a constant' if constants else ''}"
+            raise fields["dtype"].error(f"expected {what}, one of {', '.join(known)}, but got {dtype!r}")
         kind = {"dtypes": (dtype,)} if dtype in DTYPES else {"like": dtype}
         arrays.append(Array(name=name, shapes=(shape,), **kind))
     return tuple(arrays)

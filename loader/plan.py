@@ -168,7 +168,10 @@ def _declared(spec, variant, given, dtypes, scope):
     """(shape, dtype) of every array that a step may make."""
     arrays = {}
     for array in (*spec.outputs, *variant.saved, *variant.workspace):
-        dtype = {**scope, **dtypes}[array.like] if array.like else DTYPES[array.dtypes[0]]
+        if array.like:
+            dtype = dtypes[array.like] if array.like in dtypes else scope[array.like]
+        else:
+            dtype = DTYPES[array.dtypes[0]]
         arrays[array.name] = (tuple(axis(scope) for axis in array.shapes[0]), dtype)
     for array in spec.inputs:
         arrays[f"grad_{array.name}"] = given.get(array.name, ((_DUMMY_SIZE,), dtypes[array.name]))

@@ -49,7 +49,7 @@ ERRORS = [
     ("scale: {type", ["scale: {type: text, default: 1.0}"], 0, "expected one of float, int, bool but got 'text'"),
     ("scale: {type", ["x: {type: float, default: 1.0}"], None, "[mix]: 'x' is declared twice"),
     ("D % 2 == 0", ['E % 2 == 0: "even"'], 0, "[mix] requires.E % 2 == 0: E % 2 == 0: no input binds 'E'"),
-    ("y: {shape", ["y: {shape: [B, L, D], dtype: z}"], 0, "[mix] outputs.y.dtype: expected one of"),
+    ("y: {shape", ["y: {shape: [B, L, D], dtype: z}"], 0, "[mix] outputs.y.dtype: expected a dtype or an input"),
     ("constants: {SIZE", ["constants: {SIZE: SIZES, THREADS: 64}"], 0, "no input binds 'SIZES'"),
     (
         "product: {shape",

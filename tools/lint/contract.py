@@ -102,10 +102,8 @@ def _arrays(spec, variant):
     """(dtype, or the input or constant it is of, and shapes) of every array a step may name."""
     found = {}
     for array in (*spec.inputs, *spec.outputs, *variant.saved, *variant.workspace):
-        fixed = array.dtypes[0] if len(array.dtypes) == 1 else None
-        like = next((a for a in spec.inputs if a.name == (array.like or array.name)), None)
-        of = like and (like.name if len(like.dtypes) > 1 else _TYPES.get(like.dtypes[0]))
-        kind = _TYPES.get(fixed) or of or array.like
+        of = next((a for a in spec.inputs if a.name == array.like), array)
+        kind = _TYPES.get(of.dtypes[0]) if len(of.dtypes) == 1 else of.name if of.dtypes else of.like
         found[array.name] = (kind, [[axis.text for axis in axes] for axes in array.shapes])
     for array in (*spec.inputs, *spec.outputs):
         found.setdefault(f"grad_{array.name}", found[array.name])

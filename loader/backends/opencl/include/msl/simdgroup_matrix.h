@@ -167,7 +167,7 @@ METAL_FUNC void simdgroup_multiply_accumulate(
   d.thread_elements() = vec<D, 2>{(D)sum[0][0].first, (D)sum[0][0].second};
 }
 // Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on. Metal has no such thing, so a shader
-// asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
+// asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined. What A and B say of the elements helps on tensor cores only.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
 template <typename A = float, typename B = float>
 METAL_FUNC void simdgroup_multiply_accumulate_2x2(
