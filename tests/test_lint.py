@@ -135,6 +135,12 @@ def test_a_renamed_output_is_told_in_both_files(mix):
     }
 
 
+def test_a_comment_may_name_the_shapes_of_another_op_too(mix):
+    path = mix / "shaders/mix/product.metal"
+    path.write_text(path.read_text().replace("// [1]", "// [1] or [B, L]", 1))
+    assert not [f for f in run.everything([mix]) if f.rule == "shape"]
+
+
 def test_a_kernel_that_nothing_uses(mix):
     (mix / "shaders/mix/more.metal").write_text("// more\n")
     (finding,) = [f for f in run.everything([mix]) if f.rule == "manifest"]
