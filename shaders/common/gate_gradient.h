@@ -4,6 +4,7 @@
 
 #include <metal_stdlib>
 
+#include "blocks.h"
 #include "gates.h"
 #include "tile.h"
 
@@ -63,11 +64,9 @@ METAL_FUNC void states_product(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     for (int c = 0; row < rows && c < columns; ++c) {
-      const int at = (row * columns * 8 + c) * 8;
-      metal::simdgroup_float8x8 enters;
-      metal::simdgroup_float8x8 leaves;
-      metal::simdgroup_load(enters, state + at, columns * 8);
-      metal::simdgroup_load(leaves, adjoint + at, columns * 8);
+      const int at = (row * columns + c) * BLOCK;
+      metal::simdgroup_float8x8 enters = block_load<true>(state + at);
+      metal::simdgroup_float8x8 leaves = block_load<true>(adjoint + at);
       total[r].thread_elements() += enters.thread_elements() * leaves.thread_elements();
     }
   }
@@ -78,7 +77,7 @@ template <typename Rows>
 METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 64, 8);
+    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE, ROW_STRIDE);
   }
 }
 
@@ -96,7 +95,7 @@ METAL_FUNC void row_sums(
     const int row = simdgroup * TILE_ROWS + lane;
     float sum = 0.0f;
     for (int c = 0; c < 8; ++c) {
-      sum += scratch[row * 8 + c];
+      sum += scratch[row * ROW_STRIDE + c];
     }
     sums[row] = sum;
   }

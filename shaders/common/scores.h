@@ -29,17 +29,54 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
   }
 }
 
+// What simdgroups 0 to 2 of four own of that, 16 x 16 scores each: all but what lies above the diagonal.
+template <typename A, typename B, typename Left, typename Right>
+METAL_FUNC void scores_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Left left, Right right, int simdgroup) {
+  const int row = simdgroup > 0 ? TILE_OWN : 0;
+  const int column = simdgroup > 1 ? TILE_OWN : 0;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
+    metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, column);
+    metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, column + 1);
+    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a, below, b, next);
+  }
+}
+
+template <typename Scores>
+METAL_FUNC void scores_put_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Scores scores, int simdgroup) {
+  auto corner = scores + (simdgroup > 0 ? TILE_ROWS * TILE_STRIDE : 0) + (simdgroup > 1 ? TILE_ROWS : 0);
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
 // scores[i][j] *= factor * g[j+1] ... g[i] for j <= i, and 0 above the diagonal; for the rows of one
 // simdgroup.
-template <bool RESETS, typename Scores, typename Gates>
+template <bool RESETS, int ROWS = TILE_ROWS, typename Scores, typename Gates>
 METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
-  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+  float weight = gates_between<RESETS>(gates, simdgroup * ROWS, lane);
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
+  for (int i = 0; i < ROWS; ++i) {
+    const int row = simdgroup * ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
     scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
+  }
+}
+
+// The own rows of scores times the rate of the step that writes, which is `rate` for step `lane`.
+template <typename Scores>
+METAL_FUNC void scores_rate(Scores scores, float rate, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    scores[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] *= rate;
   }
 }
 

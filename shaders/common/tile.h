@@ -17,6 +17,8 @@ constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
 constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
+// Rows of 8 floats, padded so that lanes with a row each meet different banks.
+constexpr constant int ROW_STRIDE = 9;
 
 // A product's rows that a simdgroup owns.
 struct tile_sum {
@@ -25,9 +27,10 @@ struct tile_sum {
 
 // The own rows of those [begin, end) of `source`, a column a lane, 0 elsewhere; its rows are `stride` apart.
 // All are fetched at once, so that a thread waits for memory once, and as T, because converting waits too.
-template <typename T, typename Source>
+// A simdgroup owns ROWS rows here and below: fewer where more than two share a tile.
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -35,12 +38,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -72,11 +75,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 // The own rows of a tile, from rows as tile_fetch got them times `factor`.
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -120,9 +123,9 @@ METAL_FUNC void tile_load_both(
 }
 
 // Own rows to those [begin, end) of `destination`, rounded to T.
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -130,12 +133,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -144,16 +147,16 @@ METAL_FUNC void rows_store(
 }
 
 // The own rows of a tile, a column a lane.
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 // The own rows of a tile, to where rows_store puts them.
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -163,9 +166,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 // Matrix (row, column) of a tile, or of its transpose.
@@ -299,32 +302,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
   }
 }
 
-// sum += left * state; `state` lies in device memory, `inners` x `columns` blocks of it. WHOLE says that it
-// has no less than a tile's.
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-        // Past the columns that are there the last stands in; what it makes is not used.
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
 // The own rows of a tile from their matrices.
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
@@ -350,23 +327,29 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
   }
 }
 
-// The own rows times their weights, of which `weights` has each 8 times. With RESETS a weight of 0 forgets a
-// row whatever it holds.
+// 8 rows of a sum, COLUMNS matrices, times their weights, of which `weights` has each 8 times. With RESETS a
+// weight of 0 forgets a row whatever it holds.
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+// The own rows of a sum times their weights.
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -383,7 +366,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);

@@ -1,44 +1,53 @@
-// A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup 32 of
-// these in registers, as 8x8 matrices with a row a value. What a chunk reads is summed up over simdgroups
-// through threadgroup memory.
+// A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup TALL *
+// 8 of these in registers, as 8x8 matrices with a row a value. What a chunk reads is summed up over
+// simdgroups through threadgroup memory.
 #pragma once
 
 #include <metal_stdlib>
 
+#include "blocks.h"
 #include "tile.h"
 
 // Rows of values in threadgroup memory, padded as those of a tile.
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
-template <int WIDE>
+template <int WIDE, int TALL>
 struct walk_state {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+  metal::simdgroup_float8x8 at[TALL][WIDE];
 };
 
 // Own keys of 8 steps.
+template <int TALL>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+  metal::simdgroup_float8x8 at[TALL];
 };
 
 // Own keys of a chunk. They are fetched a chunk ahead, so that no product waits for memory.
+template <int TALL>
 struct walk_chunk {
-  walk_keys steps[TILE / 8];
+  walk_keys<TALL> steps[TILE / 8];
 };
 
 // state += `source`, which has a row of Dk keys for each value; `columns` values are there.
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_add(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && w * 8 + row < columns;
+      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
       scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
       state.at[r][w].thread_elements() += more.thread_elements();
     }
@@ -55,20 +64,26 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
 }
 
 // The state from `source`, laid out as that of walk_add.
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_clear<WIDE>(state.at[r]);
   }
-  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+  walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 // The state to `destination`, laid out as the source of walk_begin, rounded to T.
-template <int WIDE, typename T = float, typename Destination, typename Tile>
+template <int WIDE, int TALL, typename T = float, typename Destination, typename Tile>
 METAL_FUNC void walk_end(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TALL>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -78,12 +93,12 @@ METAL_FUNC void walk_end(
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && w * 8 + row < columns) {
+      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
         destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
@@ -91,55 +106,47 @@ METAL_FUNC void walk_end(
   }
 }
 
-// `rows` x `columns` matrices of the state to `destination`, a row a key. WHOLE says that all are there.
-template <int WIDE, bool WHOLE, typename Destination>
+// `rows` x `columns` matrices of the state to `blocks`, `wide` in a row of them for 8 keys. WHOLE says that
+// all are there.
+template <int WIDE, int TALL, bool WHOLE, typename Blocks>
 METAL_FUNC void walk_save(
-    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
+    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
-        auto to = destination + r * 8 * stride + w * 8;
-        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
+        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
       }
     }
   }
 }
 
-// What a thread has of the 32 x 8 * WIDE values of a chunk: cells `own`, `own` + THREADS and so on. Rows of
-// `source` are `stride` apart, its columns `along`; `rows` x `columns` are there, 0 stands for the others.
-template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(
-    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+// What a thread has of the 32 x 8 * WIDE values of a chunk: every STEP rows from `row` on, one column.
+// `source` is at the first of them, `stride` from row to row; of rows there are `rows`, 0 stands for others.
+template <int STEP, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
 #pragma unroll
   for (int n = 0; n < CELLS; ++n) {
-    const int row = (n * THREADS + own) / (WIDE * 8);
-    const int column = (n * THREADS + own) % (WIDE * 8);
-    const bool live = row < rows && column < columns;
-    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
+    source += STEP * stride;
   }
 }
 
-// Own keys of 8 steps or, TRANSPOSED, each matrix of them on its side: to be read, or to be written. `rows`
-// matrices are there, all of them if WHOLE; 0 stands for the others.
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
-#pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
-    if (!WHOLE && r >= rows) {
-      keys.at[r] = metal::simdgroup_float8x8(0.0f);
-    }
-  }
-}
-
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+// Own keys of a chunk from `blocks`, `wide` in a row of them for 8 steps, each on its side: by step to be
+// read, by key to be written. `rows` matrices are there, all of them if WHOLE; 0 stands for the others.
+template <int TALL, bool WHOLE, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
-    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
   }
 }
 
@@ -162,16 +169,19 @@ METAL_FUNC void walk_multiply(
   }
 }
 
-// What 16 steps, fetched TRANSPOSED, read of the state, to `product`.
-template <int WIDE, typename Product>
+// What 16 steps, each matrix on its side, read of the state, to `product`.
+template <int WIDE, int TALL, typename Product>
 METAL_FUNC void walk_read(
-    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_keys<TALL>& former,
+    thread walk_keys<TALL>& latter,
+    Product product) {
   metal::simdgroup_float8x8 sums[WIDE];
   metal::simdgroup_float8x8 nexts[WIDE];
   walk_clear<WIDE>(sums);
   walk_clear<WIDE>(nexts);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
   }
 #pragma unroll
@@ -183,26 +193,27 @@ METAL_FUNC void walk_read(
   }
 }
 
-template <int WIDE, typename Product>
-METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+template <int WIDE, int TALL, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
   }
 }
 
 // Each key of the state times its decay, which is that of key `lane`, or 0 where nothing carries.
-template <int WIDE, typename Scratch>
+template <int WIDE, int TALL, typename Scratch>
 METAL_FUNC void walk_decay(
-    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
-    scratch[lane * 8 + c] = decay;
+    scratch[lane * ROW_STRIDE + c] = decay;
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
+    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (carries) {
@@ -217,10 +228,11 @@ METAL_FUNC void walk_decay(
 
 // state += values^T * keys, over STEPS * 8 steps; the values can be kept in A. These are summed up before the
 // state: in a sum over all of time the rounding of an engine's products would tell.
-template <int WIDE, int STEPS, typename A = float, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&keys)[STEPS], Values values) {
+template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+METAL_FUNC void walk_write(
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+  for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
     metal::simdgroup_float8x8 nexts[WIDE];
     walk_clear<WIDE>(sums);

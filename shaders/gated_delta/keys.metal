@@ -11,6 +11,7 @@
 // 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
@@ -29,6 +30,8 @@ template <
     typename GRAD_K,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys(
     const device TQ* q,                 // [B, L, Hk, Dk]
@@ -37,8 +40,8 @@ template <
     const device TB* beta,              // [B, L, H]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     const device float* error,          // [B, L, H, Dv]
     const device float* grad_update,    // [B, L, H, Dv]
     const device TV* grad_o,            // [B, L, H, Dv]
@@ -46,7 +49,6 @@ template <
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     device TB* grad_beta,               // [B, L, H]
-    const constant int* k_shape,
     const constant int* grad_o_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -59,10 +61,10 @@ template <
   threadgroup float pairs[TILE * TILE_STRIDE];
   threadgroup float after[TILE * TILE_STRIDE];
   threadgroup float before[TILE * TILE_STRIDE];
-  threadgroup float entering[TILE * 8];
-  threadgroup float leaving[TILE * 8];
-  threadgroup float read_rates[TILE * 8];
-  threadgroup float write_rates[TILE * 8];
+  threadgroup float entering[TILE * ROW_STRIDE];
+  threadgroup float leaving[TILE * ROW_STRIDE];
+  threadgroup float read_rates[TILE * ROW_STRIDE];
+  threadgroup float write_rates[TILE * ROW_STRIDE];
   threadgroup float gates[TILE];
   threadgroup float upto[TILE];
   threadgroup float behind[TILE];
@@ -71,8 +73,6 @@ template <
   threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = grad_o_shape[1];
-  const int Hk = k_shape[2];
-  const int H = grad_o_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -82,7 +82,7 @@ template <
   const int steps = min(TILE, L - chunk * TILE);
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto error_row = error + row * Dv;
@@ -110,10 +110,10 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     const float leaves = behind[lane];
     for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-      entering[lane * 8 + c] = upto[lane];
-      leaving[lane * 8 + c] = leaves;
-      read_rates[lane * 8 + c] = -rates[lane];
-      write_rates[lane * 8 + c] = rates[lane];
+      entering[lane * ROW_STRIDE + c] = upto[lane];
+      leaving[lane * ROW_STRIDE + c] = leaves;
+      read_rates[lane * ROW_STRIDE + c] = -rates[lane];
+      write_rates[lane * ROW_STRIDE + c] = rates[lane];
     }
 
     tile_sum sum;
@@ -147,7 +147,7 @@ template <
       tile_clear(reads);
       tile_clear(writes);
       for (int value = 0; value < Dv; value += TILE) {
-        const int corner = key * COLUMNS * 8 + value;
+        const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int inners = COLUMNS - value / 8;
         const int columns = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -172,13 +172,12 @@ template <
         }
         if (meets_state) {
           tile_product_state<true, WHOLE, TV>(
-              grads_q, left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
-          tile_product_state<true, WHOLE>(
-              reads, right, state + corner, COLUMNS * 8, inners, columns, simdgroup);
+              grads_q, left, state + corner, COLUMNS, inners, columns, simdgroup);
+          tile_product_state<true, WHOLE>(reads, right, state + corner, COLUMNS, inners, columns, simdgroup);
         }
         if (meets_adjoint) {
           tile_product_state<true, WHOLE>(
-              writes, pairs, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
+              writes, pairs, adjoint + corner, COLUMNS, inners, columns, simdgroup);
         }
       }
       if (key == 0) {
@@ -242,13 +241,13 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * 64, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
       const float decay = partial[0] + partial[1];
-      const float earlier = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
+      const float earlier = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);
       const bool forgets = HAS_RESET && resets[lane];

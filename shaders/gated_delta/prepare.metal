@@ -11,6 +11,7 @@
 // 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -25,6 +26,8 @@ template <
     typename TB,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool PER_KEY,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare(
@@ -34,16 +37,16 @@ template <
     const device TB* beta,     // [B, L, H]
     const device bool* reset,  // [B, L]
     device float* inverse,     // [B, H, CHUNKS, 32, 32]
-    device float* read,        // [B, H, CHUNKS, 32, KEYS]
-    device float* write,       // [B, H, CHUNKS, 32, KEYS]
+    device float* read,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device float* write,       // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     device float* decay,       // [B, H, CHUNKS, KEYS]
     device float* values,      // [B, L, H, Dv]
-    const constant int* k_shape,
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
@@ -55,8 +58,6 @@ template <
   threadgroup float rates[TILE];
 
   const int L = v_shape[1];
-  const int Hk = k_shape[2];
-  const int H = v_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -131,21 +132,29 @@ template <
       }
       TK rows[TILE_ROWS];
       float kept[TILE_ROWS];
+      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
+      const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
-      rows_if(kept, meets_state);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
       rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, leaves);
-      const long to = tile * TILE * KEYS + key;
-      rows_store<float>(kept, write + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store_blocks<true, WHOLE>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
       tile_product_lower<false>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, read + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      if (HAS_RESET) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(sum, left, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      } else {
+        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
+      }
       const float product = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;

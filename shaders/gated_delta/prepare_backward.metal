@@ -10,6 +10,7 @@
 // 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -25,6 +26,8 @@ template <
     typename TB,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool PER_KEY,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare_backward(
@@ -36,16 +39,16 @@ template <
     const device float* scale,    // [1]
     const device float* inverse,  // [B, H, CHUNKS, 32, 32]
     const device TV* grad_o,      // [B, L, H, Dv]
-    device float* read,           // [B, H, CHUNKS, 32, KEYS]
-    device float* write_q,        // [B, H, CHUNKS, 32, KEYS]
-    device float* write_k,        // [B, H, CHUNKS, 32, KEYS]
+    device float* read,           // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device float* write_q,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device float* write_k,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     device float* grad_values,    // [B, L, H, Dv]
     const constant int* k_shape,
-    const constant int* grad_o_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
@@ -58,8 +61,6 @@ template <
   threadgroup float rates[TILE];
 
   const int L = k_shape[1];
-  const int Hk = k_shape[2];
-  const int H = grad_o_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -155,25 +156,36 @@ template <
       TK rows[TILE_ROWS];
       TQ q_rows[TILE_ROWS];
       float kept[TILE_ROWS];
-      const long to = tile * TILE * KEYS + key;
+      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
+      const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
-      rows_if(kept, meets_adjoint);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
-      rows_if(kept, meets_state);
-      rows_store<float>(kept, write_k + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
       rows_decay<PER_KEY, false, HAS_RESET, TQ>(kept, q_rows, factor, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
-      rows_store<float>(kept, write_q + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store_blocks<true, WHOLE>(left, write_q + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store_blocks<true, WHOLE>(left, write_k + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      rows_if(kept, meets_adjoint);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
       tile_product_lower<true>(sum, right, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, read + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      if (HAS_RESET) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(sum, left, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      } else {
+        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
+      }
     }
     for (int value = 0; value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);

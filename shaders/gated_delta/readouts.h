@@ -4,6 +4,7 @@
 
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 
@@ -127,7 +128,7 @@ METAL_FUNC void readouts_state(
     tile_keep(tile, rows, factor, simdgroup, lane);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     tile_product_state<true, WHOLE>(
-        sum, tile, state + value, blocks * 8, blocks - value / 8, (keys + 7) / 8, simdgroup);
+        sum, tile, state + value / 8 * BLOCK, blocks, blocks - value / 8, (keys + 7) / 8, simdgroup);
   }
 }
 

@@ -6,6 +6,7 @@
 // A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 32 keys of their adjoint.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
 #include "steps.h"
@@ -20,7 +21,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     const device TK* grad_h_out,     // [B, cdiv(L, 64), H, Dv, Dk]
     const device TU* grad_v_new,     // [B, L, H, Dv]
     const device float* grad_final,  // [B, H, Dv, Dk]
-    device float* chunk_adjoint,     // [B, H, CHUNKS, KEYS, VALUES]
+    device float* chunk_adjoint,     // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device float* grad_update,       // [B, L, H, Dv]
     device TU* grad_u,               // [B, L, H, Dv]
     device float* grad_h0,           // [B, H, Dv, Dk]
@@ -57,17 +58,17 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto own = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
-  walk_state<WIDE> G;
-  walk_begin<WIDE>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
+  walk_state<WIDE, TILE_BLOCKS> G;
+  walk_begin<WIDE, TILE_BLOCKS>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const long first = sequence + chunk * CHUNK;
     const int steps = min(CHUNK, L - chunk * CHUNK);
     const long entry = state * chunks + chunk;
-    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
+    auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = grad_h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, WHOLE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_save<WIDE, TILE_BLOCKS, WHOLE>(G, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {
@@ -95,9 +96,9 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     }
     steps_decay<WIDE>(G, exp(gates[(steps - 1) * H]));
     steps_write<WIDE>(G, w + (first * H + head) * Dk + key, H * Dk, steps, Dk - key, updates, scratch, lane);
-    walk_add<WIDE>(G, entering, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_add<WIDE, TILE_BLOCKS>(G, entering, Dk, Dk - key, Dv - value, scratch, lane);
   }
   if (HAS_H0) {
-    walk_end<WIDE>(G, grad_h0 + corner, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_end<WIDE, TILE_BLOCKS>(G, grad_h0 + corner, Dk, Dk - key, Dv - value, scratch, lane);
   }
 }

@@ -6,6 +6,7 @@
 // A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 32 keys of their state.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
 #include "steps.h"
@@ -22,7 +23,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     device TK* h_out,           // [B, cdiv(L, 64), H, Dv, Dk]
     device TU* v_new,           // [B, L, H, Dv]
     device float* final,        // [B, H, Dv, Dk]
-    device float* chunk_state,  // [B, H, CHUNKS, KEYS, VALUES]
+    device float* chunk_state,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device float* error,        // [B, L, H, Dv]
     const constant int* k_shape,
     const constant int* u_shape,
@@ -57,18 +58,19 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto own = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
-  walk_state<WIDE> S;
-  walk_begin<WIDE>(S, h0 + (HAS_H0 ? corner : 0), Dk, HAS_H0 ? Dk - key : 0, Dv - value, scratch, lane);
+  walk_state<WIDE, TILE_BLOCKS> S;
+  walk_begin<WIDE, TILE_BLOCKS>(
+      S, h0 + (HAS_H0 ? corner : 0), Dk, HAS_H0 ? Dk - key : 0, Dv - value, scratch, lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const long first = sequence + chunk * CHUNK;
     const int steps = min(CHUNK, L - chunk * CHUNK);
     const long entry = state * chunks + chunk;
-    auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
+    auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, WHOLE>(S, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
-    walk_end<WIDE, TK>(S, entering, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_save<WIDE, TILE_BLOCKS, WHOLE>(S, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_end<WIDE, TILE_BLOCKS, TK>(S, entering, Dk, Dk - key, Dv - value, scratch, lane);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {
@@ -97,5 +99,5 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     steps_decay<WIDE>(S, exp(gates[(steps - 1) * H]));
     steps_write<WIDE>(S, written, Hk * Dk, steps, Dk - key, updates, scratch, lane);
   }
-  walk_end<WIDE>(S, final + corner, Dk, Dk - key, Dv - value, scratch, lane);
+  walk_end<WIDE, TILE_BLOCKS>(S, final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 }

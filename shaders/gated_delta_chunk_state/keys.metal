@@ -6,6 +6,7 @@
 // A threadgroup owns a chunk of one head, each of its simdgroups 8 of every 32 steps.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/tile.h"
 #include "steps.h"
 
@@ -15,8 +16,8 @@ template <typename TK, typename TW, int Dk, int Dv>
 [[kernel]] void gated_delta_chunk_state_keys(
     const device TK* k,                 // [B, L, Hk, Dk]
     const device float* g,              // [B, L, H]
-    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     const device float* error,          // [B, L, H, Dv]
     const device float* grad_update,    // [B, L, H, Dv]
     device float* grad_k_head,          // [B, L, Hk, H // Hk, Dk]
@@ -75,7 +76,7 @@ template <typename TK, typename TW, int Dk, int Dv>
       tile_clear(written);
       tile_clear(read);
       for (int value = 0; value < Dv; value += TILE) {
-        const int corner = key * VALUES + value;
+        const int corner = (key / 8 * (VALUES / 8) + value / 8) * BLOCK;
         const int inners = (VALUES - value) / 8;
         const int columns = (KEYS - key) / 8;
         const long values = row * Dv + value;
@@ -85,8 +86,9 @@ template <typename TK, typename TW, int Dk, int Dv>
             updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<true, WHOLE>(
-            written, errors, adjoint + corner, VALUES, inners, columns, simdgroup);
-        tile_product_state<true, WHOLE>(read, updates, state + corner, VALUES, inners, columns, simdgroup);
+            written, errors, adjoint + corner, VALUES / 8, inners, columns, simdgroup);
+        tile_product_state<true, WHOLE>(
+            read, updates, state + corner, VALUES / 8, inners, columns, simdgroup);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(written, errors, simdgroup);

@@ -21,10 +21,19 @@ METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int k
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
+// These as matrices or, TRANSPOSED, each on its side.
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void steps_take(thread walk_keys<TILE_BLOCKS>& keys, Tile scratch) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    keys.at[r] = tile_matrix<TRANSPOSED>(scratch, TRANSPOSED ? r : 0, TRANSPOSED ? 0 : r);
+  }
+}
+
 // What a piece reads of the state, to `product`; of its steps `steps` are there.
 template <int WIDE, typename Rows, typename Product, typename Tile>
 METAL_FUNC void steps_read(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
     Rows rows,
     int stride,
     int steps,
@@ -32,21 +41,21 @@ METAL_FUNC void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  walk_keys former;
-  walk_keys latter;
+  walk_keys<TILE_BLOCKS> former;
+  walk_keys<TILE_BLOCKS> latter;
   steps_load(scratch, rows, stride, steps, keys, lane);
-  walk_fetch<true, true>(former, scratch, TILE_STRIDE, TILE_BLOCKS);
+  steps_take<true>(former, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
-  walk_fetch<true, true>(latter, scratch, TILE_STRIDE, TILE_BLOCKS);
+  steps_take<true>(latter, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  walk_read<WIDE>(state, former, latter, product);
+  walk_read<WIDE, TILE_BLOCKS>(state, former, latter, product);
 }
 
 // state += values^T * rows, over the `steps` steps of a chunk that are there.
 template <int WIDE, typename Rows, typename Values, typename Tile>
 METAL_FUNC void steps_write(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
     Rows rows,
     int stride,
     int steps,
@@ -56,9 +65,9 @@ METAL_FUNC void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_keys written[1];
-    walk_fetch<false, true>(written[0], scratch, TILE_STRIDE, TILE_BLOCKS);
-    walk_write<WIDE, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
+    walk_keys<TILE_BLOCKS> written[1];
+    steps_take<false>(written[0], scratch);
+    walk_write<WIDE, TILE_BLOCKS, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
@@ -76,7 +85,7 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
 
 // state *= decay.
 template <int WIDE>
-METAL_FUNC void steps_decay(thread walk_state<WIDE>& state, float decay) {
+METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float decay) {
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll

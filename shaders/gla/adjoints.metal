@@ -6,6 +6,7 @@
 // A threadgroup keeps 32 keys x 32 values of the adjoint in registers and walks over the chunks.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
 #include "state.h"
@@ -18,6 +19,8 @@ template <
     typename TG,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool PER_KEY,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -28,10 +31,9 @@ template <
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
     const device float* grad_final_state,  // [B, H, Dk, Dv]
-    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS, VALUES]
+    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device float* grad_initial_state,      // [B, H, Dk, Dv]
     const constant int* q_shape,
-    const constant int* grad_o_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -42,12 +44,10 @@ template <
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float decays[PER_KEY ? TILE * 8 : 1];
+  threadgroup float decays[PER_KEY ? TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = q_shape[1];
-  const int Hk = q_shape[2];
-  const int H = grad_o_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int key = threadgroup_position_in_grid.x / BLOCKS * TILE;
@@ -90,8 +90,8 @@ template <
       lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    auto entry = chunk_adjoint + ((state * chunks + chunk) * ROWS * 8 + key) * COLUMNS * 8 + value;
-    state_save(G, entry, COLUMNS * 8, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    auto entry = chunk_adjoint + (((state * chunks + chunk) * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
+    state_save(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
     // From a reset on nothing depends on the state that enters the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -118,7 +118,7 @@ template <
     tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
     for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
-      decays[lane * 8 + c] = left;
+      decays[lane * ROW_STRIDE + c] = left;
     }
     key_rows -= TILE * Hk * Dk;
     value_rows -= TILE * H * Dv;

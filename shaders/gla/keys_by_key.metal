@@ -11,6 +11,7 @@
 // outside a piece counts as 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
@@ -27,6 +28,8 @@ template <
     typename GRAD_K,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool HAS_RESET>
 [[kernel]] void gla_keys_by_key(
     const device TQ* q,                 // [B, L, Hk, Dk]
@@ -35,13 +38,12 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, CHUNKS, KEYS, VALUES]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_state,    // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     const device TV* grad_o,            // [B, L, H, Dv]
     device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
-    const constant int* k_shape,
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -54,12 +56,10 @@ template <
   threadgroup float pairs[TILE * TILE_STRIDE];
   threadgroup float gates[TILE * TILE_STRIDE];
   threadgroup float meeting[TILE * TILE_STRIDE];
-  threadgroup float totals[TILE * 8];
+  threadgroup float totals[TILE * ROW_STRIDE];
   threadgroup float masks[3 * 64];
 
   const int L = v_shape[1];
-  const int Hk = k_shape[2];
-  const int H = v_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -70,7 +70,7 @@ template <
   const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto v_row = v + row * Dv;
@@ -117,7 +117,7 @@ template <
     }
 
     for (int key = 0; key < Dk; key += TILE) {
-      const int corner = key * COLUMNS * 8;
+      const int corner = key / 8 * COLUMNS * BLOCK;
       simdgroup_float8x8 total[TILE_OWN];
       tile_clear(total);
       if (meets_state && meets_adjoint) {
@@ -136,7 +136,7 @@ template <
       float grad_gate[TILE_ROWS];
       float carry = 0.0f;
       for (int c = 0; c < 8; ++c) {
-        carry += totals[lane * 8 + c];
+        carry += totals[lane * ROW_STRIDE + c];
       }
       tile_clear(sum);
       for (int value = 0; meets_state && value < Dv; value += TILE) {
@@ -146,8 +146,8 @@ template <
         tile_product_state<true, WHOLE>(
             sum,
             meeting,
-            state + corner + value,
-            COLUMNS * 8,
+            state + corner + value / 8 * BLOCK,
+            COLUMNS,
             COLUMNS - value / 8,
             ROWS - key / 8,
             simdgroup);
@@ -178,8 +178,8 @@ template <
         tile_product_state<true, WHOLE, TV>(
             sum,
             meeting,
-            adjoint + corner + value,
-            COLUMNS * 8,
+            adjoint + corner + value / 8 * BLOCK,
+            COLUMNS,
             COLUMNS - value / 8,
             ROWS - key / 8,
             simdgroup);

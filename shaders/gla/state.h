@@ -3,20 +3,21 @@
 
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
 
-// The own keys to `destination`, of which `rows` x `columns` matrices are there.
-template <typename Destination>
+// The own keys to `blocks`, `wide` in a row of them, of which `rows` x `columns` are there.
+template <typename Blocks>
 METAL_FUNC void state_save(
-    thread tile_sum& state, Destination destination, int stride, int rows, int columns, int simdgroup) {
+    thread tile_sum& state, Blocks blocks, int wide, int rows, int columns, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       if (row < rows && c < columns) {
-        metal::simdgroup_store(state.at[r][c], destination + row * 8 * stride + c * 8, stride);
+        block_store<true>(state.at[r][c], blocks + (row * wide + c) * BLOCK);
       }
     }
   }

@@ -6,6 +6,7 @@
 // A threadgroup keeps 32 keys x 32 values of the state in registers and walks over the chunks.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
 #include "state.h"
@@ -18,6 +19,8 @@ template <
     typename TG,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool PER_KEY,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -27,10 +30,9 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device float* initial_state,  // [B, H, Dk, Dv]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, CHUNKS, KEYS, VALUES]
+    device float* chunk_state,          // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device float* final_state,          // [B, H, Dk, Dv]
     const constant int* k_shape,
-    const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -41,12 +43,10 @@ template <
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float decays[PER_KEY ? TILE * 8 : 1];
+  threadgroup float decays[PER_KEY ? TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = k_shape[1];
-  const int Hk = k_shape[2];
-  const int H = v_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int key = threadgroup_position_in_grid.x / BLOCKS * TILE;
@@ -91,8 +91,8 @@ template <
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    auto entry = chunk_state + ((state * chunks + chunk) * ROWS * 8 + key) * COLUMNS * 8 + value;
-    state_save(S, entry, COLUMNS * 8, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    auto entry = chunk_state + (((state * chunks + chunk) * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
+    state_save(S, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -120,7 +120,7 @@ template <
     tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
     for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
-      decays[lane * 8 + c] = left;
+      decays[lane * ROW_STRIDE + c] = left;
     }
     key_rows += TILE * Hk * Dk;
     value_rows += TILE * H * Dv;

@@ -2,12 +2,15 @@
 // sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale *
 // q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
-// gates after j. Yang et al. 2024, arXiv:2312.06635, section 4.
+// gates after j. RATED: v[j] is rates[j] values[j], else rates is not read. Yang et al. 2024,
+// arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
+#include "../common/columns.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -19,38 +22,40 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TR,
     typename TO,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool REVERSE,
+    bool RATED,
     bool HAS_RESET>
 [[kernel]] void gla_values(
     const device TQ* q,               // [B, L, Hk, Dk]
     const device TK* k,               // [B, L, Hk, Dk]
     const device TV* values,          // [B, L, H, Dv]
     const device TG* g,               // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,         // [B, L]
     const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_state,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device TO* mixed,                 // [B, L, H, Dv]
-    const constant int* k_shape,
     const constant int* values_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
-  using TR = conditional_t<REVERSE, TK, TQ>;
+  using TS = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float weights[TILE * TILE_STRIDE];
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
+  threadgroup float left[2 * TILE_SIZE];
+  threadgroup float right[2 * TILE_SIZE];
+  threadgroup float weights[TILE_SIZE];
   threadgroup float gates[TILE];
-  threadgroup float decays[TILE * 8];
+  threadgroup float decays[TILE * ROW_STRIDE];
 
   const int L = values_shape[1];
-  const int Hk = k_shape[2];
-  const int H = values_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -65,77 +70,82 @@ template <
   auto value_row = values + row * Dv;
   auto out_row = mixed + row * Dv;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto state =
+      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+    const bool there = lane >= begin && lane < end;
+    const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
 
-    // Two tiles of values at once. What their steps read of the state, and with the first two the scores.
+    // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
+    // All that a pass needs is fetched before it begins.
     gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
     for (int value = 0; value < Dv; value += 2 * TILE) {
-      const bool wide = value + TILE < Dv;
-      tile_sum scores;
-      tile_sum sum;
-      tile_sum next;
-      tile_clear(scores);
-      tile_clear(sum);
-      tile_clear(next);
-      for (int key = 0; key < Dk; key += TILE) {
-        auto entry = state + key * COLUMNS * 8 + value;
-        const int inners = ROWS - key / 8;
-        const int columns = COLUMNS - value / 8;
+      simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
+      column_sum sum;
+      column_rows<TV> own_values;
+      tile_clear(scores[0]);
+      tile_clear(scores[1]);
+      columns_clear(sum);
+      columns_fetch<TV>(own_values, value_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      for (int key = 0; key < Dk; key += 2 * TILE) {
+        column_rows<TQ> own_q;
+        column_rows<TK> own_k;
+        columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both<TQ, TK>(
-            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        columns_keep<TQ>(left, own_q, simdgroup, lane);
+        columns_keep<TK>(right, own_k, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (value == 0) {
-          scores_product<TQ, TK>(scores, left, right, simdgroup);
-        }
-        if (meets_state) {
-          auto reader = REVERSE ? right : left;
-          tile_product_state<false, WHOLE, TR>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
-          if (wide) {
-            tile_product_state<false, WHOLE, TR>(
-                next, reader, entry + TILE, COLUMNS * 8, inners, columns - TILE_BLOCKS, simdgroup);
+        for (int part = 0; part < 2; ++part) {
+          const int inners = ROWS - key / 8 - part * TILE_BLOCKS;
+          auto queries = left + part * TILE_SIZE;
+          auto keys = right + part * TILE_SIZE;
+          if (value == 0 && inners > 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+            scores_square<TQ, TK>(scores, queries, keys, simdgroup);
+          }
+          if (meets_state && inners > 0) {
+            auto entry = state + ((key / 8 + part * TILE_BLOCKS) * COLUMNS + value / 8) * BLOCK;
+            columns_product_state<WHOLE, TS>(
+                sum, REVERSE ? keys : queries, entry, COLUMNS, inners, COLUMNS - value / 8, simdgroup);
           }
         }
       }
+      if (value == 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+        scores_put_square(scores, weights, simdgroup);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {
-        tile_put(scores, weights, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
+        scores_decay<HAS_RESET, COLUMN_ROWS>(weights, gates, rate * factor, simdgroup, lane);
         const float kept =
             REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
-        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-          decays[lane * 8 + c] = REVERSE ? kept : factor * kept;
+        for (int c = simdgroup; c < 8; c += COLUMN_SIMDGROUPS) {
+          decays[lane * ROW_STRIDE + c] = REVERSE ? kept : factor * kept;
         }
       }
-
+      columns_keep<TV>(left, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      if (wide) {
-        tile_load<TV>(
-            right, value_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, 1.0f, simdgroup, lane);
-      }
+      columns_scale<HAS_RESET>(sum, decays);
+      columns_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
+      columns_put(sum, right, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_scale<HAS_RESET>(sum, decays, simdgroup);
-      tile_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
-      if (wide) {
-        tile_scale<HAS_RESET>(next, decays, simdgroup);
-        tile_product_lower<REVERSE, TV>(next, weights, right, simdgroup);
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      if (wide) {
-        tile_put(next, right, simdgroup);
-      }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
-      if (wide) {
-        tile_store<TO>(right, out_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, simdgroup, lane);
+      for (int part = 0; part < 2; ++part) {
+        const int first_value = value + part * TILE;
+        if (first_value < Dv) {
+          tile_store<TO, COLUMN_ROWS>(
+              right + part * TILE_SIZE,
+              out_row + first_value,
+              H * Dv,
+              Dv - first_value,
+              begin,
+              end,
+              simdgroup,
+              lane);
+        }
       }
     }
     begin = end;

@@ -2,12 +2,14 @@
 // * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale
 // * q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
-// gates after j. Yang et al. 2024, arXiv:2312.06635, section 4.
+// gates after j. RATED: v[j] is rates[j] values[j], else rates is not read. Yang et al. 2024,
+// arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
@@ -19,21 +21,25 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TR,
     typename TO,
     int Dk,
     int Dv,
+    int H,
+    int Hk,
     bool REVERSE,
+    bool RATED,
     bool HAS_RESET>
 [[kernel]] void gla_values_by_key(
     const device TQ* q,               // [B, L, Hk, Dk]
     const device TK* k,               // [B, L, Hk, Dk]
     const device TV* values,          // [B, L, H, Dv]
     const device TG* g,               // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,         // [B, L]
     const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, CHUNKS, KEYS, VALUES]
+    const device float* chunk_state,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device TO* mixed,                 // [B, L, H, Dv]
-    const constant int* k_shape,
     const constant int* values_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -49,8 +55,6 @@ template <
   threadgroup float masks[3 * 64];
 
   const int L = values_shape[1];
-  const int Hk = k_shape[2];
-  const int H = values_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -66,7 +70,8 @@ template <
   auto out_row = mixed + row * Dv;
   auto gate_row = g + row * Dk;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto state =
+      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   masks_fill<false>(masks, simdgroup, lane);
@@ -74,6 +79,8 @@ template <
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+    const bool there = lane >= begin && lane < end;
+    const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
 
     tile_sum sum;
     simdgroup_float8x8 diagonal[TILE_OWN];
@@ -94,6 +101,10 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
+    }
+    if (RATED) {
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      scores_rate(weights, rate, simdgroup, lane);
     }
 
     for (int value = 0; value < Dv; value += TILE) {
@@ -118,8 +129,8 @@ template <
         tile_product_state<false, WHOLE>(
             sum,
             left,
-            state + key * COLUMNS * 8 + value,
-            COLUMNS * 8,
+            state + (key / 8 * COLUMNS + value / 8) * BLOCK,
+            COLUMNS,
             ROWS - key / 8,
             COLUMNS - value / 8,
             simdgroup);

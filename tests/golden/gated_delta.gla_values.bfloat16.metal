@@ -7,9 +7,10 @@
 
 
 
+
 #include <metal_stdlib>
 
-#line 1 "shaders/common/gates.h"
+#line 1 "shaders/common/blocks.h"
 
 
 
@@ -62,6 +63,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -69,9 +72,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -79,12 +83,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -116,11 +120,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -164,9 +168,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -174,12 +178,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -188,16 +192,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -207,9 +211,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -344,32 +348,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -396,21 +374,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -427,7 +411,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -437,7 +421,241 @@ METAL_FUNC void tile_weigh(
   }
 }
 
-#line 8 "shaders/common/gates.h"
+#line 8 "shaders/common/blocks.h"
+
+constexpr constant int BLOCK = 64;
+
+
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+#line 13 "shaders/gla/values.metal"
+#line 1 "shaders/common/columns.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+constexpr constant int COLUMN_SIMDGROUPS = 4;
+
+constexpr constant int COLUMN_ROWS = TILE / COLUMN_SIMDGROUPS;
+constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
+
+
+METAL_FUNC int columns_begin(int simdgroup) {
+  return simdgroup / 2 * TILE_SIZE + simdgroup % 2 * TILE_ROWS;
+}
+
+struct column_sum {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][TILE_OWN];
+};
+
+METAL_FUNC void columns_clear(thread column_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    tile_clear(sum.at[r]);
+  }
+}
+
+
+template <bool TRANSPOSED, typename A, typename B, typename Left>
+METAL_FUNC void columns_multiply(
+    thread column_sum& sum,
+    Left left,
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int row,
+    int inner) {
+  metal::simdgroup_float8x8 a = tile_matrix<TRANSPOSED>(left, row, inner);
+  metal::simdgroup_float8x8 below = tile_matrix<TRANSPOSED>(left, row + 1, inner);
+  multiply_2x2<A, B>(
+      sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
+}
+
+
+template <bool WHOLE, typename A, typename Left, typename State>
+METAL_FUNC void columns_product_state(
+    thread column_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int column = simdgroup * TILE_OWN;
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    if (WHOLE || (inner < inners && column < columns)) {
+
+      const int other = WHOLE ? column + 1 : metal::min(column + 1, columns - 1);
+      auto row = state + inner * wide * BLOCK;
+      metal::simdgroup_float8x8 right = block_load<true>(row + column * BLOCK);
+      metal::simdgroup_float8x8 next = block_load<true>(row + other * BLOCK);
+#pragma unroll
+      for (int r = 0; r < TILE_BLOCKS; r += 2) {
+        columns_multiply<false, A, float>(sum, left, right, next, r, inner);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, typename B, typename Left, typename Right>
+METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
+  auto own = right + columns_begin(simdgroup);
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
+    metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; r += 2) {
+      if (TRANSPOSED ? inner >= r : inner < r + 2) {
+        columns_multiply<TRANSPOSED, float, B>(sum, left, b, next, r, inner);
+      }
+    }
+  }
+}
+
+
+template <bool RESETS, typename Weights>
+METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    block_scale<RESETS, TILE_OWN>(sum.at[r], weights + r * 8 * ROW_STRIDE);
+  }
+}
+
+
+template <typename Tiles>
+METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup) {
+  auto own = tiles + columns_begin(simdgroup);
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum.at[r][c], own + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+
+template <typename T>
+struct column_rows {
+  T first[COLUMN_ROWS];
+  T second[COLUMN_ROWS];
+};
+
+
+template <typename T, typename Source>
+METAL_FUNC void columns_fetch(
+    thread column_rows<T>& rows,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  tile_fetch<T, COLUMN_ROWS>(rows.first, source, stride, columns, begin, end, simdgroup, lane);
+  const int more = columns - TILE;
+  auto next = source + (more > 0 ? TILE : 0);
+  tile_fetch<T, COLUMN_ROWS>(rows.second, next, stride, more, begin, end, simdgroup, lane);
+}
+
+
+template <typename T, typename Tiles>
+METAL_FUNC void columns_keep(Tiles tiles, thread column_rows<T>& rows, int simdgroup, int lane) {
+  tile_keep<T, COLUMN_ROWS>(tiles, rows.first, 1.0f, simdgroup, lane);
+  tile_keep<T, COLUMN_ROWS>(tiles + TILE_SIZE, rows.second, 1.0f, simdgroup, lane);
+}
+
+#line 14 "shaders/gla/values.metal"
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+
 
 
 template <bool RESETS>
@@ -619,7 +837,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 12 "shaders/gla/values.metal"
+#line 15 "shaders/gla/values.metal"
 #line 1 "shaders/common/scores.h"
 
 
@@ -653,16 +871,53 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
 }
 
 
+template <typename A, typename B, typename Left, typename Right>
+METAL_FUNC void scores_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Left left, Right right, int simdgroup) {
+  const int row = simdgroup > 0 ? TILE_OWN : 0;
+  const int column = simdgroup > 1 ? TILE_OWN : 0;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
+    metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, column);
+    metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, column + 1);
+    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a, below, b, next);
+  }
+}
 
-template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
-  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+template <typename Scores>
+METAL_FUNC void scores_put_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Scores scores, int simdgroup) {
+  auto corner = scores + (simdgroup > 0 ? TILE_ROWS * TILE_STRIDE : 0) + (simdgroup > 1 ? TILE_ROWS : 0);
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+
+
+template <bool RESETS, int ROWS = TILE_ROWS, typename Scores, typename Gates>
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
+  float weight = gates_between<RESETS>(gates, simdgroup * ROWS, lane);
+#pragma unroll
+  for (int i = 0; i < ROWS; ++i) {
+    const int row = simdgroup * ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
     scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
+  }
+}
+
+
+template <typename Scores>
+METAL_FUNC void scores_rate(Scores scores, float rate, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    scores[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] *= rate;
   }
 }
 
@@ -837,19 +1092,19 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
   return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 13 "shaders/gla/values.metal"
+#line 16 "shaders/gla/values.metal"
 
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, typename TO, int Dk, int Dv, bool REVERSE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_dd5a8111__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t(
+template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
+[[kernel]] void custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
-  const constant int* k_shape [[buffer(2)]],
-  const device float* values [[buffer(3)]],
-  const constant int* values_shape [[buffer(4)]],
-  const device bfloat16_t* g [[buffer(5)]],
+  const device float* values [[buffer(2)]],
+  const constant int* values_shape [[buffer(3)]],
+  const device bfloat16_t* g [[buffer(4)]],
+  const device bfloat16_t* rates [[buffer(5)]],
   const device bool* reset [[buffer(6)]],
   const constant float* scale [[buffer(7)]],
   const device float* chunk_state [[buffer(8)]],
@@ -857,22 +1112,20 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 39 "shaders/gla/values.metal"
+#line 46 "shaders/gla/values.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
-  using TR = conditional_t<REVERSE, TK, TQ>;
+  using TS = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float weights[TILE * TILE_STRIDE];
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
+  threadgroup float left[2 * TILE_SIZE];
+  threadgroup float right[2 * TILE_SIZE];
+  threadgroup float weights[TILE_SIZE];
   threadgroup float gates[TILE];
-  threadgroup float decays[TILE * 8];
+  threadgroup float decays[TILE * ROW_STRIDE];
 
   const int L = values_shape[1];
-  const int Hk = k_shape[2];
-  const int H = values_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -887,77 +1140,82 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
   auto value_row = values + row * Dv;
   auto out_row = mixed + row * Dv;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  auto state =
+      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+    const bool there = lane >= begin && lane < end;
+    const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
+
 
 
     gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
     for (int value = 0; value < Dv; value += 2 * TILE) {
-      const bool wide = value + TILE < Dv;
-      tile_sum scores;
-      tile_sum sum;
-      tile_sum next;
-      tile_clear(scores);
-      tile_clear(sum);
-      tile_clear(next);
-      for (int key = 0; key < Dk; key += TILE) {
-        auto entry = state + key * COLUMNS * 8 + value;
-        const int inners = ROWS - key / 8;
-        const int columns = COLUMNS - value / 8;
+      simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
+      column_sum sum;
+      column_rows<TV> own_values;
+      tile_clear(scores[0]);
+      tile_clear(scores[1]);
+      columns_clear(sum);
+      columns_fetch<TV>(own_values, value_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      for (int key = 0; key < Dk; key += 2 * TILE) {
+        column_rows<TQ> own_q;
+        column_rows<TK> own_k;
+        columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load_both<TQ, TK>(
-            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        columns_keep<TQ>(left, own_q, simdgroup, lane);
+        columns_keep<TK>(right, own_k, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (value == 0) {
-          scores_product<TQ, TK>(scores, left, right, simdgroup);
-        }
-        if (meets_state) {
-          auto reader = REVERSE ? right : left;
-          tile_product_state<false, WHOLE, TR>(sum, reader, entry, COLUMNS * 8, inners, columns, simdgroup);
-          if (wide) {
-            tile_product_state<false, WHOLE, TR>(
-                next, reader, entry + TILE, COLUMNS * 8, inners, columns - TILE_BLOCKS, simdgroup);
+        for (int part = 0; part < 2; ++part) {
+          const int inners = ROWS - key / 8 - part * TILE_BLOCKS;
+          auto queries = left + part * TILE_SIZE;
+          auto keys = right + part * TILE_SIZE;
+          if (value == 0 && inners > 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+            scores_square<TQ, TK>(scores, queries, keys, simdgroup);
+          }
+          if (meets_state && inners > 0) {
+            auto entry = state + ((key / 8 + part * TILE_BLOCKS) * COLUMNS + value / 8) * BLOCK;
+            columns_product_state<WHOLE, TS>(
+                sum, REVERSE ? keys : queries, entry, COLUMNS, inners, COLUMNS - value / 8, simdgroup);
           }
         }
       }
+      if (value == 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+        scores_put_square(scores, weights, simdgroup);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {
-        tile_put(scores, weights, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
+        scores_decay<HAS_RESET, COLUMN_ROWS>(weights, gates, rate * factor, simdgroup, lane);
         const float kept =
             REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
-        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-          decays[lane * 8 + c] = REVERSE ? kept : factor * kept;
+        for (int c = simdgroup; c < 8; c += COLUMN_SIMDGROUPS) {
+          decays[lane * ROW_STRIDE + c] = REVERSE ? kept : factor * kept;
         }
       }
-
+      columns_keep<TV>(left, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      if (wide) {
-        tile_load<TV>(
-            right, value_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, 1.0f, simdgroup, lane);
-      }
+      columns_scale<HAS_RESET>(sum, decays);
+      columns_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
+      columns_put(sum, right, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_scale<HAS_RESET>(sum, decays, simdgroup);
-      tile_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
-      if (wide) {
-        tile_scale<HAS_RESET>(next, decays, simdgroup);
-        tile_product_lower<REVERSE, TV>(next, weights, right, simdgroup);
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      if (wide) {
-        tile_put(next, right, simdgroup);
-      }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
-      if (wide) {
-        tile_store<TO>(right, out_row + value + TILE, H * Dv, Dv - value - TILE, begin, end, simdgroup, lane);
+      for (int part = 0; part < 2; ++part) {
+        const int first_value = value + part * TILE;
+        if (first_value < Dv) {
+          tile_store<TO, COLUMN_ROWS>(
+              right + part * TILE_SIZE,
+              out_row + first_value,
+              H * Dv,
+              Dv - first_value,
+              begin,
+              end,
+              simdgroup,
+              lane);
+        }
       }
     }
     begin = end;
@@ -965,4 +1223,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TO, int D
 
 }
 
-template [[host_name("custom_kernel_gla_values_dd5a8111__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_dd5a8111__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 1>) custom_kernel_gla_values_dd5a8111__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_33_20_0_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>;

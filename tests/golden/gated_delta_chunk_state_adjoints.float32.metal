@@ -7,6 +7,13 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/blocks.h"
+
+
+
+
+#include <metal_stdlib>
+
 #line 1 "shaders/common/tile.h"
 
 
@@ -53,6 +60,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -60,9 +69,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -70,12 +80,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -107,11 +117,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -155,9 +165,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -165,12 +175,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -179,16 +189,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -198,9 +208,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -335,32 +345,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -387,21 +371,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -418,7 +408,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -428,7 +418,95 @@ METAL_FUNC void tile_weigh(
   }
 }
 
+#line 8 "shaders/common/blocks.h"
+
+constexpr constant int BLOCK = 64;
+
+
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
 #line 10 "shaders/gated_delta_chunk_state/adjoints.metal"
+
 #line 1 "shaders/common/walk.h"
 
 
@@ -440,37 +518,46 @@ METAL_FUNC void tile_weigh(
 
 
 
+
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
-template <int WIDE>
+template <int WIDE, int TALL>
 struct walk_state {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+  metal::simdgroup_float8x8 at[TALL][WIDE];
 };
 
 
+template <int TALL>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+  metal::simdgroup_float8x8 at[TALL];
 };
 
 
+template <int TALL>
 struct walk_chunk {
-  walk_keys steps[TILE / 8];
+  walk_keys<TALL> steps[TILE / 8];
 };
 
 
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_add(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && w * 8 + row < columns;
+      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
       scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
       state.at[r][w].thread_elements() += more.thread_elements();
     }
@@ -487,20 +574,26 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
 }
 
 
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_clear<WIDE>(state.at[r]);
   }
-  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+  walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 
-template <int WIDE, typename T = float, typename Destination, typename Tile>
+template <int WIDE, int TALL, typename T = float, typename Destination, typename Tile>
 METAL_FUNC void walk_end(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TALL>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -510,12 +603,12 @@ METAL_FUNC void walk_end(
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && w * 8 + row < columns) {
+      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
         destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
@@ -524,16 +617,16 @@ METAL_FUNC void walk_end(
 }
 
 
-template <int WIDE, bool WHOLE, typename Destination>
+
+template <int WIDE, int TALL, bool WHOLE, typename Blocks>
 METAL_FUNC void walk_save(
-    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
+    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
-        auto to = destination + r * 8 * stride + w * 8;
-        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
+        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
       }
     }
   }
@@ -541,37 +634,29 @@ METAL_FUNC void walk_save(
 
 
 
-template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(
-    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+template <int STEP, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
 #pragma unroll
   for (int n = 0; n < CELLS; ++n) {
-    const int row = (n * THREADS + own) / (WIDE * 8);
-    const int column = (n * THREADS + own) % (WIDE * 8);
-    const bool live = row < rows && column < columns;
-    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
+    source += STEP * stride;
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
-#pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
-    if (!WHOLE && r >= rows) {
-      keys.at[r] = metal::simdgroup_float8x8(0.0f);
-    }
-  }
-}
-
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+template <int TALL, bool WHOLE, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
-    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
   }
 }
 
@@ -595,15 +680,18 @@ METAL_FUNC void walk_multiply(
 }
 
 
-template <int WIDE, typename Product>
+template <int WIDE, int TALL, typename Product>
 METAL_FUNC void walk_read(
-    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_keys<TALL>& former,
+    thread walk_keys<TALL>& latter,
+    Product product) {
   metal::simdgroup_float8x8 sums[WIDE];
   metal::simdgroup_float8x8 nexts[WIDE];
   walk_clear<WIDE>(sums);
   walk_clear<WIDE>(nexts);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
   }
 #pragma unroll
@@ -615,26 +703,27 @@ METAL_FUNC void walk_read(
   }
 }
 
-template <int WIDE, typename Product>
-METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+template <int WIDE, int TALL, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
   }
 }
 
 
-template <int WIDE, typename Scratch>
+template <int WIDE, int TALL, typename Scratch>
 METAL_FUNC void walk_decay(
-    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
-    scratch[lane * 8 + c] = decay;
+    scratch[lane * ROW_STRIDE + c] = decay;
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
+    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (carries) {
@@ -649,10 +738,11 @@ METAL_FUNC void walk_decay(
 
 
 
-template <int WIDE, int STEPS, typename A = float, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&keys)[STEPS], Values values) {
+template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+METAL_FUNC void walk_write(
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+  for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
     metal::simdgroup_float8x8 nexts[WIDE];
     walk_clear<WIDE>(sums);
@@ -675,7 +765,7 @@ METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&ke
   }
 }
 
-#line 11 "shaders/gated_delta_chunk_state/adjoints.metal"
+#line 12 "shaders/gated_delta_chunk_state/adjoints.metal"
 #line 1 "shaders/gated_delta_chunk_state/steps.h"
 
 
@@ -701,9 +791,18 @@ METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int k
 }
 
 
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void steps_take(thread walk_keys<TILE_BLOCKS>& keys, Tile scratch) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    keys.at[r] = tile_matrix<TRANSPOSED>(scratch, TRANSPOSED ? r : 0, TRANSPOSED ? 0 : r);
+  }
+}
+
+
 template <int WIDE, typename Rows, typename Product, typename Tile>
 METAL_FUNC void steps_read(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
     Rows rows,
     int stride,
     int steps,
@@ -711,21 +810,21 @@ METAL_FUNC void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  walk_keys former;
-  walk_keys latter;
+  walk_keys<TILE_BLOCKS> former;
+  walk_keys<TILE_BLOCKS> latter;
   steps_load(scratch, rows, stride, steps, keys, lane);
-  walk_fetch<true, true>(former, scratch, TILE_STRIDE, TILE_BLOCKS);
+  steps_take<true>(former, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
-  walk_fetch<true, true>(latter, scratch, TILE_STRIDE, TILE_BLOCKS);
+  steps_take<true>(latter, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  walk_read<WIDE>(state, former, latter, product);
+  walk_read<WIDE, TILE_BLOCKS>(state, former, latter, product);
 }
 
 
 template <int WIDE, typename Rows, typename Values, typename Tile>
 METAL_FUNC void steps_write(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
     Rows rows,
     int stride,
     int steps,
@@ -735,9 +834,9 @@ METAL_FUNC void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_keys written[1];
-    walk_fetch<false, true>(written[0], scratch, TILE_STRIDE, TILE_BLOCKS);
-    walk_write<WIDE, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
+    walk_keys<TILE_BLOCKS> written[1];
+    steps_take<false>(written[0], scratch);
+    walk_write<WIDE, TILE_BLOCKS, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
@@ -755,7 +854,7 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
 
 
 template <int WIDE>
-METAL_FUNC void steps_decay(thread walk_state<WIDE>& state, float decay) {
+METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float decay) {
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
@@ -765,12 +864,12 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE>& state, float decay) {
   }
 }
 
-#line 12 "shaders/gated_delta_chunk_state/adjoints.metal"
+#line 13 "shaders/gated_delta_chunk_state/adjoints.metal"
 
 using namespace metal;
 
 template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool HAS_H0>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_55d36be4__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* w [[buffer(2)]],
@@ -786,7 +885,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 30 "shaders/gated_delta_chunk_state/adjoints.metal"
+#line 31 "shaders/gated_delta_chunk_state/adjoints.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
@@ -817,17 +916,17 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto own = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
-  walk_state<WIDE> G;
-  walk_begin<WIDE>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
+  walk_state<WIDE, TILE_BLOCKS> G;
+  walk_begin<WIDE, TILE_BLOCKS>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const long first = sequence + chunk * CHUNK;
     const int steps = min(CHUNK, L - chunk * CHUNK);
     const long entry = state * chunks + chunk;
-    auto saved = chunk_adjoint + (entry * KEYS + key) * VALUES + value;
+    auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = grad_h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, WHOLE>(G, saved, VALUES, (KEYS - key) / 8, (VALUES - value) / 8);
+    walk_save<WIDE, TILE_BLOCKS, WHOLE>(G, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {
@@ -855,12 +954,12 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     }
     steps_decay<WIDE>(G, exp(gates[(steps - 1) * H]));
     steps_write<WIDE>(G, w + (first * H + head) * Dk + key, H * Dk, steps, Dk - key, updates, scratch, lane);
-    walk_add<WIDE>(G, entering, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_add<WIDE, TILE_BLOCKS>(G, entering, Dk, Dk - key, Dv - value, scratch, lane);
   }
   if (HAS_H0) {
-    walk_end<WIDE>(G, grad_h0 + corner, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_end<WIDE, TILE_BLOCKS>(G, grad_h0 + corner, Dk, Dk - key, Dv - value, scratch, lane);
   }
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_55d36be4__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_55d36be4__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_55d36be4__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;

@@ -12,14 +12,7 @@
 
 #include <metal_stdlib>
 
-#line 1 "shaders/common/gate_gradient.h"
-
-
-
-
-#include <metal_stdlib>
-
-#line 1 "shaders/common/gates.h"
+#line 1 "shaders/common/blocks.h"
 
 
 
@@ -72,6 +65,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -79,9 +74,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -89,12 +85,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -126,11 +122,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -174,9 +170,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -184,12 +180,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -198,16 +194,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -217,9 +213,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -354,32 +350,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -406,21 +376,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -437,7 +413,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -447,7 +423,110 @@ METAL_FUNC void tile_weigh(
   }
 }
 
-#line 8 "shaders/common/gates.h"
+#line 8 "shaders/common/blocks.h"
+
+constexpr constant int BLOCK = 64;
+
+
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+#line 15 "shaders/gated_delta/keys.metal"
+#line 1 "shaders/common/gate_gradient.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+
 
 
 template <bool RESETS>
@@ -629,7 +708,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 8 "shaders/common/gate_gradient.h"
+#line 9 "shaders/common/gate_gradient.h"
 
 
 
@@ -688,11 +767,9 @@ METAL_FUNC void states_product(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     for (int c = 0; row < rows && c < columns; ++c) {
-      const int at = (row * columns * 8 + c) * 8;
-      metal::simdgroup_float8x8 enters;
-      metal::simdgroup_float8x8 leaves;
-      metal::simdgroup_load(enters, state + at, columns * 8);
-      metal::simdgroup_load(leaves, adjoint + at, columns * 8);
+      const int at = (row * columns + c) * BLOCK;
+      metal::simdgroup_float8x8 enters = block_load<true>(state + at);
+      metal::simdgroup_float8x8 leaves = block_load<true>(adjoint + at);
       total[r].thread_elements() += enters.thread_elements() * leaves.thread_elements();
     }
   }
@@ -703,7 +780,7 @@ template <typename Rows>
 METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 64, 8);
+    metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE, ROW_STRIDE);
   }
 }
 
@@ -721,7 +798,7 @@ METAL_FUNC void row_sums(
     const int row = simdgroup * TILE_ROWS + lane;
     float sum = 0.0f;
     for (int c = 0; c < 8; ++c) {
-      sum += scratch[row * 8 + c];
+      sum += scratch[row * ROW_STRIDE + c];
     }
     sums[row] = sum;
   }
@@ -747,7 +824,7 @@ METAL_FUNC float grad_gate_of_states(
   return before * (from_state + entering[lane]) + after * to_state;
 }
 
-#line 15 "shaders/gated_delta/keys.metal"
+#line 16 "shaders/gated_delta/keys.metal"
 
 #line 1 "shaders/common/scores.h"
 
@@ -782,16 +859,53 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
 }
 
 
+template <typename A, typename B, typename Left, typename Right>
+METAL_FUNC void scores_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Left left, Right right, int simdgroup) {
+  const int row = simdgroup > 0 ? TILE_OWN : 0;
+  const int column = simdgroup > 1 ? TILE_OWN : 0;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
+    metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, column);
+    metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, column + 1);
+    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a, below, b, next);
+  }
+}
 
-template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
-  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+template <typename Scores>
+METAL_FUNC void scores_put_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Scores scores, int simdgroup) {
+  auto corner = scores + (simdgroup > 0 ? TILE_ROWS * TILE_STRIDE : 0) + (simdgroup > 1 ? TILE_ROWS : 0);
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+
+
+template <bool RESETS, int ROWS = TILE_ROWS, typename Scores, typename Gates>
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
+  float weight = gates_between<RESETS>(gates, simdgroup * ROWS, lane);
+#pragma unroll
+  for (int i = 0; i < ROWS; ++i) {
+    const int row = simdgroup * ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
     scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
+  }
+}
+
+
+template <typename Scores>
+METAL_FUNC void scores_rate(Scores scores, float rate, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    scores[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] *= rate;
   }
 }
 
@@ -966,7 +1080,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
   return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 17 "shaders/gated_delta/keys.metal"
+#line 18 "shaders/gated_delta/keys.metal"
 
 #line 1 "shaders/gated_delta/readouts.h"
 
@@ -974,6 +1088,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 
 
 #include <metal_stdlib>
+
 
 
 
@@ -1098,7 +1213,7 @@ METAL_FUNC void readouts_state(
     tile_keep(tile, rows, factor, simdgroup, lane);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     tile_product_state<true, WHOLE>(
-        sum, tile, state + value, blocks * 8, blocks - value / 8, (keys + 7) / 8, simdgroup);
+        sum, tile, state + value / 8 * BLOCK, blocks, blocks - value / 8, (keys + 7) / 8, simdgroup);
   }
 }
 
@@ -1112,33 +1227,32 @@ METAL_FUNC void readouts_take(
   tile_rows(rows, tile, simdgroup, lane);
 }
 
-#line 19 "shaders/gated_delta/keys.metal"
+#line 20 "shaders/gated_delta/keys.metal"
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_25207476__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_keys_5daeb274__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
-  const constant int* k_shape [[buffer(2)]],
-  const device bfloat16_t* g [[buffer(3)]],
-  const device bfloat16_t* beta [[buffer(4)]],
-  const device bool* reset [[buffer(5)]],
-  const constant float* scale [[buffer(6)]],
-  const device float* chunk_state [[buffer(7)]],
-  const device float* chunk_adjoint [[buffer(8)]],
-  const device float* error [[buffer(9)]],
-  const device float* grad_update [[buffer(10)]],
-  const device bfloat16_t* grad_o [[buffer(11)]],
-  const constant int* grad_o_shape [[buffer(12)]],
-  device float* grad_q_head [[buffer(13)]],
-  device float* grad_k_head [[buffer(14)]],
-  device bfloat16_t* grad_g [[buffer(15)]],
-  device bfloat16_t* grad_beta [[buffer(16)]],
+  const device bfloat16_t* g [[buffer(2)]],
+  const device bfloat16_t* beta [[buffer(3)]],
+  const device bool* reset [[buffer(4)]],
+  const constant float* scale [[buffer(5)]],
+  const device float* chunk_state [[buffer(6)]],
+  const device float* chunk_adjoint [[buffer(7)]],
+  const device float* error [[buffer(8)]],
+  const device float* grad_update [[buffer(9)]],
+  const device bfloat16_t* grad_o [[buffer(10)]],
+  const constant int* grad_o_shape [[buffer(11)]],
+  device float* grad_q_head [[buffer(12)]],
+  device float* grad_k_head [[buffer(13)]],
+  device bfloat16_t* grad_g [[buffer(14)]],
+  device bfloat16_t* grad_beta [[buffer(15)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 52 "shaders/gated_delta/keys.metal"
+#line 54 "shaders/gated_delta/keys.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1149,10 +1263,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   threadgroup float pairs[TILE * TILE_STRIDE];
   threadgroup float after[TILE * TILE_STRIDE];
   threadgroup float before[TILE * TILE_STRIDE];
-  threadgroup float entering[TILE * 8];
-  threadgroup float leaving[TILE * 8];
-  threadgroup float read_rates[TILE * 8];
-  threadgroup float write_rates[TILE * 8];
+  threadgroup float entering[TILE * ROW_STRIDE];
+  threadgroup float leaving[TILE * ROW_STRIDE];
+  threadgroup float read_rates[TILE * ROW_STRIDE];
+  threadgroup float write_rates[TILE * ROW_STRIDE];
   threadgroup float gates[TILE];
   threadgroup float upto[TILE];
   threadgroup float behind[TILE];
@@ -1161,8 +1275,6 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   threadgroup float partial[TILE_SIMDGROUPS];
 
   const int L = grad_o_shape[1];
-  const int Hk = k_shape[2];
-  const int H = grad_o_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -1172,7 +1284,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   const int steps = min(TILE, L - chunk * TILE);
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * 64;
+  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto error_row = error + row * Dv;
@@ -1200,10 +1312,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
     threadgroup_barrier(mem_flags::mem_threadgroup);
     const float leaves = behind[lane];
     for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-      entering[lane * 8 + c] = upto[lane];
-      leaving[lane * 8 + c] = leaves;
-      read_rates[lane * 8 + c] = -rates[lane];
-      write_rates[lane * 8 + c] = rates[lane];
+      entering[lane * ROW_STRIDE + c] = upto[lane];
+      leaving[lane * ROW_STRIDE + c] = leaves;
+      read_rates[lane * ROW_STRIDE + c] = -rates[lane];
+      write_rates[lane * ROW_STRIDE + c] = rates[lane];
     }
 
     tile_sum sum;
@@ -1237,7 +1349,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
       tile_clear(reads);
       tile_clear(writes);
       for (int value = 0; value < Dv; value += TILE) {
-        const int corner = key * COLUMNS * 8 + value;
+        const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int inners = COLUMNS - value / 8;
         const int columns = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1262,13 +1374,12 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
         }
         if (meets_state) {
           tile_product_state<true, WHOLE, TV>(
-              grads_q, left, state + corner, COLUMNS * 8, inners, columns, simdgroup);
-          tile_product_state<true, WHOLE>(
-              reads, right, state + corner, COLUMNS * 8, inners, columns, simdgroup);
+              grads_q, left, state + corner, COLUMNS, inners, columns, simdgroup);
+          tile_product_state<true, WHOLE>(reads, right, state + corner, COLUMNS, inners, columns, simdgroup);
         }
         if (meets_adjoint) {
           tile_product_state<true, WHOLE>(
-              writes, pairs, adjoint + corner, COLUMNS * 8, inners, columns, simdgroup);
+              writes, pairs, adjoint + corner, COLUMNS, inners, columns, simdgroup);
         }
       }
       if (key == 0) {
@@ -1332,13 +1443,13 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * 64, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
       const float decay = partial[0] + partial[1];
-      const float earlier = lane > 0 ? entering[(lane - 1) * 8] : 1.0f;
+      const float earlier = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);
       const bool forgets = HAS_RESET && resets[lane];
@@ -1350,4 +1461,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_25207476__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_25207476__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 1>) custom_kernel_gated_delta_keys_25207476__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_5daeb274__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_5daeb274__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_5daeb274__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;

@@ -12,7 +12,7 @@
 
 #include <metal_stdlib>
 
-#line 1 "shaders/common/gates.h"
+#line 1 "shaders/common/blocks.h"
 
 
 
@@ -65,6 +65,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -72,9 +74,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -82,12 +85,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -119,11 +122,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -167,9 +170,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -177,12 +180,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -191,16 +194,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -210,9 +213,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -347,32 +350,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -399,21 +376,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -430,7 +413,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -440,7 +423,102 @@ METAL_FUNC void tile_weigh(
   }
 }
 
-#line 8 "shaders/common/gates.h"
+#line 8 "shaders/common/blocks.h"
+
+constexpr constant int BLOCK = 64;
+
+
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+#line 15 "shaders/gated_delta/prepare.metal"
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+
 
 
 template <bool RESETS>
@@ -622,7 +700,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 15 "shaders/gated_delta/prepare.metal"
+#line 16 "shaders/gated_delta/prepare.metal"
 #line 1 "shaders/common/scores.h"
 
 
@@ -656,16 +734,53 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
 }
 
 
+template <typename A, typename B, typename Left, typename Right>
+METAL_FUNC void scores_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Left left, Right right, int simdgroup) {
+  const int row = simdgroup > 0 ? TILE_OWN : 0;
+  const int column = simdgroup > 1 ? TILE_OWN : 0;
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+    metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
+    metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, column);
+    metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, column + 1);
+    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a, below, b, next);
+  }
+}
 
-template <bool RESETS, typename Scores, typename Gates>
-METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
-  float weight = gates_between<RESETS>(gates, simdgroup * TILE_ROWS, lane);
+template <typename Scores>
+METAL_FUNC void scores_put_square(
+    thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Scores scores, int simdgroup) {
+  auto corner = scores + (simdgroup > 0 ? TILE_ROWS * TILE_STRIDE : 0) + (simdgroup > 1 ? TILE_ROWS : 0);
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+
+
+template <bool RESETS, int ROWS = TILE_ROWS, typename Scores, typename Gates>
+METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
+  float weight = gates_between<RESETS>(gates, simdgroup * ROWS, lane);
+#pragma unroll
+  for (int i = 0; i < ROWS; ++i) {
+    const int row = simdgroup * ROWS + i;
     const int at = row * TILE_STRIDE + lane;
     weight = row == lane ? 1.0f : decayed<RESETS>(weight, gates[row]);
     scores[at] = lane <= row ? factor * scores[at] * weight : 0.0f;
+  }
+}
+
+
+template <typename Scores>
+METAL_FUNC void scores_rate(Scores scores, float rate, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    scores[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] *= rate;
   }
 }
 
@@ -840,7 +955,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
   return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 16 "shaders/gated_delta/prepare.metal"
+#line 17 "shaders/gated_delta/prepare.metal"
 
 #line 1 "shaders/common/unit_lower.h"
 
@@ -882,31 +997,31 @@ METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgrou
   }
 }
 
-#line 18 "shaders/gated_delta/prepare.metal"
+#line 19 "shaders/gated_delta/prepare.metal"
 
 using namespace metal;
 
-template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_341e4930__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float(
+template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_prepare_e1c151bf__float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float(
   const device float* k [[buffer(0)]],
-  const constant int* k_shape [[buffer(1)]],
-  const device float* v [[buffer(2)]],
-  const constant int* v_shape [[buffer(3)]],
-  const device float* g [[buffer(4)]],
-  const device float* beta [[buffer(5)]],
-  const device bool* reset [[buffer(6)]],
-  device float* inverse [[buffer(7)]],
-  device float* read [[buffer(8)]],
-  device float* write [[buffer(9)]],
-  device float* decay [[buffer(10)]],
-  device float* values [[buffer(11)]],
+  const device float* v [[buffer(1)]],
+  const constant int* v_shape [[buffer(2)]],
+  const device float* g [[buffer(3)]],
+  const device float* beta [[buffer(4)]],
+  const device bool* reset [[buffer(5)]],
+  device float* inverse [[buffer(6)]],
+  device float* read [[buffer(7)]],
+  device float* write [[buffer(8)]],
+  device float* decay [[buffer(9)]],
+  device float* values [[buffer(10)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 44 "shaders/gated_delta/prepare.metal"
+#line 46 "shaders/gated_delta/prepare.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
@@ -918,8 +1033,6 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bo
   threadgroup float rates[TILE];
 
   const int L = v_shape[1];
-  const int Hk = k_shape[2];
-  const int H = v_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -994,21 +1107,29 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bo
       }
       TK rows[TILE_ROWS];
       float kept[TILE_ROWS];
+      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
+      const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
-      rows_if(kept, meets_state);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
       rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, leaves);
-      const long to = tile * TILE * KEYS + key;
-      rows_store<float>(kept, write + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_store_blocks<true, WHOLE>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_if(kept, meets_state);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep(left, kept, 1.0f, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_clear(sum);
       tile_product_lower<false>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, read + to, KEYS, KEYS - key, begin, stop, simdgroup, lane);
+      if (HAS_RESET) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(sum, left, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      } else {
+        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
+      }
       const float product = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;
@@ -1031,4 +1152,4 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_341e4930__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_341e4930__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>) custom_kernel_gated_delta_prepare_341e4930__float_float_float_float_33_20_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_e1c151bf__float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_e1c151bf__float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_e1c151bf__float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 0, 1>;

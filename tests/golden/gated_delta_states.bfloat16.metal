@@ -7,7 +7,7 @@
 
 #include <metal_stdlib>
 
-#line 1 "shaders/common/gates.h"
+#line 1 "shaders/common/blocks.h"
 
 
 
@@ -60,6 +60,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -67,9 +69,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -77,12 +80,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -114,11 +117,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -162,9 +165,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -172,12 +175,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -186,16 +189,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -205,9 +208,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -342,32 +345,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -394,21 +371,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -425,7 +408,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -435,7 +418,102 @@ METAL_FUNC void tile_weigh(
   }
 }
 
-#line 8 "shaders/common/gates.h"
+#line 8 "shaders/common/blocks.h"
+
+constexpr constant int BLOCK = 64;
+
+
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+
+
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+#line 10 "shaders/gated_delta/states.metal"
+#line 1 "shaders/common/gates.h"
+
+
+
+
+#include <metal_stdlib>
+
+
 
 
 template <bool RESETS>
@@ -617,7 +695,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 10 "shaders/gated_delta/states.metal"
+#line 11 "shaders/gated_delta/states.metal"
 
 #line 1 "shaders/common/walk.h"
 
@@ -630,37 +708,46 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
+
 template <int WIDE>
 constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
 
-template <int WIDE>
+template <int WIDE, int TALL>
 struct walk_state {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS][WIDE];
+  metal::simdgroup_float8x8 at[TALL][WIDE];
 };
 
 
+template <int TALL>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+  metal::simdgroup_float8x8 at[TALL];
 };
 
 
+template <int TALL>
 struct walk_chunk {
-  walk_keys steps[TILE / 8];
+  walk_keys<TALL> steps[TILE / 8];
 };
 
 
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_add(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
     for (int row = 0; row < 8; ++row) {
-      const bool live = lane < keys && w * 8 + row < columns;
+      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
       scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
       state.at[r][w].thread_elements() += more.thread_elements();
     }
@@ -677,20 +764,26 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
 }
 
 
-template <int WIDE, typename Source, typename Tile>
+template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
-    thread walk_state<WIDE>& state, Source source, int Dk, int keys, int columns, Tile scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state,
+    Source source,
+    int Dk,
+    int keys,
+    int columns,
+    Tile scratch,
+    int lane) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_clear<WIDE>(state.at[r]);
   }
-  walk_add<WIDE>(state, source, Dk, keys, columns, scratch, lane);
+  walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
 
-template <int WIDE, typename T = float, typename Destination, typename Tile>
+template <int WIDE, int TALL, typename T = float, typename Destination, typename Tile>
 METAL_FUNC void walk_end(
-    thread walk_state<WIDE>& state,
+    thread walk_state<WIDE, TALL>& state,
     Destination destination,
     int Dk,
     int keys,
@@ -700,12 +793,12 @@ METAL_FUNC void walk_end(
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
+    for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
     }
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     for (int row = 0; row < 8; ++row) {
-      if (lane < keys && w * 8 + row < columns) {
+      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
         destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
       }
     }
@@ -714,16 +807,16 @@ METAL_FUNC void walk_end(
 }
 
 
-template <int WIDE, bool WHOLE, typename Destination>
+
+template <int WIDE, int TALL, bool WHOLE, typename Blocks>
 METAL_FUNC void walk_save(
-    thread walk_state<WIDE>& state, Destination destination, int stride, int rows, int columns) {
+    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
-        auto to = destination + r * 8 * stride + w * 8;
-        metal::simdgroup_store(state.at[r][w], to, stride, metal::ulong2(0, 0), true);
+        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
       }
     }
   }
@@ -731,37 +824,29 @@ METAL_FUNC void walk_save(
 
 
 
-template <int WIDE, int THREADS, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(
-    thread T (&cells)[CELLS], Source source, int stride, int along, int rows, int columns, int own) {
+template <int STEP, int CELLS, typename T, typename Source>
+METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
 #pragma unroll
   for (int n = 0; n < CELLS; ++n) {
-    const int row = (n * THREADS + own) / (WIDE * 8);
-    const int column = (n * THREADS + own) % (WIDE * 8);
-    const bool live = row < rows && column < columns;
-    cells[n] = live ? static_cast<T>(source[row * stride + column * along]) : static_cast<T>(0.0f);
+    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
+    source += STEP * stride;
   }
 }
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_keys& keys, Source source, int stride, int rows) {
-#pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-    const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-    metal::simdgroup_load(keys.at[r], source + row * 8, stride, metal::ulong2(0, 0), TRANSPOSED);
-    if (!WHOLE && r >= rows) {
-      keys.at[r] = metal::simdgroup_float8x8(0.0f);
-    }
-  }
-}
-
-template <bool TRANSPOSED, bool WHOLE, typename Source>
-METAL_FUNC void walk_fetch(thread walk_chunk& keys, Source source, int stride, int rows) {
+template <int TALL, bool WHOLE, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
-    walk_fetch<TRANSPOSED, WHOLE>(keys.steps[i], source + i * 8 * stride, stride, rows);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+      }
+    }
   }
 }
 
@@ -785,15 +870,18 @@ METAL_FUNC void walk_multiply(
 }
 
 
-template <int WIDE, typename Product>
+template <int WIDE, int TALL, typename Product>
 METAL_FUNC void walk_read(
-    thread walk_state<WIDE>& state, thread walk_keys& former, thread walk_keys& latter, Product product) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_keys<TALL>& former,
+    thread walk_keys<TALL>& latter,
+    Product product) {
   metal::simdgroup_float8x8 sums[WIDE];
   metal::simdgroup_float8x8 nexts[WIDE];
   walk_clear<WIDE>(sums);
   walk_clear<WIDE>(nexts);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
   }
 #pragma unroll
@@ -805,26 +893,27 @@ METAL_FUNC void walk_read(
   }
 }
 
-template <int WIDE, typename Product>
-METAL_FUNC void walk_read(thread walk_state<WIDE>& state, thread walk_chunk& keys, Product product) {
+template <int WIDE, int TALL, typename Product>
+METAL_FUNC void walk_read(
+    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
+    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
   }
 }
 
 
-template <int WIDE, typename Scratch>
+template <int WIDE, int TALL, typename Scratch>
 METAL_FUNC void walk_decay(
-    thread walk_state<WIDE>& state, float decay, bool carries, Scratch scratch, int lane) {
+    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
   for (int c = 0; c < 8; ++c) {
-    scratch[lane * 8 + c] = decay;
+    scratch[lane * ROW_STRIDE + c] = decay;
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
+  for (int r = 0; r < TALL; ++r) {
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 64, 8, metal::ulong2(0, 0), true);
+    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
       if (carries) {
@@ -839,10 +928,11 @@ METAL_FUNC void walk_decay(
 
 
 
-template <int WIDE, int STEPS, typename A = float, typename Values>
-METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&keys)[STEPS], Values values) {
+template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+METAL_FUNC void walk_write(
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
 #pragma unroll
-  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+  for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
     metal::simdgroup_float8x8 nexts[WIDE];
     walk_clear<WIDE>(sums);
@@ -865,12 +955,12 @@ METAL_FUNC void walk_write(thread walk_state<WIDE>& state, thread walk_keys (&ke
   }
 }
 
-#line 12 "shaders/gated_delta/states.metal"
+#line 13 "shaders/gated_delta/states.metal"
 
 using namespace metal;
 
-template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_d5d7cf27__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float(
+template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_states_62bd7882__bfloat16_t_33_20_4_2_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
   const device float* decay [[buffer(2)]],
@@ -881,42 +971,41 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
   const device bool* reset [[buffer(7)]],
   device float* chunk_state [[buffer(8)]],
   device float* error [[buffer(9)]],
-  device float* update [[buffer(10)]],
-  device float* final_state [[buffer(11)]],
+  device float* final_state [[buffer(10)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 30 "shaders/gated_delta/states.metal"
+#line 38 "shaders/gated_delta/states.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
-  static_assert(Dk * WIDE <= 512, "a threadgroup must not have more than 512 keys of 8 values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
-  constexpr bool WHOLE_KEYS = KEYS % TILE == 0;
+  constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
-  constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
+  constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
+  static_assert((SIMDGROUPS + 1) * PRODUCT * 4 <= 32768, "a threadgroup must not have more than 32 KiB");
   constexpr int THREADS = SIMDGROUPS * 32;
-  constexpr int OWN = (TILE * WIDE * 8 + THREADS - 1) / THREADS;
+  constexpr int STEP = THREADS / (WIDE * 8);
+  constexpr int OWN = (TILE + STEP - 1) / STEP;
   threadgroup float products[SIMDGROUPS * PRODUCT];
   threadgroup float updates[PRODUCT];
 
   const int L = values_shape[1];
-  const int H = values_shape[2];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int value = threadgroup_position_in_grid.x * WIDE * 8;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
-  const int key = simdgroup * TILE;
+  const int key = simdgroup * TALL * 8;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
   const long corner = (state * Dv + value) * Dk + key;
   auto own = products + simdgroup * PRODUCT;
 
-  walk_state<WIDE> S;
-  walk_begin<WIDE>(
+  walk_state<WIDE, TALL> S;
+  walk_begin<WIDE, TALL>(
       S,
       initial_state + (HAS_INITIAL_STATE ? corner : 0),
       Dk,
@@ -927,20 +1016,24 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
 
 
   const int owned = (KEYS - key) / 8;
-  const int own_thread = simdgroup * 32 + lane;
-  const int wide = Dv - value;
-  auto key_read = read + state * chunks * TILE * KEYS + key;
-  auto key_write = write + state * chunks * TILE * KEYS + key;
-  auto chunk_values = values + (sequence * H + head) * Dv + value;
-  auto chunk_rates = beta + sequence * H + head;
-  walk_chunk reads;
-  walk_chunk writes;
+  const int own_row = (simdgroup * 32 + lane) / (WIDE * 8);
+  const int column = lane % (WIDE * 8);
+  const bool live = value + column < Dv;
+  auto key_read = read + state * chunks * TILE * KEYS + key / 8 * BLOCK;
+  auto key_write = write + state * chunks * TILE * KEYS + key / 8 * BLOCK;
+  const long begins = (sequence + own_row) * H + head;
+  const int along = live ? column : 0;
+  auto chunk_values = values + begins * Dv + value + along;
+  auto chunk_errors = error + begins * Dv + value + along;
+  auto chunk_rates = beta + begins;
+  walk_chunk<TALL> reads;
+  walk_chunk<TALL> writes;
   float given[OWN];
   TB rates[OWN];
-  walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
-  walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);
-  walk_cells<WIDE, THREADS, OWN, float>(given, chunk_values, H * Dv, 1, L, wide, own_thread);
-  walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, L, wide, own_thread);
+  walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
+  walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
+  walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? L : 0);
+  walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, L);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const bool more = chunk + 1 < chunks;
@@ -948,12 +1041,12 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
     const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
-    auto saved = chunk_state + (entry * KEYS + key) * VALUES + value;
-    walk_save<WIDE, WHOLE>(S, saved, VALUES, owned, (VALUES - value) / 8);
-    walk_read<WIDE>(S, reads, own);
+    auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+    walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    walk_read<WIDE, TALL>(S, reads, own);
     key_read += TILE * KEYS;
     if (more) {
-      walk_fetch<true, WHOLE_KEYS>(reads, key_read, KEYS, owned);
+      walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
@@ -963,12 +1056,8 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
     const int begin = last_reset<HAS_RESET>(resets, steps);
 #pragma unroll
     for (int n = 0; n < OWN; ++n) {
-      const int i = n * THREADS + own_thread;
-      const int row = i / (WIDE * 8);
-      const int column = i % (WIDE * 8);
+      const int row = own_row + n * STEP;
       const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
-      const long at = (first + row) * H + head;
-      const bool live = row < steps && value + column < Dv;
       float known = 0.0f;
 #pragma unroll
       for (int s = 0; s < SIMDGROUPS; ++s) {
@@ -976,31 +1065,31 @@ template <typename TB, int Dk, int Dv, int WIDE, bool HAS_INITIAL_STATE, bool HA
       }
       const float e = row < met ? given[n] - known : given[n];
       const float u = static_cast<float>(rates[n]) * e;
-      if (live) {
-        error[at * Dv + value + column] = e;
-        update[at * Dv + value + column] = u;
+      if (live && row < steps) {
+        chunk_errors[n * STEP * H * Dv] = e;
       }
-      if (OWN * THREADS == TILE * WIDE * 8 || row < TILE) {
+      if (OWN * STEP == TILE || row < TILE) {
         updates[cell] = row >= begin ? u : 0.0f;
       }
     }
     chunk_values += TILE * H * Dv;
+    chunk_errors += TILE * H * Dv;
     chunk_rates += TILE * H;
     if (more) {
-      walk_cells<WIDE, THREADS, OWN, float>(
-          given, chunk_values, H * Dv, 1, L - (chunk + 1) * TILE, wide, own_thread);
-      walk_cells<WIDE, THREADS, OWN, TB>(rates, chunk_rates, H, 0, L - (chunk + 1) * TILE, wide, own_thread);
+      const int rest = L - (chunk + 1) * TILE;
+      walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? rest : 0);
+      walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE>(S, fading, met == steps, own, lane);
-    walk_write<WIDE, TILE / 8>(S, writes.steps, updates);
+    walk_decay<WIDE, TALL>(S, fading, met == steps, own, lane);
+    walk_write<WIDE, TALL, TILE / 8>(S, writes.steps, updates);
     key_write += TILE * KEYS;
     if (more) {
-      walk_fetch<false, WHOLE_KEYS>(writes, key_write, KEYS, owned);
+      walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
     }
   }
-  walk_end<WIDE>(S, final_state + corner, Dk, Dk - key, Dv - value, own, lane);
+  walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, own, lane);
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_d5d7cf27__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_d5d7cf27__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 2, 1, 1>) custom_kernel_gated_delta_states_d5d7cf27__bfloat16_t_33_20_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float_float<bfloat16_t, 33, 20, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_62bd7882__bfloat16_t_33_20_4_2_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_62bd7882__bfloat16_t_33_20_4_2_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float<bfloat16_t, 33, 20, 4, 2, 2, 1, 1>) custom_kernel_gated_delta_states_62bd7882__bfloat16_t_33_20_4_2_2_1_1_float_float_float_float_bfloat16_t_float_bool_float_float_float<bfloat16_t, 33, 20, 4, 2, 2, 1, 1>;

@@ -60,6 +60,8 @@ constexpr constant int TILE_OWN = TILE_ROWS / 8;
 
 constexpr constant int TILE_STRIDE = 36;
 
+constexpr constant int ROW_STRIDE = 9;
+
 
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
@@ -67,9 +69,10 @@ struct tile_sum {
 
 
 
-template <typename T, typename Source>
+
+template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
-    thread T (&rows)[TILE_ROWS],
+    thread T (&rows)[ROWS],
     Source source,
     int stride,
     int columns,
@@ -77,12 +80,12 @@ METAL_FUNC void tile_fetch(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
     from += stride;
   }
@@ -114,11 +117,11 @@ METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
 }
 
 
-template <typename T = float, typename Tile>
-METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[TILE_ROWS], float factor, int simdgroup, int lane) {
+template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
+  for (int i = 0; i < ROWS; ++i) {
+    tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
@@ -162,9 +165,9 @@ METAL_FUNC void tile_load_both(
 }
 
 
-template <typename T, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[TILE_ROWS],
+    thread float (&rows)[ROWS],
     Destination destination,
     int stride,
     int columns,
@@ -172,12 +175,12 @@ METAL_FUNC void rows_store(
     int end,
     int simdgroup,
     int lane) {
-  const int own = simdgroup * TILE_ROWS;
+  const int own = simdgroup * ROWS;
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
+  for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
@@ -186,16 +189,16 @@ METAL_FUNC void rows_store(
 }
 
 
-template <typename Tile>
-METAL_FUNC void tile_rows(thread float (&rows)[TILE_ROWS], Tile tile, int simdgroup, int lane) {
+template <int ROWS = TILE_ROWS, typename Tile>
+METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = tile[(simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane];
+  for (int i = 0; i < ROWS; ++i) {
+    rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
 
-template <typename T, typename Tile, typename Destination>
+template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
     Destination destination,
@@ -205,9 +208,9 @@ METAL_FUNC void tile_store(
     int end,
     int simdgroup,
     int lane) {
-  float rows[TILE_ROWS];
-  tile_rows(rows, tile, simdgroup, lane);
-  rows_store<T>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  float rows[ROWS];
+  tile_rows<ROWS>(rows, tile, simdgroup, lane);
+  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
 }
 
 
@@ -342,32 +345,6 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 }
 
 
-
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int stride, int inners, int columns, int simdgroup) {
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
-
-        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        const int down = TRANSPOSED ? 8 : 8 * stride;
-        const int along = TRANSPOSED ? 8 * stride : 8;
-        metal::simdgroup_float8x8 b;
-        metal::simdgroup_float8x8 next;
-        auto from = state + inner * down;
-        metal::simdgroup_load(b, from + c * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        metal::simdgroup_load(next, from + other * along, stride, metal::ulong2(0, 0), TRANSPOSED);
-        tile_multiply<A, float>(sum, a, b, next, c);
-      }
-    }
-  }
-}
-
-
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -394,21 +371,27 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 
 
 
+template <bool RESETS, int COLUMNS, typename Weights>
+METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
+  metal::simdgroup_float8x8 weight;
+  metal::simdgroup_load(weight, weights, ROW_STRIDE);
+#pragma unroll
+  for (int c = 0; c < COLUMNS; ++c) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float w = weight.thread_elements()[e];
+      const float x = row[c].thread_elements()[e];
+      row[c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
+    }
+  }
+}
+
+
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + (simdgroup * TILE_OWN + r) * 64, 8);
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float w = weight.thread_elements()[e];
-        const float x = sum.at[r][c].thread_elements()[e];
-        sum.at[r][c].thread_elements()[e] = RESETS && w == 0.0f ? 0.0f : w * x;
-      }
-    }
+    block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
@@ -425,7 +408,7 @@ METAL_FUNC void tile_weigh(
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 64, 8);
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
@@ -622,7 +605,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -695,4 +678,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_82691aa8__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;

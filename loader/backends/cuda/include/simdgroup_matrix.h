@@ -10,6 +10,10 @@ namespace msl {
 struct fragment {
   float first, second;
 };
+template <typename T>
+struct alignas(2 * sizeof(T)) neighbours {
+  T first, second;
+};
 inline int fragment_row() { return (int)lane() / 4; }
 inline int fragment_column() { return (int)lane() % 4 * 2; }
 
@@ -175,6 +179,24 @@ void simdgroup_store(
   p[at + (transposed ? stride : 1)] = a.own()[1];
 }
 
+// Ours alone: a matrix from 64 numbers that begin at a multiple of 16 bytes, so that pairs move as one.
+#define __HAVE_SIMDGROUP_BLOCKS__ 1
+template <bool TRANSPOSED, typename T, typename Pointer>
+void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
+  const auto both = *(const msl::neighbours<T>*)(block + 2 * msl::lane());
+  const int at = msl::fragment_column() * 8 + msl::fragment_row();
+  const vec<T, 2> along(both.first, both.second), across(block[at], block[at + 8]);
+  d = TRANSPOSED ? simdgroup_matrix<T>::of(across, along) : simdgroup_matrix<T>::of(along, across);
+}
+template <bool TRANSPOSED, typename T, typename Pointer>
+void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
+  if constexpr (TRANSPOSED) {
+    simdgroup_store(a, block, 8, ulong2(0), true);
+  } else {
+    *(msl::neighbours<T>*)(block + 2 * msl::lane()) = {a.own()[0], a.own()[1]};
+  }
+}
+
 // d = a b + c, summed in float and rounded once.
 template <typename D, typename A, typename B, typename C>
 void simdgroup_multiply_accumulate(
@@ -190,7 +212,7 @@ void simdgroup_multiply_accumulate(
   }
   d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
 }
-// Ours alone: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where A and B can hold the elements of a
+// Ours alone too: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where A and B can hold the elements of a
 // and of b. Metal has no such thing, so a shader asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
 template <typename A, typename B>

@@ -1,0 +1,92 @@
+// Blocks: states, and what else kernels hand on to one another as matrices, lie in device memory as blocks of
+// 8x8 numbers, so that what a simdgroup loads or stores at once is adjacent.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "tile.h"
+
+constexpr constant int BLOCK = 64;
+
+// The matrix in a block, or its transpose. Blocks begin at multiples of 256 bytes, as MLX aligns what a
+// kernel makes: an engine that is told may move pairs at once.
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
+  metal::simdgroup_float8x8 m;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+  return m;
+}
+
+template <bool TRANSPOSED, typename Block>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+#else
+  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+#endif
+}
+
+// sum += left * state or, TRANSPOSED, left * state^T. A state is kept in blocks, `wide` in a row of them for
+// 8 keys, and each block by value. There are `inners` x `columns` of them; WHOLE says no less than a tile's.
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+METAL_FUNC void tile_product_state(
+    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
+  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+    metal::simdgroup_float8x8 a[TILE_OWN];
+    tile_own<false>(a, left, simdgroup, inner);
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || c < columns) {
+        // Past the columns that are there the last stands in; what it makes is not used.
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
+        auto from = state + inner * down;
+        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
+        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
+        tile_multiply<A, float>(sum, a, b, next, c);
+      }
+    }
+  }
+}
+
+// A tile's own rows of those [begin, end) to `blocks`, `wide` in a row of them of which `columns` are there:
+// each by row or, TRANSPOSED, by column. WHOLE says that a tile has no more columns than are there.
+template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_blocks(
+    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+    const int own = simdgroup * TILE_OWN + r;
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+#pragma unroll
+      for (int part = 0; part < BLOCK; part += 32) {
+        const int cell = part + lane;
+        const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
+        const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
+        if ((WHOLE || c < columns) && row >= begin && row < end) {
+          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+        }
+      }
+    }
+  }
+}
+
+// The same of a sum, all own rows, each block by row.
+template <bool WHOLE, typename Blocks>
+METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (WHOLE || c < columns) {
+        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
+      }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+// Products with two tiles of columns side by side, of which four simdgroups own 16 columns each, and all
+// rows: what stands to the right is loaded and split by one of them only, which pays where that is a state.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "blocks.h"
+#include "tile.h"
+
+constexpr constant int COLUMN_SIMDGROUPS = 4;
+// The rows of a tile that one of them loads and stores.
+constexpr constant int COLUMN_ROWS = TILE / COLUMN_SIMDGROUPS;
+constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
+
+// Where the own columns stand in two tiles that follow one another.
+METAL_FUNC int columns_begin(int simdgroup) {
+  return simdgroup / 2 * TILE_SIZE + simdgroup % 2 * TILE_ROWS;
+}
+
+struct column_sum {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][TILE_OWN];
+};
+
+METAL_FUNC void columns_clear(thread column_sum& sum) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    tile_clear(sum.at[r]);
+  }
+}
+
+// Row blocks `row` and the next of a sum += left * right, where left stands in a tile.
+template <bool TRANSPOSED, typename A, typename B, typename Left>
+METAL_FUNC void columns_multiply(
+    thread column_sum& sum,
+    Left left,
+    thread metal::simdgroup_float8x8& right,
+    thread metal::simdgroup_float8x8& next,
+    int row,
+    int inner) {
+  metal::simdgroup_float8x8 a = tile_matrix<TRANSPOSED>(left, row, inner);
+  metal::simdgroup_float8x8 below = tile_matrix<TRANSPOSED>(left, row + 1, inner);
+  multiply_2x2<A, B>(
+      sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
+}
+
+// sum += left * state, laid out as that of tile_product_state.
+template <bool WHOLE, typename A, typename Left, typename State>
+METAL_FUNC void columns_product_state(
+    thread column_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
+  const int column = simdgroup * TILE_OWN;
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    if (WHOLE || (inner < inners && column < columns)) {
+      // Past the columns that are there the last stands in; what it makes is not used.
+      const int other = WHOLE ? column + 1 : metal::min(column + 1, columns - 1);
+      auto row = state + inner * wide * BLOCK;
+      metal::simdgroup_float8x8 right = block_load<true>(row + column * BLOCK);
+      metal::simdgroup_float8x8 next = block_load<true>(row + other * BLOCK);
+#pragma unroll
+      for (int r = 0; r < TILE_BLOCKS; r += 2) {
+        columns_multiply<false, A, float>(sum, left, right, next, r, inner);
+      }
+    }
+  }
+}
+
+// sum += left * (the own columns of right) or, TRANSPOSED, left^T * them, where left is lower triangular in
+// blocks.
+template <bool TRANSPOSED, typename B, typename Left, typename Right>
+METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
+  auto own = right + columns_begin(simdgroup);
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
+    metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);
+#pragma unroll
+    for (int r = 0; r < TILE_BLOCKS; r += 2) {
+      if (TRANSPOSED ? inner >= r : inner < r + 2) {
+        columns_multiply<TRANSPOSED, float, B>(sum, left, b, next, r, inner);
+      }
+    }
+  }
+}
+
+// The rows times their weights, as tile_scale.
+template <bool RESETS, typename Weights>
+METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    block_scale<RESETS, TILE_OWN>(sum.at[r], weights + r * 8 * ROW_STRIDE);
+  }
+}
+
+// The own columns of two tiles from their matrices.
+template <typename Tiles>
+METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup) {
+  auto own = tiles + columns_begin(simdgroup);
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum.at[r][c], own + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+// What a simdgroup fetches of two tiles side by side, a column a lane.
+template <typename T>
+struct column_rows {
+  T first[COLUMN_ROWS];
+  T second[COLUMN_ROWS];
+};
+
+// The own rows of those [begin, end) of `source`, of which `columns` are there, 0 elsewhere.
+template <typename T, typename Source>
+METAL_FUNC void columns_fetch(
+    thread column_rows<T>& rows,
+    Source source,
+    int stride,
+    int columns,
+    int begin,
+    int end,
+    int simdgroup,
+    int lane) {
+  tile_fetch<T, COLUMN_ROWS>(rows.first, source, stride, columns, begin, end, simdgroup, lane);
+  const int more = columns - TILE;
+  auto next = source + (more > 0 ? TILE : 0);
+  tile_fetch<T, COLUMN_ROWS>(rows.second, next, stride, more, begin, end, simdgroup, lane);
+}
+
+// These to two tiles.
+template <typename T, typename Tiles>
+METAL_FUNC void columns_keep(Tiles tiles, thread column_rows<T>& rows, int simdgroup, int lane) {
+  tile_keep<T, COLUMN_ROWS>(tiles, rows.first, 1.0f, simdgroup, lane);
+  tile_keep<T, COLUMN_ROWS>(tiles + TILE_SIZE, rows.second, 1.0f, simdgroup, lane);
+}
