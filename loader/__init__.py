@@ -74,7 +74,8 @@ def get(name, backend=None):
     """
     engine = backend or _engine.NAME
     if engine not in _ops:
-        _ops[engine] = load(_PATH, _REFERENCES, engine)
+        chosen = backends.metal if engine == backends.metal.NAME else backends.choose(engine)
+        _ops[engine] = _build(_specs, _REFERENCES, chosen)
     ops = _ops[engine]
     if name not in ops:
         raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
@@ -145,4 +146,4 @@ _PATH = _find_manifest()
 _REFERENCES = {name: f for name, f in vars(reference).items() if callable(f) and not name.startswith("_")}
 _engine = backends.choose()
 _specs = manifest.load(_PATH)
-_ops = {engine.NAME: _build(_specs, _REFERENCES, engine) for engine in (backends.metal, _engine)}
+_ops = {_engine.NAME: _build(_specs, _REFERENCES, _engine)}

@@ -1,6 +1,7 @@
 """A `.metal` file cut into what mx.fast.metal_kernel takes: header, body, and the signature as written."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -111,11 +112,11 @@ def inline(text, path, root, seen=None):
 
     Raises ManifestError where a file is not there.
     """
-    path, root = Path(path).resolve(), Path(root).resolve()
+    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
     seen = {path} if seen is None else seen
 
     def expand(match):
-        target = (path.parent / match[1]).resolve()
+        target = Path(os.path.normpath(path.parent / match[1]))
         if not target.is_file():
             raise _error(path.relative_to(root).as_posix(), text, match.start(), f"there is no file {match[1]}")
         if target in seen:
