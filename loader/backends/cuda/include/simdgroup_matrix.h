@@ -1,7 +1,9 @@
-// simdgroup_matrix on tensor cores: lane l holds (l / 4, 2 * (l % 4)) and the element to the right of it.
+// simdgroup_matrix on tensor cores: lane l holds two neighbours of a row, from column 2 * (l % 4) on; of a left operand
+// and of sums that of row_of(l / 4), of a right operand, which mma.sync wants transposed, that of row l / 4.
 //
-// That is how mma.sync wants its left operand and its sums; the right one it wants transposed. The inner index
-// is summed over, so both operands may count it as 0, 2, 4, 6, 1, 3, 5, 7, and a lane's two elements fit.
+// The tensor core takes row l / 4 of the former too, but does not mind which one that is. Even rows first: then 16 lanes,
+// which threadgroup memory serves at once, meet different banks where rows are 4 banks apart. The inner index is summed
+// over, so both operands may count it as 0, 2, 4, 6, 1, 3, 5, 7, and a lane's two elements fit.
 #pragma once
 
 #include "simd.h"
@@ -14,7 +16,10 @@ template <typename T>
 struct alignas(2 * sizeof(T)) neighbours {
   T first, second;
 };
-inline int fragment_row() { return (int)lane() / 4; }
+inline int row_of(int place) { return place % 4 * 2 + place / 4; }
+inline int place_of(int row) { return row % 2 * 4 + row / 2; }
+inline int fragment_row() { return row_of((int)lane() / 4); }
+inline int fragment_row_across() { return (int)lane() / 4; }
 inline int fragment_column() { return (int)lane() % 4 * 2; }
 
 // The 8x8 transpose of one 16-bit element in each half of a lane's register.
@@ -23,12 +28,14 @@ inline uint transpose_halves(uint x) {
   asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(r) : "r"(x));
   return r;
 }
+// What a left operand holds, as a right one.
 template <typename T>
 metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
+  const int from = place_of(fragment_row_across()) * 4 + (int)lane() % 4;
   if constexpr (sizeof(T) == 2) {
-    return bits_as<metal::vec<T, 2>>(transpose_halves(bits_as<uint>(e)));
+    return bits_as<metal::vec<T, 2>>(transpose_halves(__shfl_sync(~0u, bits_as<uint>(e), from)));
   } else {
-    const uint a = bits_as<uint>(e[0]), b = bits_as<uint>(e[1]);
+    const uint a = __shfl_sync(~0u, bits_as<uint>(e[0]), from), b = __shfl_sync(~0u, bits_as<uint>(e[1]), from);
     const uint low = transpose_halves(__byte_perm(a, b, 0x5410)), high = transpose_halves(__byte_perm(a, b, 0x7632));
     metal::vec<T, 2> r;
     r[0] = bits_as<T>(__byte_perm(low, high, 0x5410));
@@ -37,7 +44,7 @@ metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
   }
 }
 
-// x rounded to TF32's 11 digits; x - high is exact and has few enough digits itself.
+// x cut to TF32's 11 digits; x - high is exact, and what it has beyond 11 digits itself is below float's precision.
 inline float high_part(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
 
 // d += a b, a of 16x8.
@@ -109,10 +116,8 @@ struct simdgroup_matrix {
 
   simdgroup_matrix() = default;
   explicit simdgroup_matrix(T diagonal) {
-    const int row = msl::fragment_row(), column = msl::fragment_column();
-    elements[0] = row == column ? diagonal : (T)0.0f;
-    elements[1] = row == column + 1 ? diagonal : (T)0.0f;
-    across = elements;
+    elements = own_diagonal(diagonal, msl::fragment_row());
+    across = own_diagonal(diagonal, msl::fragment_row_across());
     has_across = true;
   }
   static simdgroup_matrix of(pair own) {
@@ -134,10 +139,15 @@ struct simdgroup_matrix {
   }
   const pair& thread_elements() const { return elements; }
   pair own() const { return elements; }
-  // This lane's elements of the transpose.
+  // This lane's elements of a right operand.
   pair transposed() const { return has_across ? across : msl::transposed(elements); }
 
  private:
+  static pair own_diagonal(T diagonal, int row) {
+    const int column = msl::fragment_column();
+    return pair(row == column ? diagonal : (T)0.0f, row == column + 1 ? diagonal : (T)0.0f);
+  }
+
   pair elements;
   // Loaded along with `elements`, and dropped by the compiler where no product asks for it.
   pair across;
@@ -160,10 +170,11 @@ template <typename T, typename Pointer>
 void simdgroup_load(
     simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8, ulong2 origin = 0, bool transposed = false) {
   const auto p = source + (origin.y * elements_per_row + origin.x);
-  const int row = msl::fragment_row(), column = msl::fragment_column(), stride = (int)elements_per_row;
-  const vec<T, 2> along(p[row * stride + column], p[row * stride + column + 1]);
-  const vec<T, 2> across(p[column * stride + row], p[(column + 1) * stride + row]);
-  d = transposed ? simdgroup_matrix<T>::of(across, along) : simdgroup_matrix<T>::of(along, across);
+  const int column = msl::fragment_column(), stride = (int)elements_per_row;
+  const int own = msl::fragment_row(), other = msl::fragment_row_across();
+  const auto along = [&](int row) { return vec<T, 2>(p[row * stride + column], p[row * stride + column + 1]); };
+  const auto across = [&](int row) { return vec<T, 2>(p[column * stride + row], p[(column + 1) * stride + row]); };
+  d = transposed ? simdgroup_matrix<T>::of(across(own), along(other)) : simdgroup_matrix<T>::of(along(own), across(other));
 }
 template <typename T, typename Pointer>
 void simdgroup_store(
@@ -179,21 +190,24 @@ void simdgroup_store(
   p[at + (transposed ? stride : 1)] = a.own()[1];
 }
 
-// Ours alone: a matrix from 64 numbers that begin at a multiple of 16 bytes, so that pairs move as one.
+// Ours alone: a matrix from 64 numbers that begin at a multiple of 8 bytes, so that pairs move as one.
 #define __HAVE_SIMDGROUP_BLOCKS__ 1
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
-  const auto both = *(const msl::neighbours<T>*)(block + 2 * msl::lane());
-  const int at = msl::fragment_column() * 8 + msl::fragment_row();
-  const vec<T, 2> along(both.first, both.second), across(block[at], block[at + 8]);
-  d = TRANSPOSED ? simdgroup_matrix<T>::of(across, along) : simdgroup_matrix<T>::of(along, across);
+  const int column = msl::fragment_column(), own = msl::fragment_row(), other = msl::fragment_row_across();
+  const auto along = [&](int row) {
+    const auto pair = *(const msl::neighbours<T>*)(block + row * 8 + column);
+    return vec<T, 2>(pair.first, pair.second);
+  };
+  const auto across = [&](int row) { return vec<T, 2>(block[column * 8 + row], block[(column + 1) * 8 + row]); };
+  d = TRANSPOSED ? simdgroup_matrix<T>::of(across(own), along(other)) : simdgroup_matrix<T>::of(along(own), across(other));
 }
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
   if constexpr (TRANSPOSED) {
     simdgroup_store(a, block, 8, ulong2(0), true);
   } else {
-    *(msl::neighbours<T>*)(block + 2 * msl::lane()) = {a.own()[0], a.own()[1]};
+    *(msl::neighbours<T>*)(block + msl::fragment_row() * 8 + msl::fragment_column()) = {a.own()[0], a.own()[1]};
   }
 }
 
