@@ -43,23 +43,36 @@ METAL_FUNC void columns_multiply(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 
-// sum += left * state, laid out as that of tile_product_state.
-template <bool WHOLE, typename A, typename Left, typename State>
+// Own columns of 64 rows of a state, laid out as that of tile_product_state.
+struct column_state {
+  metal::simdgroup_float8x8 at[2 * TILE_BLOCKS][TILE_OWN];
+};
+
+// Past the rows and columns that are there the last stand in; what they make is not used.
+template <bool WHOLE, typename State>
+METAL_FUNC void columns_fetch_state(
+    thread column_state& own, State state, int wide, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      const int row = WHOLE ? r : metal::min(r, rows - 1);
+      const int column = simdgroup * TILE_OWN + c;
+      const int there = WHOLE ? column : metal::min(column, columns - 1);
+      own.at[r][c] = block_load<true>(state + (row * wide + there) * BLOCK);
+    }
+  }
+}
+
+// sum += left * state, from row `first` on.
+template <typename A, typename Left>
 METAL_FUNC void columns_product_state(
-    thread column_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
-  const int column = simdgroup * TILE_OWN;
+    thread column_sum& sum, Left left, thread column_state& state, int first) {
 #pragma unroll
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    if (WHOLE || (inner < inners && column < columns)) {
-      // Past the columns that are there the last stands in; what it makes is not used.
-      const int other = WHOLE ? column + 1 : metal::min(column + 1, columns - 1);
-      auto row = state + inner * wide * BLOCK;
-      metal::simdgroup_float8x8 right = block_load<true>(row + column * BLOCK);
-      metal::simdgroup_float8x8 next = block_load<true>(row + other * BLOCK);
 #pragma unroll
-      for (int r = 0; r < TILE_BLOCKS; r += 2) {
-        columns_multiply<false, A, float>(sum, left, right, next, r, inner);
-      }
+    for (int r = 0; r < TILE_BLOCKS; r += 2) {
+      columns_multiply<false, A, float>(sum, left, state.at[first + inner][0], state.at[first + inner][1], r, inner);
     }
   }
 }

@@ -48,7 +48,7 @@ template <
   using TS = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
+  constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
   threadgroup float left[2 * TILE_SIZE];
   threadgroup float right[2 * TILE_SIZE];
   threadgroup float weights[TILE_SIZE];
@@ -83,7 +83,9 @@ template <
 
     // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
     // All that a pass needs is fetched before it begins.
-    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_part<false, TG> own_gates;
+    gates_fetch<false, HAS_RESET, TG>(
+        own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;
@@ -97,10 +99,22 @@ template <
         column_rows<TK> own_k;
         columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        column_state own_state;
+        if (meets_state) {
+          columns_fetch_state<WHOLE>(
+              own_state,
+              state + (key / 8 * COLUMNS + value / 8) * BLOCK,
+              COLUMNS,
+              ROWS - key / 8,
+              COLUMNS - value / 8,
+              simdgroup);
+        }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
         columns_keep<TK>(right, own_k, simdgroup, lane);
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
         for (int part = 0; part < 2; ++part) {
           const int inners = ROWS - key / 8 - part * TILE_BLOCKS;
           auto queries = left + part * TILE_SIZE;
@@ -109,9 +123,7 @@ template <
             scores_square<TQ, TK>(scores, queries, keys, simdgroup);
           }
           if (meets_state && inners > 0) {
-            auto entry = state + ((key / 8 + part * TILE_BLOCKS) * COLUMNS + value / 8) * BLOCK;
-            columns_product_state<WHOLE, TS>(
-                sum, REVERSE ? keys : queries, entry, COLUMNS, inners, COLUMNS - value / 8, simdgroup);
+            columns_product_state<TS>(sum, REVERSE ? keys : queries, own_state, part * TILE_BLOCKS);
           }
         }
       }
