@@ -162,7 +162,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 

@@ -103,12 +103,15 @@ template <
   walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
   walk_cells<STEP, OWN, TV>(grads, chunk_outputs, H * Dv, own_row, live ? rest : 0);
 
+  const bool fades = lane < KEYS - key;
+  auto key_decay = decay + (state * chunks + chunks - 1) * KEYS + key + (fades ? lane : 0);
+  float fading = fades ? *key_decay : 0.0f;
+
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const bool more = chunk > 0;
     const long entry = state * chunks + chunk;
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
     auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
     walk_read<WIDE, TALL>(G, reads, own);
@@ -154,6 +157,10 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE, TALL>(G, fading, end == steps, own, lane);
+    key_decay -= KEYS;
+    if (more) {
+      fading = fades ? *key_decay : 0.0f;
+    }
     walk_write<WIDE, TALL, TILE / 8, TV>(G, writes_q.steps, outputs);
     walk_write<WIDE, TALL, TILE / 8>(G, writes_k.steps, updates);
     key_write_q -= TILE * KEYS;

@@ -94,12 +94,15 @@ template <
   walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? L : 0);
   walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, L);
 
+  const bool fades = lane < KEYS - key;
+  auto key_decay = decay + state * chunks * KEYS + key + (fades ? lane : 0);
+  float fading = fades ? *key_decay : 0.0f;
+
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const bool more = chunk + 1 < chunks;
     const long entry = state * chunks + chunk;
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
     auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
     walk_read<WIDE, TALL>(S, reads, own);
@@ -141,6 +144,10 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE, TALL>(S, fading, met == steps, own, lane);
+    key_decay += KEYS;
+    if (more) {
+      fading = fades ? *key_decay : 0.0f;
+    }
     walk_write<WIDE, TALL, TILE / 8>(S, writes.steps, updates);
     key_write += TILE * KEYS;
     if (more) {
