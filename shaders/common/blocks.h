@@ -8,17 +8,32 @@
 
 constexpr constant int BLOCK = 64;
 
-// The matrix in a block, or its transpose. Blocks begin at multiples of 256 bytes, as MLX aligns what a
+// The matrix in a block of T, or its transpose. Blocks begin at multiples of 128 bytes, as MLX aligns what a
 // kernel makes: an engine that is told may move pairs at once.
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+// A matrix of T as one of float. An engine with blocks keeps all that it has loaded of it.
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -54,9 +69,9 @@ METAL_FUNC void tile_product_state(
   }
 }
 
-// A tile's own rows of those [begin, end) to `blocks`, `wide` in a row of them of which `columns` are there:
-// each by row or, TRANSPOSED, by column. WHOLE says that a tile has no more columns than are there.
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+// A tile's own rows of those [begin, end) to `blocks` of T, `wide` in a row of them of which `columns` are
+// there: each by row or, TRANSPOSED, by column. WHOLE says that a tile has no more columns than are there.
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -70,7 +85,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }

@@ -72,7 +72,8 @@ METAL_FUNC void columns_product_state(
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; r += 2) {
-      columns_multiply<false, A, float>(sum, left, state.at[first + inner][0], state.at[first + inner][1], r, inner);
+      columns_multiply<false, A, float>(
+          sum, left, state.at[first + inner][0], state.at[first + inner][1], r, inner);
     }
   }
 }

@@ -18,15 +18,16 @@ struct walk_state {
 };
 
 // Own keys of 8 steps.
-template <int TALL>
+template <int TALL, typename T = float>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TALL];
+  metal::simdgroup_matrix<T, 8, 8> at[TALL];
 };
 
-// Own keys of a chunk. They are fetched a chunk ahead, so that no product waits for memory.
-template <int TALL>
+// Own keys of a chunk. They are fetched a chunk ahead, so that no product waits for memory, and as T, because
+// converting waits too.
+template <int TALL, typename T = float>
 struct walk_chunk {
-  walk_keys<TALL> steps[TILE / 8];
+  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 // state += `source`, which has a row of Dk keys for each value; `columns` values are there.
@@ -135,23 +136,23 @@ METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, 
 
 // Own keys of a chunk from `blocks`, `wide` in a row of them for 8 steps, each on its side: by step to be
 // read, by key to be written. `rows` matrices are there, all of them if WHOLE; 0 stands for the others.
-template <int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
+template <int TALL, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
 #pragma unroll
     for (int r = 0; r < TALL; ++r) {
       const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
       if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
 }
 
 // sums[w] += left[w] * right, nexts[w] += left[w] * next.
-template <int WIDE, typename A = float>
+template <int WIDE, typename A = float, typename B = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
     thread metal::simdgroup_float8x8 (&nexts)[WIDE],
@@ -161,7 +162,7 @@ METAL_FUNC void walk_multiply(
 #pragma unroll
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
-      multiply_2x2<A>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+      multiply_2x2<A, B>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
     } else {
       metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
       metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
@@ -226,11 +227,11 @@ METAL_FUNC void walk_decay(
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// state += values^T * keys, over STEPS * 8 steps; the values can be kept in A. These are summed up before the
-// state: in a sum over all of time the rounding of an engine's products would tell.
-template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+// state += values^T * keys, over STEPS * 8 steps; the values can be kept in A, the keys are in B. These are
+// summed up before the state: in a sum over all of time the rounding of an engine's products would tell.
+template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
@@ -245,7 +246,9 @@ METAL_FUNC void walk_write(
         auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
         metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
       }
-      walk_multiply<WIDE, A>(sums, nexts, left, keys[i].at[r], keys[i].at[r + 1]);
+      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
+      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
     }
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {

@@ -3,9 +3,10 @@
 // M[i][j] = sum over keys of k[i] k[j] g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and
 // S the state that enters. With N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta),
 // this makes N, read = (I + N diag(beta)) k' and values = (I + N diag(beta)) v: e = values - read S, further
-// write, which is k times the gates after its step, and decay, the product of the gates of the chunk. N
-// serves backward: (I + diag(beta) M)^-1 is I + diag(beta) N, so nothing is divided by beta. q, k are [B, L,
-// Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// write and behind, whose product is k times the gates after its step, and decay, the product of the gates of
+// the chunk. One gate a step: write is k and behind these gates; one a step and key: write has them and
+// behind is 1. N serves backward: (I + diag(beta) M)^-1 is I + diag(beta) N, so nothing is divided by beta.
+// q, k are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -24,6 +25,7 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename TW,
     int Dk,
     int Dv,
     int H,
@@ -38,7 +40,8 @@ template <
     const device bool* reset,  // [B, L]
     device float* inverse,     // [B, H, CHUNKS, 32, 32]
     device float* read,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device float* write,       // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device TW* write,          // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device float* behind,      // [B, L, H]
     device float* decay,       // [B, H, CHUNKS, KEYS]
     device float* values,      // [B, L, H, Dv]
     const constant int* v_shape,
@@ -54,7 +57,7 @@ template <
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
   threadgroup float upto[TILE];
-  threadgroup float behind[TILE];
+  threadgroup float after[TILE];
   threadgroup float rates[TILE];
 
   const int L = v_shape[1];
@@ -115,7 +118,10 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, upto, after, simdgroup, lane);
+    }
+    if (simdgroup == 1 && lane >= begin && lane < end) {
+      behind[row + static_cast<long>(lane) * H] = PER_KEY ? 1.0f : after[lane];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     unit_lower_inverse(weights, left, rates, simdgroup, lane);
@@ -135,11 +141,15 @@ template <
       const long to = tile * TILE * KEYS + key / 8 * BLOCK;
       const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      if (PER_KEY) {
+        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, after, simdgroup, lane);
+      } else {
+        rows_read<false, TK>(kept, rows, begin, end, simdgroup);
+      }
       rows_if(kept, leaves);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      tile_store_blocks<true, WHOLE, TW>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
       rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       simdgroup_barrier(mem_flags::mem_threadgroup);

@@ -84,8 +84,7 @@ template <
     // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
     // All that a pass needs is fetched before it begins.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(
-        own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;

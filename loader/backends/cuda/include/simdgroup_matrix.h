@@ -141,6 +141,13 @@ struct simdgroup_matrix {
   pair own() const { return elements; }
   // This lane's elements of a right operand.
   pair transposed() const { return has_across ? across : msl::transposed(elements); }
+  // The same matrix of D, with all that was loaded of it.
+  template <typename D>
+  simdgroup_matrix<D> as() const {
+    const vec<D, 2> own((D)elements[0], (D)elements[1]);
+    if (!has_across) return simdgroup_matrix<D>::of(own);
+    return simdgroup_matrix<D>::of(own, vec<D, 2>((D)across[0], (D)across[1]));
+  }
 
  private:
   static pair own_diagonal(T diagonal, int row) {
@@ -190,7 +197,7 @@ void simdgroup_store(
   p[at + (transposed ? stride : 1)] = a.own()[1];
 }
 
-// Ours alone: a matrix from 64 numbers that begin at a multiple of 8 bytes, so that pairs move as one.
+// Ours alone: a matrix from 64 numbers that begin at a multiple of two of them, so that pairs move as one.
 #define __HAVE_SIMDGROUP_BLOCKS__ 1
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
@@ -209,6 +216,10 @@ void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
   } else {
     *(msl::neighbours<T>*)(block + msl::fragment_row() * 8 + msl::fragment_column()) = {a.own()[0], a.own()[1]};
   }
+}
+template <typename D, typename T>
+simdgroup_matrix<D> simdgroup_convert(const simdgroup_matrix<T>& a) {
+  return a.template as<D>();
 }
 
 // d = a b + c, summed in float and rounded once.
