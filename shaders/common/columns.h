@@ -43,37 +43,73 @@ METAL_FUNC void columns_multiply(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 
-// Own columns of 64 rows of a state, laid out as that of tile_product_state.
-struct column_state {
-  metal::simdgroup_float8x8 at[2 * TILE_BLOCKS][TILE_OWN];
-};
-
-// Past the rows and columns that are there the last stand in; what they make is not used.
+// Own columns of row `row` of a state's blocks, laid out as that of tile_product_state. Past the rows and
+// columns that are there the last stand in; what they make is not used.
 template <bool WHOLE, typename State>
-METAL_FUNC void columns_fetch_state(
-    thread column_state& own, State state, int wide, int rows, int columns, int simdgroup) {
+METAL_FUNC void columns_state_row(
+    thread metal::simdgroup_float8x8 (&own)[TILE_OWN],
+    State state,
+    int wide,
+    int row,
+    int rows,
+    int columns,
+    int simdgroup) {
 #pragma unroll
-  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_OWN; ++c) {
-      const int row = WHOLE ? r : metal::min(r, rows - 1);
-      const int column = simdgroup * TILE_OWN + c;
-      const int there = WHOLE ? column : metal::min(column, columns - 1);
-      own.at[r][c] = block_load<true>(state + (row * wide + there) * BLOCK);
-    }
+  for (int c = 0; c < TILE_OWN; ++c) {
+    const int column = simdgroup * TILE_OWN + c;
+    const int down = WHOLE ? row : metal::min(row, rows - 1);
+    const int along = WHOLE ? column : metal::min(column, columns - 1);
+    own[c] = block_load<true>(state + (down * wide + along) * BLOCK);
   }
 }
 
-// sum += left * state, from row `first` on.
-template <typename A, typename Left>
+// Those of 64 rows. An engine with blocks fetches them before it waits for anything else; to a CPU that would
+// be a copy.
+struct column_state {
+  metal::simdgroup_float8x8 at[2 * TILE_BLOCKS][TILE_OWN];
+};
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+constexpr constant bool STATE_AHEAD = true;
+#else
+constexpr constant bool STATE_AHEAD = false;
+#endif
+
+template <bool WHOLE, typename State>
+METAL_FUNC void columns_fetch_state(
+    thread column_state& fetched, State state, int wide, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int row = 0; STATE_AHEAD && row < 2 * TILE_BLOCKS; ++row) {
+    columns_state_row<WHOLE>(fetched.at[row], state, wide, row, rows, columns, simdgroup);
+  }
+}
+
+// sum += left * (rows of a state from `first` on).
+template <bool WHOLE, typename A, typename Left, typename State>
 METAL_FUNC void columns_product_state(
-    thread column_sum& sum, Left left, thread column_state& state, int first) {
+    thread column_sum& sum,
+    Left left,
+    thread column_state& fetched,
+    State state,
+    int wide,
+    int first,
+    int rows,
+    int columns,
+    int simdgroup) {
 #pragma unroll
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    const int row = first + inner;
+    if (WHOLE || row < rows) {
+      metal::simdgroup_float8x8 own[TILE_OWN];
+      if (STATE_AHEAD) {
+        own[0] = fetched.at[row][0];
+        own[1] = fetched.at[row][1];
+      } else {
+        columns_state_row<WHOLE>(own, state, wide, row, rows, columns, simdgroup);
+      }
 #pragma unroll
-    for (int r = 0; r < TILE_BLOCKS; r += 2) {
-      columns_multiply<false, A, float>(
-          sum, left, state.at[first + inner][0], state.at[first + inner][1], r, inner);
+      for (int r = 0; r < TILE_BLOCKS; r += 2) {
+        columns_multiply<false, A, float>(sum, left, own[0], own[1], r, inner);
+      }
     }
   }
 }

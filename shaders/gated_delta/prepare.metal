@@ -3,10 +3,10 @@
 // M[i][j] = sum over keys of k[i] k[j] g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and
 // S the state that enters. With N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta),
 // this makes N, read = (I + N diag(beta)) k' and values = (I + N diag(beta)) v: e = values - read S, further
-// write and behind, whose product is k times the gates after its step, and decay, the product of the gates of
-// the chunk. One gate a step: write is k and behind these gates; one a step and key: write has them and
-// behind is 1. N serves backward: (I + diag(beta) M)^-1 is I + diag(beta) N, so nothing is divided by beta.
-// q, k are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// write and rates, whose product is beta k times the gates after its step, and decay, the product of the
+// gates of the chunk. One gate a step: write is k, rates have the gates; one a step and key: write has them.
+// N serves backward: (I + diag(beta) M)^-1 is I + diag(beta) N, so nothing is divided by beta. q, k are [B,
+// L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -41,7 +41,7 @@ template <
     device float* inverse,     // [B, H, CHUNKS, 32, 32]
     device float* read,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     device TW* write,          // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device float* behind,      // [B, L, H]
+    device float* rates,       // [B, L, H]
     device float* decay,       // [B, H, CHUNKS, KEYS]
     device float* values,      // [B, L, H, Dv]
     const constant int* v_shape,
@@ -57,8 +57,8 @@ template <
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
   threadgroup float upto[TILE];
-  threadgroup float after[TILE];
-  threadgroup float rates[TILE];
+  threadgroup float behind[TILE];
+  threadgroup float betas[TILE];
 
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -94,7 +94,7 @@ template <
       gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
     }
     if (simdgroup == 0) {
-      rates[lane] =
+      betas[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
     for (int key = 0; key < Dk; key += TILE) {
@@ -118,16 +118,16 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, after, simdgroup, lane);
-    }
-    if (simdgroup == 1 && lane >= begin && lane < end) {
-      behind[row + static_cast<long>(lane) * H] = PER_KEY ? 1.0f : after[lane];
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    unit_lower_inverse(weights, left, rates, simdgroup, lane);
+    if (simdgroup == 1 && lane >= begin && lane < end) {
+      rates[row + static_cast<long>(lane) * H] = PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+    }
+    unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_store<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, stop, simdgroup, lane);
-    unit_lower_scale<false>(left, weights, rates, simdgroup, lane);
+    unit_lower_scale<false>(left, weights, betas, simdgroup, lane);
 
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -142,7 +142,7 @@ template <
       const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       if (PER_KEY) {
-        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, after, simdgroup, lane);
+        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       } else {
         rows_read<false, TK>(kept, rows, begin, end, simdgroup);
       }

@@ -1,6 +1,6 @@
 // gated_delta forward, from chunk to chunk of 32 steps: e = values - read S are the errors v[t] - S k[t] of a
-// chunk that the state S enters, and S = decay o S + sum over the chunk of write[t] (x) behind[t] beta[t]
-// e[t], where values, read, write, behind and decay are as prepare.metal makes them. S starts as
+// chunk that the state S enters, and S = decay o S + sum over the chunk of write[t] (x) rates[t] e[t], where
+// values, read, write, rates and decay are as prepare.metal makes them. S starts as
 // initial_state or 0; it is kept by key here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 8 * TALL keys of their state.
@@ -15,7 +15,6 @@ using namespace metal;
 
 template <
     typename TW,
-    typename TB,
     int Dk,
     int Dv,
     int H,
@@ -26,10 +25,9 @@ template <
 [[kernel]] void gated_delta_states(
     const device float* read,           // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     const device TW* write,             // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device float* behind,         // [B, L, H]
+    const device float* rates,          // [B, L, H]
     const device float* decay,          // [B, H, CHUNKS, KEYS]
     const device float* values,         // [B, L, H, Dv]
-    const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
     device float* chunk_state,          // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
@@ -86,18 +84,15 @@ template <
   const int along = live ? column : 0;
   auto chunk_values = values + begins * Dv + value + along;
   auto chunk_errors = error + begins * Dv + value + along;
-  auto chunk_rates = beta + begins;
-  auto chunk_behind = behind + begins;
+  auto chunk_rates = rates + begins;
   walk_chunk<TALL> reads;
   walk_chunk<TALL, TW> writes;
   float given[OWN];
-  TB rates[OWN];
-  float after[OWN];
+  float own_rates[OWN];
   walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
   walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
   walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? L : 0);
-  walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, L);
-  walk_cells<STEP, OWN, float>(after, chunk_behind, H, own_row, L);
+  walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, L);
 
   const bool fades = lane < KEYS - key;
   auto key_decay = decay + state * chunks * KEYS + key + (fades ? lane : 0);
@@ -131,7 +126,7 @@ template <
         known += products[s * PRODUCT + cell];
       }
       const float e = row < met ? given[n] - known : given[n];
-      const float u = after[n] * static_cast<float>(rates[n]) * e;
+      const float u = own_rates[n] * e;
       if (live && row < steps) {
         chunk_errors[n * STEP * H * Dv] = e;
       }
@@ -142,12 +137,10 @@ template <
     chunk_values += TILE * H * Dv;
     chunk_errors += TILE * H * Dv;
     chunk_rates += TILE * H;
-    chunk_behind += TILE * H;
     if (more) {
       const int rest = L - (chunk + 1) * TILE;
       walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? rest : 0);
-      walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
-      walk_cells<STEP, OWN, float>(after, chunk_behind, H, own_row, rest);
+      walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, rest);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE, TALL>(S, fading, met == steps, own, lane);

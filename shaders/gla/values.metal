@@ -99,14 +99,11 @@ template <
         columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         column_state own_state;
+        auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+        const int rows = ROWS - key / 8;
+        const int columns = COLUMNS - value / 8;
         if (meets_state) {
-          columns_fetch_state<WHOLE>(
-              own_state,
-              state + (key / 8 * COLUMNS + value / 8) * BLOCK,
-              COLUMNS,
-              ROWS - key / 8,
-              COLUMNS - value / 8,
-              simdgroup);
+          columns_fetch_state<WHOLE>(own_state, entry, COLUMNS, rows, columns, simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
@@ -115,14 +112,23 @@ template <
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
         for (int part = 0; part < 2; ++part) {
-          const int inners = ROWS - key / 8 - part * TILE_BLOCKS;
+          const int first_row = part * TILE_BLOCKS;
           auto queries = left + part * TILE_SIZE;
           auto keys = right + part * TILE_SIZE;
-          if (value == 0 && inners > 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+          if (value == 0 && first_row < rows && simdgroup < COLUMN_SIMDGROUPS - 1) {
             scores_square<TQ, TK>(scores, queries, keys, simdgroup);
           }
-          if (meets_state && inners > 0) {
-            columns_product_state<TS>(sum, REVERSE ? keys : queries, own_state, part * TILE_BLOCKS);
+          if (meets_state && first_row < rows) {
+            columns_product_state<WHOLE, TS>(
+                sum,
+                REVERSE ? keys : queries,
+                own_state,
+                entry,
+                COLUMNS,
+                first_row,
+                rows,
+                columns,
+                simdgroup);
           }
         }
       }

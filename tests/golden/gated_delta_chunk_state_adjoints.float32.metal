@@ -424,15 +424,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -470,7 +485,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -484,7 +499,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -528,15 +543,16 @@ struct walk_state {
 };
 
 
-template <int TALL>
+template <int TALL, typename T = float>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TALL];
+  metal::simdgroup_matrix<T, 8, 8> at[TALL];
 };
 
 
-template <int TALL>
+
+template <int TALL, typename T = float>
 struct walk_chunk {
-  walk_keys<TALL> steps[TILE / 8];
+  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 
@@ -645,23 +661,23 @@ METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, 
 
 
 
-template <int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
+template <int TALL, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
 #pragma unroll
     for (int r = 0; r < TALL; ++r) {
       const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
       if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
 }
 
 
-template <int WIDE, typename A = float>
+template <int WIDE, typename A = float, typename B = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
     thread metal::simdgroup_float8x8 (&nexts)[WIDE],
@@ -671,7 +687,7 @@ METAL_FUNC void walk_multiply(
 #pragma unroll
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
-      multiply_2x2<A>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+      multiply_2x2<A, B>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
     } else {
       metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
       metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
@@ -738,9 +754,9 @@ METAL_FUNC void walk_decay(
 
 
 
-template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
@@ -755,7 +771,9 @@ METAL_FUNC void walk_write(
         auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
         metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
       }
-      walk_multiply<WIDE, A>(sums, nexts, left, keys[i].at[r], keys[i].at[r + 1]);
+      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
+      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
     }
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
@@ -869,7 +887,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool HAS_H0>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_993dbc79__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* w [[buffer(2)]],
@@ -962,4 +980,4 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_344d5fde__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_993dbc79__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_993dbc79__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_993dbc79__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;

@@ -431,15 +431,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -477,7 +492,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -491,7 +506,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -686,7 +701,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -1234,7 +1249,7 @@ METAL_FUNC void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_by_key_e08f8460__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+[[kernel]] void custom_kernel_gated_delta_keys_by_key_ed9fa11b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device bfloat16_t* g [[buffer(2)]],
@@ -1508,4 +1523,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_by_key_e08f8460__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_e08f8460__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_by_key_e08f8460__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_by_key_ed9fa11b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_ed9fa11b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_by_key_ed9fa11b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;

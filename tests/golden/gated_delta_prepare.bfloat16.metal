@@ -10,6 +10,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/blocks.h"
@@ -429,15 +430,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -475,7 +491,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -489,7 +505,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -510,7 +526,7 @@ METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, i
   }
 }
 
-#line 15 "shaders/gated_delta/prepare.metal"
+#line 16 "shaders/gated_delta/prepare.metal"
 #line 1 "shaders/common/gates.h"
 
 
@@ -676,7 +692,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -700,7 +716,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 16 "shaders/gated_delta/prepare.metal"
+#line 17 "shaders/gated_delta/prepare.metal"
 #line 1 "shaders/common/scores.h"
 
 
@@ -955,7 +971,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
   return carry * gates_product<RESETS>(gates, row + 1, last, lane);
 }
 
-#line 17 "shaders/gated_delta/prepare.metal"
+#line 18 "shaders/gated_delta/prepare.metal"
 
 #line 1 "shaders/common/unit_lower.h"
 
@@ -997,12 +1013,12 @@ METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgrou
   }
 }
 
-#line 19 "shaders/gated_delta/prepare.metal"
+#line 20 "shaders/gated_delta/prepare.metal"
 
 using namespace metal;
 
-template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_e1c151bf__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_float_float_float(
+template <typename TK, typename TV, typename TG, typename TB, typename TW, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_prepare_bac1b2b5__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_bfloat16_t_float_float_float(
   const device bfloat16_t* k [[buffer(0)]],
   const device bfloat16_t* v [[buffer(1)]],
   const constant int* v_shape [[buffer(2)]],
@@ -1011,13 +1027,14 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
   const device bool* reset [[buffer(5)]],
   device float* inverse [[buffer(6)]],
   device float* read [[buffer(7)]],
-  device float* write [[buffer(8)]],
-  device float* decay [[buffer(9)]],
-  device float* values [[buffer(10)]],
+  device bfloat16_t* write [[buffer(8)]],
+  device float* rates [[buffer(9)]],
+  device float* decay [[buffer(10)]],
+  device float* values [[buffer(11)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 46 "shaders/gated_delta/prepare.metal"
+#line 49 "shaders/gated_delta/prepare.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
@@ -1030,7 +1047,7 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
   threadgroup float upto[TILE];
   threadgroup float behind[TILE];
-  threadgroup float rates[TILE];
+  threadgroup float betas[TILE];
 
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -1066,7 +1083,7 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
       gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
     }
     if (simdgroup == 0) {
-      rates[lane] =
+      betas[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
     for (int key = 0; key < Dk; key += TILE) {
@@ -1093,10 +1110,13 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
       gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    unit_lower_inverse(weights, left, rates, simdgroup, lane);
+    if (simdgroup == 1 && lane >= begin && lane < end) {
+      rates[row + static_cast<long>(lane) * H] = PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+    }
+    unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_store<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, stop, simdgroup, lane);
-    unit_lower_scale<false>(left, weights, rates, simdgroup, lane);
+    unit_lower_scale<false>(left, weights, betas, simdgroup, lane);
 
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1110,11 +1130,15 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
       const long to = tile * TILE * KEYS + key / 8 * BLOCK;
       const int columns = (KEYS - key) / 8;
       tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      if (PER_KEY) {
+        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      } else {
+        rows_read<false, TK>(kept, rows, begin, end, simdgroup);
+      }
       rows_if(kept, leaves);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      tile_store_blocks<true, WHOLE, TW>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
       rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
       rows_if(kept, meets_state);
       simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -1152,4 +1176,4 @@ template <typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, in
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_e1c151bf__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_e1c151bf__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_e1c151bf__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_bac1b2b5__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_bac1b2b5__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_bac1b2b5__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>;

@@ -424,15 +424,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -470,7 +485,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -484,7 +499,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -671,7 +686,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -718,15 +733,16 @@ struct walk_state {
 };
 
 
-template <int TALL>
+template <int TALL, typename T = float>
 struct walk_keys {
-  metal::simdgroup_float8x8 at[TALL];
+  metal::simdgroup_matrix<T, 8, 8> at[TALL];
 };
 
 
-template <int TALL>
+
+template <int TALL, typename T = float>
 struct walk_chunk {
-  walk_keys<TALL> steps[TILE / 8];
+  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 
@@ -835,23 +851,23 @@ METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, 
 
 
 
-template <int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL>& keys, Blocks blocks, int wide, int rows) {
+template <int TALL, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
 #pragma unroll
   for (int i = 0; i < TILE / 8; ++i) {
 #pragma unroll
     for (int r = 0; r < TALL; ++r) {
       const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true>(blocks + (i * wide + row) * BLOCK);
+      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
       if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_float8x8(0.0f);
+        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
 }
 
 
-template <int WIDE, typename A = float>
+template <int WIDE, typename A = float, typename B = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
     thread metal::simdgroup_float8x8 (&nexts)[WIDE],
@@ -861,7 +877,7 @@ METAL_FUNC void walk_multiply(
 #pragma unroll
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
-      multiply_2x2<A>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
+      multiply_2x2<A, B>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);
     } else {
       metal::simdgroup_multiply_accumulate(sums[w], left[w], right, sums[w]);
       metal::simdgroup_multiply_accumulate(nexts[w], left[w], next, nexts[w]);
@@ -928,9 +944,9 @@ METAL_FUNC void walk_decay(
 
 
 
-template <int WIDE, int TALL, int STEPS, typename A = float, typename Values>
+template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL> (&keys)[STEPS], Values values) {
+    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
@@ -945,7 +961,9 @@ METAL_FUNC void walk_write(
         auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
         metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
       }
-      walk_multiply<WIDE, A>(sums, nexts, left, keys[i].at[r], keys[i].at[r + 1]);
+      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
+      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
     }
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
@@ -959,14 +977,14 @@ METAL_FUNC void walk_write(
 
 using namespace metal;
 
-template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_62bd7882__float_33_20_4_2_2_1_1_float_float_float_float_float_float_bool_float_float_float(
+template <typename TW, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float(
   const device float* read [[buffer(0)]],
   const device float* write [[buffer(1)]],
-  const device float* decay [[buffer(2)]],
-  const device float* values [[buffer(3)]],
-  const constant int* values_shape [[buffer(4)]],
-  const device float* beta [[buffer(5)]],
+  const device float* rates [[buffer(2)]],
+  const device float* decay [[buffer(3)]],
+  const device float* values [[buffer(4)]],
+  const constant int* values_shape [[buffer(5)]],
   const device float* initial_state [[buffer(6)]],
   const device bool* reset [[buffer(7)]],
   device float* chunk_state [[buffer(8)]],
@@ -1025,22 +1043,25 @@ template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
   const int along = live ? column : 0;
   auto chunk_values = values + begins * Dv + value + along;
   auto chunk_errors = error + begins * Dv + value + along;
-  auto chunk_rates = beta + begins;
+  auto chunk_rates = rates + begins;
   walk_chunk<TALL> reads;
-  walk_chunk<TALL> writes;
+  walk_chunk<TALL, TW> writes;
   float given[OWN];
-  TB rates[OWN];
+  float own_rates[OWN];
   walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
   walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
   walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? L : 0);
-  walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, L);
+  walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, L);
+
+  const bool fades = lane < KEYS - key;
+  auto key_decay = decay + state * chunks * KEYS + key + (fades ? lane : 0);
+  float fading = fades ? *key_decay : 0.0f;
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const bool more = chunk + 1 < chunks;
     const long entry = state * chunks + chunk;
     const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    const float fading = lane < KEYS - key ? decay[entry * KEYS + key + lane] : 0.0f;
     auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
     walk_read<WIDE, TALL>(S, reads, own);
@@ -1064,7 +1085,7 @@ template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
         known += products[s * PRODUCT + cell];
       }
       const float e = row < met ? given[n] - known : given[n];
-      const float u = static_cast<float>(rates[n]) * e;
+      const float u = own_rates[n] * e;
       if (live && row < steps) {
         chunk_errors[n * STEP * H * Dv] = e;
       }
@@ -1078,10 +1099,14 @@ template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
     if (more) {
       const int rest = L - (chunk + 1) * TILE;
       walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? rest : 0);
-      walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
+      walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, rest);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     walk_decay<WIDE, TALL>(S, fading, met == steps, own, lane);
+    key_decay += KEYS;
+    if (more) {
+      fading = fades ? *key_decay : 0.0f;
+    }
     walk_write<WIDE, TALL, TILE / 8>(S, writes.steps, updates);
     key_write += TILE * KEYS;
     if (more) {
@@ -1092,4 +1117,4 @@ template <typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_62bd7882__float_33_20_4_2_2_1_1_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_62bd7882__float_33_20_4_2_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 2, 2, 1, 1>) custom_kernel_gated_delta_states_62bd7882__float_33_20_4_2_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 2, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 4, 2, 1, 1>) custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 4, 2, 1, 1>;

@@ -576,7 +576,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -605,7 +605,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_f4dbd115__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -678,4 +678,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_21f20c55__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_f4dbd115__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_f4dbd115__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_f4dbd115__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;

@@ -427,15 +427,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -473,7 +488,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -487,7 +502,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -556,21 +571,71 @@ METAL_FUNC void columns_multiply(
 }
 
 
+
+template <bool WHOLE, typename State>
+METAL_FUNC void columns_state_row(
+    thread metal::simdgroup_float8x8 (&own)[TILE_OWN],
+    State state,
+    int wide,
+    int row,
+    int rows,
+    int columns,
+    int simdgroup) {
+#pragma unroll
+  for (int c = 0; c < TILE_OWN; ++c) {
+    const int column = simdgroup * TILE_OWN + c;
+    const int down = WHOLE ? row : metal::min(row, rows - 1);
+    const int along = WHOLE ? column : metal::min(column, columns - 1);
+    own[c] = block_load<true>(state + (down * wide + along) * BLOCK);
+  }
+}
+
+
+
+struct column_state {
+  metal::simdgroup_float8x8 at[2 * TILE_BLOCKS][TILE_OWN];
+};
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+constexpr constant bool STATE_AHEAD = true;
+#else
+constexpr constant bool STATE_AHEAD = false;
+#endif
+
+template <bool WHOLE, typename State>
+METAL_FUNC void columns_fetch_state(
+    thread column_state& fetched, State state, int wide, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int row = 0; STATE_AHEAD && row < 2 * TILE_BLOCKS; ++row) {
+    columns_state_row<WHOLE>(fetched.at[row], state, wide, row, rows, columns, simdgroup);
+  }
+}
+
+
 template <bool WHOLE, typename A, typename Left, typename State>
 METAL_FUNC void columns_product_state(
-    thread column_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
-  const int column = simdgroup * TILE_OWN;
+    thread column_sum& sum,
+    Left left,
+    thread column_state& fetched,
+    State state,
+    int wide,
+    int first,
+    int rows,
+    int columns,
+    int simdgroup) {
 #pragma unroll
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    if (WHOLE || (inner < inners && column < columns)) {
-
-      const int other = WHOLE ? column + 1 : metal::min(column + 1, columns - 1);
-      auto row = state + inner * wide * BLOCK;
-      metal::simdgroup_float8x8 right = block_load<true>(row + column * BLOCK);
-      metal::simdgroup_float8x8 next = block_load<true>(row + other * BLOCK);
+    const int row = first + inner;
+    if (WHOLE || row < rows) {
+      metal::simdgroup_float8x8 own[TILE_OWN];
+      if (STATE_AHEAD) {
+        own[0] = fetched.at[row][0];
+        own[1] = fetched.at[row][1];
+      } else {
+        columns_state_row<WHOLE>(own, state, wide, row, rows, columns, simdgroup);
+      }
 #pragma unroll
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
-        columns_multiply<false, A, float>(sum, left, right, next, r, inner);
+        columns_multiply<false, A, float>(sum, left, own[0], own[1], r, inner);
       }
     }
   }
@@ -813,7 +878,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -1098,7 +1163,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_values_b7408ce9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device bfloat16_t* values [[buffer(2)]],
@@ -1118,7 +1183,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
   using TS = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
-  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
+  constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
   threadgroup float left[2 * TILE_SIZE];
   threadgroup float right[2 * TILE_SIZE];
   threadgroup float weights[TILE_SIZE];
@@ -1153,7 +1218,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 
 
-    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_part<false, TG> own_gates;
+    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;
@@ -1167,21 +1233,37 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
         column_rows<TK> own_k;
         columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
         columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        column_state own_state;
+        auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+        const int rows = ROWS - key / 8;
+        const int columns = COLUMNS - value / 8;
+        if (meets_state) {
+          columns_fetch_state<WHOLE>(own_state, entry, COLUMNS, rows, columns, simdgroup);
+        }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
         columns_keep<TK>(right, own_k, simdgroup, lane);
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
         for (int part = 0; part < 2; ++part) {
-          const int inners = ROWS - key / 8 - part * TILE_BLOCKS;
+          const int first_row = part * TILE_BLOCKS;
           auto queries = left + part * TILE_SIZE;
           auto keys = right + part * TILE_SIZE;
-          if (value == 0 && inners > 0 && simdgroup < COLUMN_SIMDGROUPS - 1) {
+          if (value == 0 && first_row < rows && simdgroup < COLUMN_SIMDGROUPS - 1) {
             scores_square<TQ, TK>(scores, queries, keys, simdgroup);
           }
-          if (meets_state && inners > 0) {
-            auto entry = state + ((key / 8 + part * TILE_BLOCKS) * COLUMNS + value / 8) * BLOCK;
+          if (meets_state && first_row < rows) {
             columns_product_state<WHOLE, TS>(
-                sum, REVERSE ? keys : queries, entry, COLUMNS, inners, COLUMNS - value / 8, simdgroup);
+                sum,
+                REVERSE ? keys : queries,
+                own_state,
+                entry,
+                COLUMNS,
+                first_row,
+                rows,
+                columns,
+                simdgroup);
           }
         }
       }
@@ -1223,4 +1305,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_eabaab29__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_b7408ce9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_b7408ce9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_b7408ce9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 0, 1>;

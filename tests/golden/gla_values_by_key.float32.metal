@@ -427,15 +427,30 @@ constexpr constant int BLOCK = 64;
 
 
 
-template <bool TRANSPOSED, typename Block>
-METAL_FUNC metal::simdgroup_float8x8 block_load(Block block) {
-  metal::simdgroup_float8x8 m;
+template <bool TRANSPOSED, typename T = float, typename Block>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+  metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_load_block<TRANSPOSED>(m, block);
 #else
   metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
+}
+
+
+template <typename T>
+METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<float>(m);
+#else
+  metal::simdgroup_float8x8 wide;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+  }
+  return wide;
+#endif
 }
 
 template <bool TRANSPOSED, typename Block>
@@ -473,7 +488,7 @@ METAL_FUNC void tile_product_state(
 
 
 
-template <bool TRANSPOSED, bool WHOLE, typename Tile, typename Blocks>
+template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -487,7 +502,7 @@ METAL_FUNC void tile_store_blocks(
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
         if ((WHOLE || c < columns) && row >= begin && row < end) {
-          blocks[(own * wide + c) * BLOCK + cell] = tile[row * TILE_STRIDE + column];
+          blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }
     }
@@ -674,7 +689,7 @@ METAL_FUNC void rows_decay(
       weight = products[row];
     }
     const float x = static_cast<float>(rows[at]);
-    kept[at] = x == 0.0f ? 0.0f : weight * (factor * x);
+    kept[at] = RESETS && x == 0.0f ? 0.0f : weight * (factor * x);
   }
 }
 
@@ -959,7 +974,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_by_key_fa2f6fce__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_by_key_f119b4e1__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1084,4 +1099,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_by_key_fa2f6fce__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_by_key_fa2f6fce__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_by_key_fa2f6fce__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_by_key_f119b4e1__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_by_key_f119b4e1__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_by_key_f119b4e1__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
