@@ -11,7 +11,7 @@ FLOATS = [mx.float32, mx.float16, mx.bfloat16]
 A, B, C = (np.random.default_rng(s).integers(-4, 5, (8, 8)).astype(np.float32) for s in range(3))
 LANE = np.arange(LANES)
 if loader.backend() == "cuda":  # tensor cores have a layout of their own
-    ROW, COLUMN = LANE // 4, LANE % 4 * 2
+    ROW, COLUMN = LANE // 4 % 4 * 2 + LANE // 16, LANE % 4 * 2
 else:
     ROW = (LANE >> 4 & 1) << 2 | (LANE >> 1 & 3)
     COLUMN = (LANE >> 3 & 1) << 2 | (LANE & 1) << 1
