@@ -153,7 +153,7 @@ def make(
     elif engine.NAME == "reference":
         raise BackendError(f"[{name}] no engine can run Metal kernels here: {opencl.missing()}")
     elif engine is cuda:
-        run = cuda.Kernel(name, input_names, output_names, source, **options)
+        run = cuda.build(name, input_names, output_names, source, **options)
     else:
         extra = {"compile_options": compile_options} if compile_options else {}
         run = mx.fast.metal_kernel(name, input_names, output_names, source, **options, **extra)

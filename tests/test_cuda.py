@@ -7,7 +7,7 @@ import mlx.core as mx
 import nvrtc
 import pytest
 
-from loader.backends.cuda import Kernel
+from loader.backends.cuda.kernel import Kernel
 from loader.backends.cuda.rewrite import rewrite, swizzles
 
 needs_nvrtc = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
