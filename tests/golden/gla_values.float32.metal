@@ -1163,7 +1163,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_b7408ce9__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_1844982a__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1245,7 +1245,9 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
         columns_keep<TK>(right, own_k, simdgroup, lane);
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
+#endif
         for (int part = 0; part < 2; ++part) {
           const int first_row = part * TILE_BLOCKS;
           auto queries = left + part * TILE_SIZE;
@@ -1305,4 +1307,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_b7408ce9__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_b7408ce9__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_b7408ce9__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_1844982a__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_1844982a__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_1844982a__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
