@@ -133,8 +133,8 @@ METAL_FUNC void gates_products(Gates gates, Products upto, Products after, int s
 }
 
 // `kept` becomes own rows times what the gates leave: of a state that enters the chunk by that row or, with
-// SUFFIX, of that row at the chunk's end. Of one gate a step, `products` has these. A row that is not there
-// is 0 whatever its weight.
+// SUFFIX, of that row at the chunk's end. Of one gate a step, `products` has these. With RESETS a row that
+// is 0, as one that is not there, stays 0 whatever its weight.
 template <bool PER_KEY, bool SUFFIX, bool RESETS, typename T, typename Gates, typename Products>
 METAL_FUNC void rows_decay(
     thread float (&kept)[TILE_ROWS],

@@ -1,7 +1,7 @@
 // gated_delta forward, from chunk to chunk of 32 steps: e = values - read S are the errors v[t] - S k[t] of a
 // chunk that the state S enters, and S = decay o S + sum over the chunk of write[t] (x) rates[t] e[t], where
-// values, read, write, rates and decay are as prepare.metal makes them. S starts as
-// initial_state or 0; it is kept by key here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// values, read, write, rates and decay are as prepare.metal makes them. S starts as initial_state or 0; it is
+// kept by key here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 8 * TALL keys of their state.
 #include <metal_stdlib>

@@ -44,7 +44,7 @@ metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
   }
 }
 
-// x cut to TF32's 11 digits; x - high is exact, and what it has beyond 11 digits itself is below float's precision.
+// x rounded to TF32's 11 digits; x - high is exact and has few enough digits itself.
 inline float high_part(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
 
 // d += a b, a of 16x8.
@@ -116,8 +116,8 @@ struct simdgroup_matrix {
 
   simdgroup_matrix() = default;
   explicit simdgroup_matrix(T diagonal) {
-    elements = own_diagonal(diagonal, msl::fragment_row());
-    across = own_diagonal(diagonal, msl::fragment_row_across());
+    elements = diagonal_of(diagonal, msl::fragment_row());
+    across = diagonal_of(diagonal, msl::fragment_row_across());
     has_across = true;
   }
   static simdgroup_matrix of(pair own) {
@@ -150,7 +150,8 @@ struct simdgroup_matrix {
   }
 
  private:
-  static pair own_diagonal(T diagonal, int row) {
+  // A lane's elements of `row` of a diagonal matrix.
+  static pair diagonal_of(T diagonal, int row) {
     const int column = msl::fragment_column();
     return pair(row == column ? diagonal : (T)0.0f, row == column + 1 ? diagonal : (T)0.0f);
   }
