@@ -155,6 +155,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
   }
 }
 
+// The own rows of a tile become 0 outside of the columns [begin, end), whatever they were.
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
 // The own rows of a tile, to where rows_store puts them.
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(

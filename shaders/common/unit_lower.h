@@ -25,14 +25,3 @@ METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, i
     }
   }
 }
-
-// The inverse I + N diag(rates) or, with LEFT, I + diag(rates) N from the tile N.
-template <bool LEFT, typename Tile, typename Rates>
-METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
-    const int at = row * TILE_STRIDE + lane;
-    inverse[at] = n[at] * rates[LEFT ? row : lane] + (row == lane ? 1.0f : 0.0f);
-  }
-}

@@ -1,20 +1,25 @@
-// gated_delta backward, from the last chunk of 32 steps to the first: d = grad_values + read G is the
-// gradient of what a chunk writes, beta[t] (v[t] - S k[t]), where G is the adjoint of the state that leaves
-// it. Then grad_v = beta d, and G = decay o G + sum over the chunk of write_q[t] (x) grad_o[t] - write_k[t]
-// (x) beta[t] d[t]; grad_values, read and write are as prepare_backward.metal makes them. G starts as
-// grad_final_state; it is kept by key here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// gated_delta backward, from the last chunk of 32 steps to the first. What a chunk writes, u[t] = beta[t]
+// (v[t] - S k[t]), has the gradient d = y + N^T (beta o y), where y = mixes^T grad_o + after o (G keys) and G
+// is the adjoint of the state that leaves it. Then grad_v = beta d, and G = decay o G + sum over the chunk of
+// upto[t] (scale * queries[t] (x) grad_o[t] - keys[t] (x) beta[t] d[t]); inverse, which is N, and decay are
+// as prepare.metal makes them, the rest as prepare_backward.metal does. G starts as grad_final_state. Yang et
+// al. 2024, arXiv:2412.06464, section 3.3.
 //
-// A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 8 * TALL keys of their adjoint.
+// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their adjoint, a threadgroup all keys.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
+#include "state.h"
+#include "steps.h"
 
 using namespace metal;
 
 template <
+    typename TWQ,
+    typename TWK,
     typename TV,
     typename TB,
     int Dk,
@@ -22,16 +27,20 @@ template <
     int H,
     int WIDE,
     int TALL,
+    bool PER_KEY,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_adjoints(
-    const device float* read,              // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device float* write_q,           // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device float* write_k,           // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device float* inverse,           // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* mixes,             // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device TWQ* queries,             // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device TWK* keys,                // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    const device float* upto,              // [B, L, H]
+    const device float* after,             // [B, L, H]
     const device float* decay,             // [B, H, CHUNKS, KEYS]
-    const device float* grad_values,       // [B, L, H, Dv]
     const device TB* beta,                 // [B, L, H]
     const device bool* reset,              // [B, L]
+    const device float* scale,             // [1]
     const device TV* grad_o,               // [B, L, H, Dv]
     const device float* grad_final_state,  // [B, H, Dv, Dk]
     device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
@@ -47,14 +56,12 @@ template <
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
-  static_assert((SIMDGROUPS + 2) * PRODUCT * 4 <= 32768, "a threadgroup must not have more than 32 KiB");
-  constexpr int THREADS = SIMDGROUPS * 32;
-  constexpr int STEP = THREADS / (WIDE * 8);
-  constexpr int OWN = (TILE + STEP - 1) / STEP;
-  threadgroup float products[SIMDGROUPS * PRODUCT];
-  threadgroup float outputs[PRODUCT];
-  threadgroup float updates[PRODUCT];
+  constexpr int KINDS = PER_KEY ? 2 : 1;
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
+  static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float sums[SUMS];
+  threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
+  threadgroup float weights[SIMDGROUPS * 3 * TILE];
 
   const int L = grad_o_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -63,114 +70,122 @@ template <
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
+  const int chunks = (L + TILE - 1) / TILE;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
-  const int chunks = (L + TILE - 1) / TILE;
   const long corner = (state * Dv + value) * Dk + key;
-  auto own = products + simdgroup * PRODUCT;
+  const float factor = scale[0];
+  auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
+  auto own_weights = weights + simdgroup * 3 * TILE;
 
+  const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> G;
-  walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, own, lane);
+  walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   // A chunk's numbers are on their way while the chunk after it is worked on.
   const int owned = (KEYS - key) / 8;
-  const int own_row = (simdgroup * 32 + lane) / (WIDE * 8);
-  const int column = lane % (WIDE * 8);
-  const bool live = value + column < Dv;
-  const long last = sequence + (chunks - 1) * TILE;
-  const long last_keys = (state * chunks + chunks - 1) * TILE * KEYS + key / 8 * BLOCK;
-  auto key_read = read + last_keys;
-  auto key_write_q = write_q + last_keys;
-  auto key_write_k = write_k + last_keys;
-  const long begins = (last + own_row) * H + head;
-  const int along = live ? column : 0;
-  auto chunk_grads = grad_values + begins * Dv + value + along;
-  auto chunk_updates = grad_update + begins * Dv + value + along;
-  auto chunk_written = grad_v + begins * Dv + value + along;
-  auto chunk_outputs = grad_o + begins * Dv + value + along;
-  auto chunk_rates = beta + begins;
-  walk_chunk<TALL> reads;
-  walk_chunk<TALL> writes_q;
-  walk_chunk<TALL> writes_k;
-  float given[OWN];
-  TB rates[OWN];
-  TV grads[OWN];
-  walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-  walk_fetch<TALL, WHOLE_KEYS>(writes_q, key_write_q, KEYS / 8, owned);
-  walk_fetch<TALL, WHOLE_KEYS>(writes_k, key_write_k, KEYS / 8, owned);
+  const int wide = Dv - value;
+  const long last = state * chunks + chunks - 1;
   const int rest = L - (chunks - 1) * TILE;
-  walk_cells<STEP, OWN, float>(given, chunk_grads, H * Dv, own_row, live ? rest : 0);
-  walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
-  walk_cells<STEP, OWN, TV>(grads, chunk_outputs, H * Dv, own_row, live ? rest : 0);
-
-  const bool fades = lane < KEYS - key;
-  auto key_decay = decay + (state * chunks + chunks - 1) * KEYS + key + (fades ? lane : 0);
-  float fading = fades ? *key_decay : 0.0f;
+  auto write_keys = keys + last * KINDS * TILE * KEYS + key / 8 * BLOCK;
+  auto read_keys = write_keys + (KINDS - 1) * TILE * KEYS;
+  auto chunk_queries = queries + last * TILE * KEYS + key / 8 * BLOCK;
+  auto chunk_inverse = inverse + last * TILE * TILE;
+  auto chunk_mixes = mixes + last * TILE * TILE;
+  auto chunk_decay = decay + last * KEYS + key;
+  const long begins = (sequence + (chunks - 1) * TILE) * H + head;
+  auto chunk_outputs = grad_o + begins * Dv + value;
+  auto chunk_updates = grad_update + begins * Dv + value;
+  auto chunk_written = grad_v + begins * Dv + value;
+  const long own_step = begins + static_cast<long>(lane) * H;
+  auto chunk_upto = upto + own_step;
+  auto chunk_after = after + own_step;
+  auto chunk_beta = beta + own_step;
+  walk_keys<TALL, TWK> reads;
+  steps_lower mix;
+  steps_given<WIDE, TV> given;
+  walk_decays<PER_KEY, TALL> fading;
+  walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+  steps_fetch_lower<true>(mix, chunk_mixes);
+  steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  float own_upto = lane < rest ? *chunk_upto : 0.0f;
+  float own_after = lane < rest ? *chunk_after : 0.0f;
+  TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const bool more = chunk > 0;
-    const long entry = state * chunks + chunk;
-    const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
-    walk_read<WIDE, TALL>(G, reads, own);
-    key_read -= TILE * KEYS;
-    if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-
-    // What is written from the last reset on leaves; from the first on nothing meets the state that enters.
-    auto resets = reset + (HAS_RESET ? first : 0);
+    auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
-    const int leaves = last_reset<HAS_RESET>(resets, steps);
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int row = own_row + n * STEP;
-      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
-      float known = 0.0f;
-#pragma unroll
-      for (int s = 0; s < SIMDGROUPS; ++s) {
-        known += products[s * PRODUCT + cell];
-      }
-      const float d = row >= leaves ? given[n] + known : given[n];
-      const float grad = static_cast<float>(rates[n]) * d;
-      if (live && row < steps) {
-        chunk_updates[n * STEP * H * Dv] = d;
-        chunk_written[n * STEP * H * Dv] = static_cast<TV>(grad);
-      }
-      if (OWN * STEP == TILE || row < TILE) {
-        outputs[cell] = row < end ? static_cast<float>(grads[n]) : 0.0f;
-        updates[cell] = row < end ? -grad : 0.0f;
-      }
+    auto saved =
+        chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+    walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
+
+    walk_keys<TALL, TWK> writes;
+    walk_keys<TALL, TWQ> asks;
+    walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+    walk_fetch<TALL, false, WHOLE_KEYS>(asks, chunk_queries, KEYS / 8, owned);
+    write_keys -= KINDS * TILE * KEYS;
+    chunk_queries -= TILE * KEYS;
+    steps_lower solve;
+    steps_fetch_lower<false>(solve, chunk_inverse);
+    chunk_inverse -= TILE * TILE;
+    own_weights[lane] = own_after;
+    own_weights[TILE + lane] = static_cast<float>(own_beta);
+    own_weights[2 * TILE + lane] = own_upto;
+    chunk_upto -= TILE * H;
+    chunk_after -= TILE * H;
+    chunk_beta -= TILE * H;
+    if (more) {
+      own_upto = *chunk_upto;
+      own_after = *chunk_after;
+      own_beta = *chunk_beta;
     }
-    chunk_grads -= TILE * H * Dv;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    steps_values<WIDE> updates;
+    walk_read<WIDE, TALL, TWK>(updates, G, reads);
+    walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup);
+
+    // What the adjoint and the outputs ask of each step, then what steps after it do.
+    steps_values<WIDE> outputs;
+    steps_from<WIDE, TV>(outputs, given);
+    steps_scale<WIDE, HAS_RESET>(updates, own_weights, place);
+    steps_mix<WIDE, true, HAS_RESET, TV>(updates, outputs, mix, resets, steps, place);
+    read_keys -= KINDS * TILE * KEYS;
+    if (more) {
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    }
+    steps_values<WIDE> rated = updates;
+    steps_scale<WIDE, HAS_RESET>(rated, own_weights + TILE, place);
+    steps_mix<WIDE, true, HAS_RESET>(updates, rated, solve, resets, steps, place);
+    steps_values<WIDE> written = updates;
+    steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
+    if (simdgroup == 0) {
+      steps_store<WIDE, WHOLE, float>(updates, chunk_updates, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE, TV>(written, chunk_written, H * Dv, wide, steps, place);
+    }
     chunk_updates -= TILE * H * Dv;
     chunk_written -= TILE * H * Dv;
-    chunk_rates -= TILE * H;
+
+    steps_times<WIDE>(outputs, factor);
+    steps_times<WIDE>(written, -1.0f);
+    steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
+    steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
+    walk_fade<WIDE, TALL, PER_KEY>(G, fading, end == steps);
+    walk_write<WIDE, TALL, HAS_RESET, TWQ>(G, outputs, asks, 0, end, place);
+    chunk_mixes -= TILE * TILE;
     chunk_outputs -= TILE * H * Dv;
+    chunk_decay -= KEYS;
     if (more) {
-      walk_cells<STEP, OWN, float>(given, chunk_grads, H * Dv, own_row, live ? TILE : 0);
-      walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, TILE);
-      walk_cells<STEP, OWN, TV>(grads, chunk_outputs, H * Dv, own_row, live ? TILE : 0);
+      steps_fetch_lower<true>(mix, chunk_mixes);
+      steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE, TALL>(G, fading, end == steps, own, lane);
-    key_decay -= KEYS;
-    if (more) {
-      fading = fades ? *key_decay : 0.0f;
-    }
-    walk_write<WIDE, TALL, TILE / 8, TV>(G, writes_q.steps, outputs);
-    walk_write<WIDE, TALL, TILE / 8>(G, writes_k.steps, updates);
-    key_write_q -= TILE * KEYS;
-    key_write_k -= TILE * KEYS;
-    if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(writes_q, key_write_q, KEYS / 8, owned);
-      walk_fetch<TALL, WHOLE_KEYS>(writes_k, key_write_k, KEYS / 8, owned);
-    }
+    walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   if (HAS_INITIAL_STATE) {
-    walk_end<WIDE, TALL>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, own, lane);
+    walk_end<WIDE, TALL>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
   }
 }

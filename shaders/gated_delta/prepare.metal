@@ -1,15 +1,15 @@
-// gated_delta forward, what a chunk of 32 steps needs of itself, so that the walk over chunks is two
-// products a chunk. The errors e[t] = v[t] - S k[t] of a chunk satisfy (I + M diag(beta)) e = v - k' S, where
-// M[i][j] = sum over keys of k[i] k[j] g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and
-// S the state that enters. With N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta),
-// this makes N, read = (I + N diag(beta)) k' and values = (I + N diag(beta)) v: e = values - read S, further
-// write and rates, whose product is beta k times the gates after its step, and decay, the product of the
-// gates of the chunk. One gate a step: write is k, rates have the gates; one a step and key: write has them.
-// N serves backward: (I + diag(beta) M)^-1 is I + diag(beta) N, so nothing is divided by beta. q, k are [B,
-// L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// gated_delta forward, what a chunk of 32 steps needs of itself before the walk over chunks. Its errors
+// e[t] = v[t] - S k[t] satisfy (I + M diag(beta)) e = v - k' S, where M[i][j] = sum over keys of k[i] k[j]
+// g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and S the state that enters. This makes
+// inverse, N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta) and, for backward,
+// (I + diag(beta) M)^-1 = I + diag(beta) N, so nothing is divided by beta; and decay, the product of the
+// gates of the chunk. A step reads keys times upto, and what it writes, beta k times the gates after it, is
+// keys times rates. One gate a step: keys are k as it is, and the two have the gates. One gate a step and
+// key: keys have them and there are two KINDS, to be read and to be written. k is [B, L, Hk, Dk]. Yang et al.
+// 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
-// 0.
+// 0, and so do upto where the entering state does not reach and rates where nothing leaves.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -22,45 +22,42 @@ using namespace metal;
 
 template <
     typename TK,
-    typename TV,
     typename TG,
     typename TB,
     typename TW,
     int Dk,
-    int Dv,
     int H,
     int Hk,
     bool PER_KEY,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare(
     const device TK* k,        // [B, L, Hk, Dk]
-    const device TV* v,        // [B, L, H, Dv]
     const device TG* g,        // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,     // [B, L, H]
     const device bool* reset,  // [B, L]
-    device float* inverse,     // [B, H, CHUNKS, 32, 32]
-    device float* read,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device TW* write,          // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device float* inverse,     // [B, H, CHUNKS, 4, 4, 8, 8]
+    device TW* keys,           // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    device float* upto,        // [B, L, H]
     device float* rates,       // [B, L, H]
     device float* decay,       // [B, H, CHUNKS, KEYS]
-    device float* values,      // [B, L, H, Dv]
-    const constant int* v_shape,
+    const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr int KINDS = PER_KEY ? 2 : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
-  threadgroup float upto[TILE];
+  threadgroup float before[TILE];
   threadgroup float behind[TILE];
   threadgroup float betas[TILE];
 
-  const int L = v_shape[1];
+  const int L = k_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -72,6 +69,7 @@ template <
   const long row = first * H + head;
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
 
@@ -109,6 +107,8 @@ template <
         scores_add<HAS_RESET>(sum, diagonal, same, left, left, gates, meeting, masks, simdgroup, lane);
       } else {
         scores_product<TK, TK>(sum, left, left, simdgroup);
+        tile_store_blocks<false, WHOLE, TW>(
+            left, chunk_keys + key / 8 * BLOCK, KEYS / 8, (KEYS - key) / 8, begin, stop, simdgroup, lane);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -118,68 +118,51 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 1 && lane >= begin && lane < end) {
-      rates[row + static_cast<long>(lane) * H] = PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+      const long at = row + static_cast<long>(lane) * H;
+      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      rates[at] = !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
     }
     unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_store<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, stop, simdgroup, lane);
-    unit_lower_scale<false>(left, weights, betas, simdgroup, lane);
+    if (HAS_RESET) {
+      tile_within(left, begin, end, simdgroup, lane);
+    }
+    tile_store_blocks<false, true>(
+        left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (int key = 0; key < KEYS; key += TILE) {
+      float product = PER_KEY ? 1.0f : before[TILE - 1];
       if (PER_KEY) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-      }
-      TK rows[TILE_ROWS];
-      float kept[TILE_ROWS];
-      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
-      const int columns = (KEYS - key) / 8;
-      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      if (PER_KEY) {
-        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
-      } else {
-        rows_read<false, TK>(kept, rows, begin, end, simdgroup);
-      }
-      rows_if(kept, leaves);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE, TW>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
-      rows_if(kept, meets_state);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<false>(sum, weights, left, simdgroup);
-      if (HAS_RESET) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, left, simdgroup);
+        TK rows[TILE_ROWS];
+        float kept[TILE_ROWS];
+        auto to = chunk_keys + key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
+        rows_if(kept, meets_state);
+        tile_keep(left, kept, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      } else {
-        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
+        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+        rows_if(kept, leaves);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_keep(left, kept, 1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store_blocks<false, WHOLE, TW>(
+            left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        product = gates_product<HAS_RESET>(gates, 0, TILE, lane);
       }
-      const float product = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;
       }
-    }
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<false, TV>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, values + row * Dv + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

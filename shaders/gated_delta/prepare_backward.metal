@@ -1,64 +1,60 @@
-// gated_delta backward, what a chunk of 32 steps needs of itself, so that the walk back over chunks is short.
-// What is written, u = beta[t] (v[t] - S k[t]), has the gradient d = T^T (W^T grad_o + k' G) where
-// T = (I + diag(beta) M)^-1, made of N as unit_lower.h says, W[i][j] = scale * sum over keys of q[i] k[j]
-// g[j+1] ... g[i] for j <= i, k' is k times the gates after its step, and G the adjoint of the state that
-// leaves. This makes read = T^T k' and grad_values = T^T W^T grad_o: d = grad_values + read G, further
-// write_q and write_k, which are scale * q and k times the gates up to their step. q, k are [B, L, Hk, Dk],
-// grad_o is [B, L, H, Dv]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// gated_delta backward, what a chunk of 32 steps needs of itself before the walk back over chunks: mixes,
+// W[i][j] = scale * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i, each block on its side. A step
+// reads the adjoint of the state that leaves as keys times after, and of that which enters it writes keys and
+// queries times upto. One gate a step: keys and queries are k and q as they are, and the two have the gates
+// after a step and up to it. One gate a step and key: keys and queries have them; of keys there are two
+// KINDS, the former with the gates up to a step, the latter with those after it. q, k are [B, L, Hk, Dk].
+// Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
-// 0.
+// 0, and so do upto where the entering state does not reach and after where nothing leaves.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
-#include "../common/unit_lower.h"
 
 using namespace metal;
 
 template <
     typename TQ,
     typename TK,
-    typename TV,
     typename TG,
-    typename TB,
+    typename TWQ,
+    typename TWK,
     int Dk,
-    int Dv,
     int H,
     int Hk,
     bool PER_KEY,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare_backward(
-    const device TQ* q,           // [B, L, Hk, Dk]
-    const device TK* k,           // [B, L, Hk, Dk]
-    const device TG* g,           // [B, L, H] or [B, L, H, Dk]
-    const device TB* beta,        // [B, L, H]
-    const device bool* reset,     // [B, L]
-    const device float* scale,    // [1]
-    const device float* inverse,  // [B, H, CHUNKS, 32, 32]
-    const device TV* grad_o,      // [B, L, H, Dv]
-    device float* read,           // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device float* write_q,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device float* write_k,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device float* grad_values,    // [B, L, H, Dv]
+    const device TQ* q,         // [B, L, Hk, Dk]
+    const device TK* k,         // [B, L, Hk, Dk]
+    const device TG* g,         // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,   // [B, L]
+    const device float* scale,  // [1]
+    device float* mixes,        // [B, H, CHUNKS, 4, 4, 8, 8]
+    device TWQ* queries,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    device TWK* keys,           // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    device float* upto,         // [B, L, H]
+    device float* after,        // [B, L, H]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr int KINDS = PER_KEY ? 2 : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
-  threadgroup float upto[TILE];
+  threadgroup float before[TILE];
   threadgroup float behind[TILE];
-  threadgroup float rates[TILE];
 
   const int L = k_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -73,6 +69,8 @@ template <
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto chunk_queries = queries + tile * TILE * KEYS;
+  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
@@ -94,10 +92,6 @@ template <
     tile_clear(sum);
     if (!PER_KEY) {
       gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    }
-    if (simdgroup == 0) {
-      rates[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -122,6 +116,12 @@ template <
         scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
       } else {
         scores_product<TQ, TK>(sum, left, right, simdgroup);
+        const int at = key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        tile_store_blocks<false, WHOLE, TWQ>(
+            left, chunk_queries + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        tile_store_blocks<false, WHOLE, TWK>(
+            right, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -131,73 +131,51 @@ template <
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     } else if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_load<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
-    unit_lower_scale<true>(left, right, rates, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 1 && lane >= begin && lane < end) {
+      const long at = row + static_cast<long>(lane) * H;
+      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      after[at] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
+    }
+    if (HAS_RESET) {
+      tile_within(weights, begin, end, simdgroup, lane);
+    }
+    tile_store_blocks<true, true>(
+        weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
-    // weights becomes W T, right is T.
-    tile_clear(sum);
-    tile_product_lower<false>(sum, weights, right, simdgroup);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    tile_put(sum, weights, simdgroup);
-
-    for (int key = 0; key < Dk; key += TILE) {
+    for (int key = 0; PER_KEY && key < KEYS; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-      }
-      TK rows[TILE_ROWS];
+      gates_load<true, HAS_RESET>(
+          gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
       TQ q_rows[TILE_ROWS];
+      TK rows[TILE_ROWS];
       float kept[TILE_ROWS];
-      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
+      auto to = chunk_keys + key / 8 * BLOCK;
       const int columns = (KEYS - key) / 8;
-      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TQ>(kept, q_rows, factor, gates, upto, simdgroup, lane);
+      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<true, false, HAS_RESET, TQ>(kept, q_rows, 1.0f, gates, before, simdgroup, lane);
       rows_if(kept, meets_state);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write_q + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_decay<true, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
       rows_if(kept, meets_state);
+      tile_keep(right, kept, 1.0f, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write_k + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWQ>(
+          left, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWK>(right, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<true, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, meets_adjoint);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<true>(sum, right, left, simdgroup);
-      if (HAS_RESET) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, left, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      } else {
-        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
-      }
-    }
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<true, TV>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(
-          left, grad_values + row * Dv + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWK>(
+          left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

@@ -35,9 +35,9 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
-  constexpr int PRODUCT = PIECE * WALK_STRIDE<WIDE>;
+  constexpr int PRODUCT = PIECE * STEPS_STRIDE<WIDE>;
   threadgroup float products[SIMDGROUPS * PRODUCT];
-  threadgroup float updates[CHUNK * WALK_STRIDE<WIDE>];
+  threadgroup float updates[CHUNK * STEPS_STRIDE<WIDE>];
   threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
   threadgroup float weights[CHUNK];
 
@@ -80,7 +80,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
       for (int i = simdgroup * 32 + lane; i < PIECE * WIDE * 8; i += SIMDGROUPS * 32) {
         const int row = i / (WIDE * 8);
         const int column = i % (WIDE * 8);
-        const int cell = row * WALK_STRIDE<WIDE> + column;
+        const int cell = row * STEPS_STRIDE<WIDE> + column;
         const long at = ((first + piece + row) * H + head) * Dv + value + column;
         const bool live = piece + row < steps && value + column < Dv;
         float e = live ? static_cast<float>(u[at]) : 0.0f;
@@ -91,7 +91,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
           v_new[at] = static_cast<TU>(e);
           error[at] = e;
         }
-        updates[piece * WALK_STRIDE<WIDE> + cell] = live ? e * weights[piece + row] : 0.0f;
+        updates[piece * STEPS_STRIDE<WIDE> + cell] = live ? e * weights[piece + row] : 0.0f;
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }

@@ -10,6 +10,15 @@
 constexpr constant int CHUNK = 64;
 constexpr constant int PIECE = 16;
 
+// Rows of values in threadgroup memory, padded as those of a tile.
+template <int WIDE>
+constexpr constant int STEPS_STRIDE = WIDE * 8 + 4;
+
+// Own keys of 8 steps.
+struct steps_keys {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+};
+
 // 8 steps to `scratch`, of which `steps` are there, 0 elsewhere.
 template <typename Tile, typename Rows>
 METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
@@ -23,10 +32,34 @@ METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int k
 
 // These as matrices or, TRANSPOSED, each on its side.
 template <bool TRANSPOSED, typename Tile>
-METAL_FUNC void steps_take(thread walk_keys<TILE_BLOCKS>& keys, Tile scratch) {
+METAL_FUNC void steps_take(thread steps_keys& keys, Tile scratch) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     keys.at[r] = tile_matrix<TRANSPOSED>(scratch, TRANSPOSED ? r : 0, TRANSPOSED ? 0 : r);
+  }
+}
+
+// What 16 steps, each matrix on its side, read of the state, to `product`.
+template <int WIDE, typename Product>
+METAL_FUNC void steps_product(
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
+    thread steps_keys& former,
+    thread steps_keys& latter,
+    Product product) {
+  metal::simdgroup_float8x8 sums[WIDE];
+  metal::simdgroup_float8x8 nexts[WIDE];
+  walk_clear<WIDE>(sums);
+  walk_clear<WIDE>(nexts);
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
+  }
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    auto to = product + w * 8;
+    metal::simdgroup_store(sums[w], to, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(
+        nexts[w], to + 8 * STEPS_STRIDE<WIDE>, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
   }
 }
 
@@ -41,15 +74,40 @@ METAL_FUNC void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  walk_keys<TILE_BLOCKS> former;
-  walk_keys<TILE_BLOCKS> latter;
+  steps_keys former;
+  steps_keys latter;
   steps_load(scratch, rows, stride, steps, keys, lane);
   steps_take<true>(former, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
   steps_take<true>(latter, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  walk_read<WIDE, TILE_BLOCKS>(state, former, latter, product);
+  steps_product<WIDE>(state, former, latter, product);
+}
+
+// state += values^T * keys over 8 steps. They are multiplied before the state is added to: in a sum over all
+// of time the rounding of an engine's products would tell.
+template <int WIDE, typename Values>
+METAL_FUNC void steps_update(
+    thread walk_state<WIDE, TILE_BLOCKS>& state, thread steps_keys& keys, Values values) {
+  metal::simdgroup_float8x8 left[WIDE];
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    metal::simdgroup_load(left[w], values + w * 8, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+    metal::simdgroup_float8x8 sums[WIDE];
+    metal::simdgroup_float8x8 nexts[WIDE];
+    walk_clear<WIDE>(sums);
+    walk_clear<WIDE>(nexts);
+    walk_multiply<WIDE>(sums, nexts, left, keys.at[r], keys.at[r + 1]);
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      state.at[r][w].thread_elements() += sums[w].thread_elements();
+      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+    }
+  }
 }
 
 // state += values^T * rows, over the `steps` steps of a chunk that are there.
@@ -65,9 +123,9 @@ METAL_FUNC void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_keys<TILE_BLOCKS> written[1];
-    steps_take<false>(written[0], scratch);
-    walk_write<WIDE, TILE_BLOCKS, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
+    steps_keys written;
+    steps_take<false>(written, scratch);
+    steps_update<WIDE>(state, written, values + step * STEPS_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }

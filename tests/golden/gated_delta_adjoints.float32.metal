@@ -6,6 +6,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/blocks.h"
@@ -196,6 +197,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
   for (int i = 0; i < ROWS; ++i) {
     rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
+}
+
+
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
 
@@ -507,21 +519,7 @@ METAL_FUNC void tile_store_blocks(
   }
 }
 
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
-      }
-    }
-  }
-}
-
-#line 11 "shaders/gated_delta/adjoints.metal"
+#line 12 "shaders/gated_delta/adjoints.metal"
 #line 1 "shaders/common/gates.h"
 
 
@@ -711,10 +709,9 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 12 "shaders/gated_delta/adjoints.metal"
+#line 13 "shaders/gated_delta/adjoints.metal"
 
 #line 1 "shaders/common/walk.h"
-
 
 
 
@@ -724,26 +721,9 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-
-template <int WIDE>
-constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
-
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
-};
-
-
-template <int TALL, typename T = float>
-struct walk_keys {
-  metal::simdgroup_matrix<T, 8, 8> at[TALL];
-};
-
-
-
-template <int TALL, typename T = float>
-struct walk_chunk {
-  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 
@@ -757,18 +737,23 @@ METAL_FUNC void walk_add(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    for (int row = 0; row < 8; ++row) {
-      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
-      state.at[r][w].thread_elements() += more.thread_elements();
+    for (int w = 0; w < WIDE; ++w) {
+      for (int row = 0; row < 8; ++row) {
+        const bool live = key < TALL * 8 && key < keys && w * 8 + row < columns;
+        scratch[row * TILE_STRIDE + lane] =
+            live ? static_cast<float>(source[(w * 8 + row) * Dk + key]) : 0.0f;
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r - first);
+        state.at[r][w].thread_elements() += more.thread_elements();
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -808,18 +793,22 @@ METAL_FUNC void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    for (int row = 0; row < 8; ++row) {
-      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
-        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_store(state.at[r][w], scratch + (r - first) * 8, TILE_STRIDE);
       }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+      for (int row = 0; row < 8; ++row) {
+        if (key < TALL * 8 && key < keys && w * 8 + row < columns) {
+          destination[(w * 8 + row) * Dk + key] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+        }
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -834,34 +823,6 @@ METAL_FUNC void walk_save(
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
         block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
-    }
-  }
-}
-
-
-
-template <int STEP, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
-#pragma unroll
-  for (int n = 0; n < CELLS; ++n) {
-    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
-    source += STEP * stride;
-  }
-}
-
-
-
-template <int TALL, bool WHOLE, typename T, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
-      if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
@@ -886,68 +847,382 @@ METAL_FUNC void walk_multiply(
   }
 }
 
+#line 15 "shaders/gated_delta/adjoints.metal"
+#line 1 "shaders/gated_delta/state.h"
 
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state,
-    thread walk_keys<TALL>& former,
-    thread walk_keys<TALL>& latter,
-    Product product) {
-  metal::simdgroup_float8x8 sums[WIDE];
-  metal::simdgroup_float8x8 nexts[WIDE];
-  walk_clear<WIDE>(sums);
-  walk_clear<WIDE>(nexts);
+
+
+
+#include <metal_stdlib>
+
+
+
+
+#line 1 "shaders/gated_delta/steps.h"
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+
+template <int WIDE>
+struct steps_values {
+  metal::simdgroup_float8x8 at[TILE / 8][WIDE];
+};
+
+template <int WIDE>
+METAL_FUNC void steps_clear(thread steps_values<WIDE>& values) {
 #pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
-  }
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    auto to = product + w * 8;
-    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-    metal::simdgroup_store(
-        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_clear<WIDE>(values.at[i]);
   }
 }
 
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
-  }
-}
 
+struct steps_place {
+  int row[2];
+  int column[2];
+};
 
-template <int WIDE, int TALL, typename Scratch>
-METAL_FUNC void walk_decay(
-    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
-  for (int c = 0; c < 8; ++c) {
-    scratch[lane * ROW_STRIDE + c] = decay;
+template <typename Scratch>
+METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
+  for (int at = lane; at < BLOCK; at += 32) {
+    scratch[at] = static_cast<float>(at);
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  metal::simdgroup_float8x8 numbers;
+  metal::simdgroup_load(numbers, scratch, 8);
+  steps_place place;
 #pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
+  for (int e = 0; e < 2; ++e) {
+    const int number = static_cast<int>(numbers.thread_elements()[e]);
+    place.row[e] = number / 8;
+    place.column[e] = number % 8;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  return place;
+}
+
+
+template <int WIDE, typename T>
+struct steps_given {
+  T at[TILE / 8][WIDE][2];
+};
+
+
+
+template <int WIDE, bool WHOLE, typename T, typename Source>
+METAL_FUNC void steps_fetch(
+    thread steps_given<WIDE, T>& given,
+    Source source,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
 #pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (carries) {
-        state.at[r][w].thread_elements() *= weight.thread_elements();
-      } else {
-        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
+  for (int e = 0; e < 2; ++e) {
+    auto from = source + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const bool live = (WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps;
+        given.at[i][w][e] = live ? static_cast<T>(from[i * 8 * stride + w * 8]) : static_cast<T>(0.0f);
       }
     }
   }
-  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
+template <int WIDE, typename T>
+METAL_FUNC void steps_from(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]);
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool WHOLE, typename T, typename Destination>
+METAL_FUNC void steps_store(
+    thread steps_values<WIDE>& values,
+    Destination destination,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    auto to = destination + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        if ((WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps) {
+          to[i * 8 * stride + w * 8] = static_cast<T>(values.at[i][w].thread_elements()[e]);
+        }
+      }
+    }
+  }
+}
+
+
+struct steps_lower {
+  metal::simdgroup_float8x8 at[TILE / 8][TILE / 8];
+};
+
+template <bool TRANSPOSED, typename Blocks>
+METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int j = 0; j < (i / 2 + 1) * 2; ++j) {
+      lower.at[i][j] = block_load<TRANSPOSED>(blocks + (i * (TILE / 8) + j) * BLOCK);
+    }
+  }
+}
+
+
+template <int WIDE, bool BACK, typename A>
+METAL_FUNC void steps_multiply(
+    thread steps_values<WIDE>& values, thread steps_values<WIDE>& given, thread steps_lower& lower) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+#pragma unroll
+    for (int j = BACK ? i : 0; j < (BACK ? TILE / 8 : i + 2); ++j) {
+      if (BACK) {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[j][i], lower.at[j][i + 1]);
+      } else {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[i][j], lower.at[i + 1][j]);
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool RESETS, typename Weights>
+METAL_FUNC void steps_scale(
+    thread steps_values<WIDE>& values, Weights weights, thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float weight = weights[i * 8 + place.column[e]];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = RESETS && weight == 0.0f ? 0.0f : weight * x;
+      }
+    }
+  }
+}
+
+template <int WIDE>
+METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      values.at[i][w].thread_elements() *= factor;
+    }
+  }
+}
+
+
+template <int WIDE, typename T>
+METAL_FUNC void steps_miss(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]) - x;
+      }
+    }
+  }
+}
+
+
+template <int WIDE>
+METAL_FUNC void steps_take(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& others,
+    int begin,
+    int end,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int step = i * 8 + place.column[e];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        const float other = others.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = step >= begin && step < end ? other : x;
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool BACK, bool RESETS, typename A = float, typename Reset>
+METAL_FUNC void steps_mix(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& given,
+    thread steps_lower& lower,
+    Reset resets,
+    int steps,
+    thread const steps_place& place) {
+  if (!RESETS) {
+    steps_multiply<WIDE, BACK, A>(values, given, lower);
+  }
+  int begin = RESETS ? 0 : steps;
+  while (begin < steps) {
+    const int end = first_reset<RESETS>(resets, steps, begin + 1);
+    steps_values<WIDE> inside;
+    steps_values<WIDE> mixed = values;
+    steps_clear<WIDE>(inside);
+    steps_take<WIDE>(inside, given, begin, end, place);
+    steps_multiply<WIDE, BACK, A>(mixed, inside, lower);
+    steps_take<WIDE>(values, mixed, begin, end, place);
+    begin = end;
+  }
+}
+
+#line 11 "shaders/gated_delta/state.h"
+
+
+
+template <int TALL, typename T>
+struct walk_keys {
+  metal::simdgroup_matrix<T, 8, 8> at[TILE / 8][TALL];
+};
+
+
+
+template <int TALL, bool TRANSPOSED, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int wide, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.at[i][r] = block_load<TRANSPOSED, T>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.at[i][r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
+      }
+    }
+  }
+}
+
+
+template <int WIDE, int TALL, typename T>
+METAL_FUNC void walk_read(
+    thread steps_values<WIDE>& known, thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, T>& keys) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_clear<WIDE>(known.at[i]);
+    walk_clear<WIDE>(known.at[i + 1]);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i + 1][r]);
+      walk_multiply<WIDE, float, T>(known.at[i], known.at[i + 1], state.at[r], right, next);
+    }
+  }
+}
+
+
+template <int WIDE, int SIMDGROUPS, typename Sums>
+METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
+  constexpr int PART = TILE / 8 * WIDE * BLOCK;
+  if (SIMDGROUPS > 1) {
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        block_store<false>(known.at[i][w], sums + simdgroup * PART + (i * WIDE + w) * BLOCK);
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        known.at[i][w] = block_load<false>(sums + (i * WIDE + w) * BLOCK);
+#pragma unroll
+        for (int s = 1; s < SIMDGROUPS; ++s) {
+          metal::simdgroup_float8x8 more = block_load<false>(sums + s * PART + (i * WIDE + w) * BLOCK);
+          known.at[i][w].thread_elements() += more.thread_elements();
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+
+template <bool PER_KEY, int TALL>
+struct walk_decays {
+  float at[PER_KEY ? TALL : 1][2];
+};
+
+template <bool PER_KEY, int TALL, typename Source>
+METAL_FUNC void walk_fetch_decays(
+    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+#pragma unroll
+  for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+    }
+  }
+}
+
+
+template <int WIDE, int TALL, bool PER_KEY>
+METAL_FUNC void walk_fade(
+    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = state.at[r][w].thread_elements()[e];
+        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      }
+    }
+  }
 }
 
 
 
-template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
+template <int WIDE, int TALL, bool RESETS, typename T>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
+    thread walk_state<WIDE, TALL>& state,
+    thread steps_values<WIDE>& values,
+    thread walk_keys<TALL, T>& keys,
+    int begin,
+    int end,
+    thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
@@ -955,16 +1230,17 @@ METAL_FUNC void walk_write(
     walk_clear<WIDE>(sums);
     walk_clear<WIDE>(nexts);
 #pragma unroll
-    for (int i = 0; i < STEPS; ++i) {
-      metal::simdgroup_float8x8 left[WIDE];
+    for (int i = 0; i < TILE / 8; ++i) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
 #pragma unroll
-      for (int w = 0; w < WIDE; ++w) {
-        auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
-        metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+      for (int e = 0; RESETS && e < 2; ++e) {
+        if (i * 8 + place.row[e] < begin || i * 8 + place.row[e] >= end) {
+          right.thread_elements()[e] = 0.0f;
+          next.thread_elements()[e] = 0.0f;
+        }
       }
-      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
-      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
-      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
+      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
     }
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
@@ -974,30 +1250,34 @@ METAL_FUNC void walk_write(
   }
 }
 
-#line 14 "shaders/gated_delta/adjoints.metal"
+#line 16 "shaders/gated_delta/adjoints.metal"
+
 
 using namespace metal;
 
-template <typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_41519d14__float_float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float(
-  const device float* read [[buffer(0)]],
-  const device float* write_q [[buffer(1)]],
-  const device float* write_k [[buffer(2)]],
-  const device float* decay [[buffer(3)]],
-  const device float* grad_values [[buffer(4)]],
-  const device float* beta [[buffer(5)]],
-  const device bool* reset [[buffer(6)]],
-  const device float* grad_o [[buffer(7)]],
-  const constant int* grad_o_shape [[buffer(8)]],
-  const device float* grad_final_state [[buffer(9)]],
-  device float* chunk_adjoint [[buffer(10)]],
-  device float* grad_update [[buffer(11)]],
-  device float* grad_v [[buffer(12)]],
-  device float* grad_initial_state [[buffer(13)]],
+template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_adjoints_aafb357e__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float(
+  const device float* inverse [[buffer(0)]],
+  const device float* mixes [[buffer(1)]],
+  const device float* queries [[buffer(2)]],
+  const device float* keys [[buffer(3)]],
+  const device float* upto [[buffer(4)]],
+  const device float* after [[buffer(5)]],
+  const device float* decay [[buffer(6)]],
+  const device float* beta [[buffer(7)]],
+  const device bool* reset [[buffer(8)]],
+  const constant float* scale [[buffer(9)]],
+  const device float* grad_o [[buffer(10)]],
+  const constant int* grad_o_shape [[buffer(11)]],
+  const device float* grad_final_state [[buffer(12)]],
+  device float* chunk_adjoint [[buffer(13)]],
+  device float* grad_update [[buffer(14)]],
+  device float* grad_v [[buffer(15)]],
+  device float* grad_initial_state [[buffer(16)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 43 "shaders/gated_delta/adjoints.metal"
+#line 52 "shaders/gated_delta/adjoints.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
@@ -1005,14 +1285,12 @@ template <typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, b
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
-  static_assert((SIMDGROUPS + 2) * PRODUCT * 4 <= 32768, "a threadgroup must not have more than 32 KiB");
-  constexpr int THREADS = SIMDGROUPS * 32;
-  constexpr int STEP = THREADS / (WIDE * 8);
-  constexpr int OWN = (TILE + STEP - 1) / STEP;
-  threadgroup float products[SIMDGROUPS * PRODUCT];
-  threadgroup float outputs[PRODUCT];
-  threadgroup float updates[PRODUCT];
+  constexpr int KINDS = PER_KEY ? 2 : 1;
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
+  static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float sums[SUMS];
+  threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
+  threadgroup float weights[SIMDGROUPS * 3 * TILE];
 
   const int L = grad_o_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -1021,117 +1299,125 @@ template <typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, b
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
+  const int chunks = (L + TILE - 1) / TILE;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
-  const int chunks = (L + TILE - 1) / TILE;
   const long corner = (state * Dv + value) * Dk + key;
-  auto own = products + simdgroup * PRODUCT;
+  const float factor = scale[0];
+  auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
+  auto own_weights = weights + simdgroup * 3 * TILE;
 
+  const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> G;
-  walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, own, lane);
+  walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
 
   const int owned = (KEYS - key) / 8;
-  const int own_row = (simdgroup * 32 + lane) / (WIDE * 8);
-  const int column = lane % (WIDE * 8);
-  const bool live = value + column < Dv;
-  const long last = sequence + (chunks - 1) * TILE;
-  const long last_keys = (state * chunks + chunks - 1) * TILE * KEYS + key / 8 * BLOCK;
-  auto key_read = read + last_keys;
-  auto key_write_q = write_q + last_keys;
-  auto key_write_k = write_k + last_keys;
-  const long begins = (last + own_row) * H + head;
-  const int along = live ? column : 0;
-  auto chunk_grads = grad_values + begins * Dv + value + along;
-  auto chunk_updates = grad_update + begins * Dv + value + along;
-  auto chunk_written = grad_v + begins * Dv + value + along;
-  auto chunk_outputs = grad_o + begins * Dv + value + along;
-  auto chunk_rates = beta + begins;
-  walk_chunk<TALL> reads;
-  walk_chunk<TALL> writes_q;
-  walk_chunk<TALL> writes_k;
-  float given[OWN];
-  TB rates[OWN];
-  TV grads[OWN];
-  walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-  walk_fetch<TALL, WHOLE_KEYS>(writes_q, key_write_q, KEYS / 8, owned);
-  walk_fetch<TALL, WHOLE_KEYS>(writes_k, key_write_k, KEYS / 8, owned);
+  const int wide = Dv - value;
+  const long last = state * chunks + chunks - 1;
   const int rest = L - (chunks - 1) * TILE;
-  walk_cells<STEP, OWN, float>(given, chunk_grads, H * Dv, own_row, live ? rest : 0);
-  walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, rest);
-  walk_cells<STEP, OWN, TV>(grads, chunk_outputs, H * Dv, own_row, live ? rest : 0);
-
-  const bool fades = lane < KEYS - key;
-  auto key_decay = decay + (state * chunks + chunks - 1) * KEYS + key + (fades ? lane : 0);
-  float fading = fades ? *key_decay : 0.0f;
+  auto write_keys = keys + last * KINDS * TILE * KEYS + key / 8 * BLOCK;
+  auto read_keys = write_keys + (KINDS - 1) * TILE * KEYS;
+  auto chunk_queries = queries + last * TILE * KEYS + key / 8 * BLOCK;
+  auto chunk_inverse = inverse + last * TILE * TILE;
+  auto chunk_mixes = mixes + last * TILE * TILE;
+  auto chunk_decay = decay + last * KEYS + key;
+  const long begins = (sequence + (chunks - 1) * TILE) * H + head;
+  auto chunk_outputs = grad_o + begins * Dv + value;
+  auto chunk_updates = grad_update + begins * Dv + value;
+  auto chunk_written = grad_v + begins * Dv + value;
+  const long own_step = begins + static_cast<long>(lane) * H;
+  auto chunk_upto = upto + own_step;
+  auto chunk_after = after + own_step;
+  auto chunk_beta = beta + own_step;
+  walk_keys<TALL, TWK> reads;
+  steps_lower mix;
+  steps_given<WIDE, TV> given;
+  walk_decays<PER_KEY, TALL> fading;
+  walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+  steps_fetch_lower<true>(mix, chunk_mixes);
+  steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  float own_upto = lane < rest ? *chunk_upto : 0.0f;
+  float own_after = lane < rest ? *chunk_after : 0.0f;
+  TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const bool more = chunk > 0;
-    const long entry = state * chunks + chunk;
-    const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
-    walk_read<WIDE, TALL>(G, reads, own);
-    key_read -= TILE * KEYS;
-    if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-
-
-    auto resets = reset + (HAS_RESET ? first : 0);
+    auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
-    const int leaves = last_reset<HAS_RESET>(resets, steps);
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int row = own_row + n * STEP;
-      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
-      float known = 0.0f;
-#pragma unroll
-      for (int s = 0; s < SIMDGROUPS; ++s) {
-        known += products[s * PRODUCT + cell];
-      }
-      const float d = row >= leaves ? given[n] + known : given[n];
-      const float grad = static_cast<float>(rates[n]) * d;
-      if (live && row < steps) {
-        chunk_updates[n * STEP * H * Dv] = d;
-        chunk_written[n * STEP * H * Dv] = static_cast<TV>(grad);
-      }
-      if (OWN * STEP == TILE || row < TILE) {
-        outputs[cell] = row < end ? static_cast<float>(grads[n]) : 0.0f;
-        updates[cell] = row < end ? -grad : 0.0f;
-      }
+    auto saved =
+        chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+    walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
+
+    walk_keys<TALL, TWK> writes;
+    walk_keys<TALL, TWQ> asks;
+    walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+    walk_fetch<TALL, false, WHOLE_KEYS>(asks, chunk_queries, KEYS / 8, owned);
+    write_keys -= KINDS * TILE * KEYS;
+    chunk_queries -= TILE * KEYS;
+    steps_lower solve;
+    steps_fetch_lower<false>(solve, chunk_inverse);
+    chunk_inverse -= TILE * TILE;
+    own_weights[lane] = own_after;
+    own_weights[TILE + lane] = static_cast<float>(own_beta);
+    own_weights[2 * TILE + lane] = own_upto;
+    chunk_upto -= TILE * H;
+    chunk_after -= TILE * H;
+    chunk_beta -= TILE * H;
+    if (more) {
+      own_upto = *chunk_upto;
+      own_after = *chunk_after;
+      own_beta = *chunk_beta;
     }
-    chunk_grads -= TILE * H * Dv;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    steps_values<WIDE> updates;
+    walk_read<WIDE, TALL, TWK>(updates, G, reads);
+    walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup);
+
+
+    steps_values<WIDE> outputs;
+    steps_from<WIDE, TV>(outputs, given);
+    steps_scale<WIDE, HAS_RESET>(updates, own_weights, place);
+    steps_mix<WIDE, true, HAS_RESET, TV>(updates, outputs, mix, resets, steps, place);
+    read_keys -= KINDS * TILE * KEYS;
+    if (more) {
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    }
+    steps_values<WIDE> rated = updates;
+    steps_scale<WIDE, HAS_RESET>(rated, own_weights + TILE, place);
+    steps_mix<WIDE, true, HAS_RESET>(updates, rated, solve, resets, steps, place);
+    steps_values<WIDE> written = updates;
+    steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
+    if (simdgroup == 0) {
+      steps_store<WIDE, WHOLE, float>(updates, chunk_updates, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE, TV>(written, chunk_written, H * Dv, wide, steps, place);
+    }
     chunk_updates -= TILE * H * Dv;
     chunk_written -= TILE * H * Dv;
-    chunk_rates -= TILE * H;
+
+    steps_times<WIDE>(outputs, factor);
+    steps_times<WIDE>(written, -1.0f);
+    steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
+    steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
+    walk_fade<WIDE, TALL, PER_KEY>(G, fading, end == steps);
+    walk_write<WIDE, TALL, HAS_RESET, TWQ>(G, outputs, asks, 0, end, place);
+    chunk_mixes -= TILE * TILE;
     chunk_outputs -= TILE * H * Dv;
+    chunk_decay -= KEYS;
     if (more) {
-      walk_cells<STEP, OWN, float>(given, chunk_grads, H * Dv, own_row, live ? TILE : 0);
-      walk_cells<STEP, OWN, TB>(rates, chunk_rates, H, own_row, TILE);
-      walk_cells<STEP, OWN, TV>(grads, chunk_outputs, H * Dv, own_row, live ? TILE : 0);
+      steps_fetch_lower<true>(mix, chunk_mixes);
+      steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE, TALL>(G, fading, end == steps, own, lane);
-    key_decay -= KEYS;
-    if (more) {
-      fading = fades ? *key_decay : 0.0f;
-    }
-    walk_write<WIDE, TALL, TILE / 8, TV>(G, writes_q.steps, outputs);
-    walk_write<WIDE, TALL, TILE / 8>(G, writes_k.steps, updates);
-    key_write_q -= TILE * KEYS;
-    key_write_k -= TILE * KEYS;
-    if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(writes_q, key_write_q, KEYS / 8, owned);
-      walk_fetch<TALL, WHOLE_KEYS>(writes_k, key_write_k, KEYS / 8, owned);
-    }
+    walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   if (HAS_INITIAL_STATE) {
-    walk_end<WIDE, TALL>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, own, lane);
+    walk_end<WIDE, TALL>(G, grad_initial_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
   }
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_41519d14__float_float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_41519d14__float_float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 4, 4, 2, 1, 1>) custom_kernel_gated_delta_adjoints_41519d14__float_float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float_float_float_float<float, float, 33, 20, 4, 4, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_aafb357e__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_aafb357e__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_aafb357e__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;

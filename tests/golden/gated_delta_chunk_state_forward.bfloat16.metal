@@ -198,6 +198,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -506,24 +517,9 @@ METAL_FUNC void tile_store_blocks(
   }
 }
 
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
-      }
-    }
-  }
-}
-
 #line 10 "shaders/gated_delta_chunk_state/forward.metal"
 
 #line 1 "shaders/common/walk.h"
-
 
 
 
@@ -533,26 +529,9 @@ METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, i
 
 
 
-
-template <int WIDE>
-constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
-
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
-};
-
-
-template <int TALL, typename T = float>
-struct walk_keys {
-  metal::simdgroup_matrix<T, 8, 8> at[TALL];
-};
-
-
-
-template <int TALL, typename T = float>
-struct walk_chunk {
-  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 
@@ -566,18 +545,23 @@ METAL_FUNC void walk_add(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    for (int row = 0; row < 8; ++row) {
-      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
-      state.at[r][w].thread_elements() += more.thread_elements();
+    for (int w = 0; w < WIDE; ++w) {
+      for (int row = 0; row < 8; ++row) {
+        const bool live = key < TALL * 8 && key < keys && w * 8 + row < columns;
+        scratch[row * TILE_STRIDE + lane] =
+            live ? static_cast<float>(source[(w * 8 + row) * Dk + key]) : 0.0f;
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r - first);
+        state.at[r][w].thread_elements() += more.thread_elements();
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -617,18 +601,22 @@ METAL_FUNC void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    for (int row = 0; row < 8; ++row) {
-      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
-        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_store(state.at[r][w], scratch + (r - first) * 8, TILE_STRIDE);
       }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+      for (int row = 0; row < 8; ++row) {
+        if (key < TALL * 8 && key < keys && w * 8 + row < columns) {
+          destination[(w * 8 + row) * Dk + key] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+        }
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -643,34 +631,6 @@ METAL_FUNC void walk_save(
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
         block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
-    }
-  }
-}
-
-
-
-template <int STEP, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
-#pragma unroll
-  for (int n = 0; n < CELLS; ++n) {
-    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
-    source += STEP * stride;
-  }
-}
-
-
-
-template <int TALL, bool WHOLE, typename T, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
-      if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
@@ -695,94 +655,6 @@ METAL_FUNC void walk_multiply(
   }
 }
 
-
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state,
-    thread walk_keys<TALL>& former,
-    thread walk_keys<TALL>& latter,
-    Product product) {
-  metal::simdgroup_float8x8 sums[WIDE];
-  metal::simdgroup_float8x8 nexts[WIDE];
-  walk_clear<WIDE>(sums);
-  walk_clear<WIDE>(nexts);
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
-  }
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    auto to = product + w * 8;
-    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-    metal::simdgroup_store(
-        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-  }
-}
-
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
-  }
-}
-
-
-template <int WIDE, int TALL, typename Scratch>
-METAL_FUNC void walk_decay(
-    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
-  for (int c = 0; c < 8; ++c) {
-    scratch[lane * ROW_STRIDE + c] = decay;
-  }
-  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (carries) {
-        state.at[r][w].thread_elements() *= weight.thread_elements();
-      } else {
-        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
-      }
-    }
-  }
-  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-}
-
-
-
-template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
-METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
-#pragma unroll
-  for (int r = 0; r < TALL; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
-#pragma unroll
-    for (int i = 0; i < STEPS; ++i) {
-      metal::simdgroup_float8x8 left[WIDE];
-#pragma unroll
-      for (int w = 0; w < WIDE; ++w) {
-        auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
-        metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-      }
-      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
-      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
-      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
-    }
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
-    }
-  }
-}
-
 #line 12 "shaders/gated_delta_chunk_state/forward.metal"
 #line 1 "shaders/gated_delta_chunk_state/steps.h"
 
@@ -798,6 +670,15 @@ constexpr constant int CHUNK = 64;
 constexpr constant int PIECE = 16;
 
 
+template <int WIDE>
+constexpr constant int STEPS_STRIDE = WIDE * 8 + 4;
+
+
+struct steps_keys {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS];
+};
+
+
 template <typename Tile, typename Rows>
 METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
 #pragma unroll
@@ -810,10 +691,34 @@ METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int k
 
 
 template <bool TRANSPOSED, typename Tile>
-METAL_FUNC void steps_take(thread walk_keys<TILE_BLOCKS>& keys, Tile scratch) {
+METAL_FUNC void steps_take(thread steps_keys& keys, Tile scratch) {
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     keys.at[r] = tile_matrix<TRANSPOSED>(scratch, TRANSPOSED ? r : 0, TRANSPOSED ? 0 : r);
+  }
+}
+
+
+template <int WIDE, typename Product>
+METAL_FUNC void steps_product(
+    thread walk_state<WIDE, TILE_BLOCKS>& state,
+    thread steps_keys& former,
+    thread steps_keys& latter,
+    Product product) {
+  metal::simdgroup_float8x8 sums[WIDE];
+  metal::simdgroup_float8x8 nexts[WIDE];
+  walk_clear<WIDE>(sums);
+  walk_clear<WIDE>(nexts);
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
+    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
+  }
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    auto to = product + w * 8;
+    metal::simdgroup_store(sums[w], to, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(
+        nexts[w], to + 8 * STEPS_STRIDE<WIDE>, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
   }
 }
 
@@ -828,15 +733,40 @@ METAL_FUNC void steps_read(
     Product product,
     Tile scratch,
     int lane) {
-  walk_keys<TILE_BLOCKS> former;
-  walk_keys<TILE_BLOCKS> latter;
+  steps_keys former;
+  steps_keys latter;
   steps_load(scratch, rows, stride, steps, keys, lane);
   steps_take<true>(former, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   steps_load(scratch, rows + PIECE / 2 * stride, stride, steps - PIECE / 2, keys, lane);
   steps_take<true>(latter, scratch);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-  walk_read<WIDE, TILE_BLOCKS>(state, former, latter, product);
+  steps_product<WIDE>(state, former, latter, product);
+}
+
+
+
+template <int WIDE, typename Values>
+METAL_FUNC void steps_update(
+    thread walk_state<WIDE, TILE_BLOCKS>& state, thread steps_keys& keys, Values values) {
+  metal::simdgroup_float8x8 left[WIDE];
+#pragma unroll
+  for (int w = 0; w < WIDE; ++w) {
+    metal::simdgroup_load(left[w], values + w * 8, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  }
+#pragma unroll
+  for (int r = 0; r < TILE_BLOCKS; r += 2) {
+    metal::simdgroup_float8x8 sums[WIDE];
+    metal::simdgroup_float8x8 nexts[WIDE];
+    walk_clear<WIDE>(sums);
+    walk_clear<WIDE>(nexts);
+    walk_multiply<WIDE>(sums, nexts, left, keys.at[r], keys.at[r + 1]);
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      state.at[r][w].thread_elements() += sums[w].thread_elements();
+      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+    }
+  }
 }
 
 
@@ -852,9 +782,9 @@ METAL_FUNC void steps_write(
     int lane) {
   for (int step = 0; step < steps; step += 8) {
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
-    walk_keys<TILE_BLOCKS> written[1];
-    steps_take<false>(written[0], scratch);
-    walk_write<WIDE, TILE_BLOCKS, 1>(state, written, values + step * WALK_STRIDE<WIDE>);
+    steps_keys written;
+    steps_take<false>(written, scratch);
+    steps_update<WIDE>(state, written, values + step * STEPS_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
@@ -887,7 +817,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool HAS_H0>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_forward_1ce2ee70__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_forward_b7f71e51__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device bfloat16_t* w [[buffer(2)]],
@@ -911,9 +841,9 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0 && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TILE - 1) / TILE;
-  constexpr int PRODUCT = PIECE * WALK_STRIDE<WIDE>;
+  constexpr int PRODUCT = PIECE * STEPS_STRIDE<WIDE>;
   threadgroup float products[SIMDGROUPS * PRODUCT];
-  threadgroup float updates[CHUNK * WALK_STRIDE<WIDE>];
+  threadgroup float updates[CHUNK * STEPS_STRIDE<WIDE>];
   threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
   threadgroup float weights[CHUNK];
 
@@ -956,7 +886,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
       for (int i = simdgroup * 32 + lane; i < PIECE * WIDE * 8; i += SIMDGROUPS * 32) {
         const int row = i / (WIDE * 8);
         const int column = i % (WIDE * 8);
-        const int cell = row * WALK_STRIDE<WIDE> + column;
+        const int cell = row * STEPS_STRIDE<WIDE> + column;
         const long at = ((first + piece + row) * H + head) * Dv + value + column;
         const bool live = piece + row < steps && value + column < Dv;
         float e = live ? static_cast<float>(u[at]) : 0.0f;
@@ -967,7 +897,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
           v_new[at] = static_cast<TU>(e);
           error[at] = e;
         }
-        updates[piece * WALK_STRIDE<WIDE> + cell] = live ? e * weights[piece + row] : 0.0f;
+        updates[piece * STEPS_STRIDE<WIDE> + cell] = live ? e * weights[piece + row] : 0.0f;
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
@@ -979,4 +909,4 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_forward_1ce2ee70__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_forward_1ce2ee70__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_forward_1ce2ee70__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 3, 1>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_forward_b7f71e51__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_forward_b7f71e51__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_forward_b7f71e51__bfloat16_t_bfloat16_t_bfloat16_t_33_20_3_1_bfloat16_t_bfloat16_t_bfloat16_t_float_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 3, 1>;

@@ -204,6 +204,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -507,20 +518,6 @@ METAL_FUNC void tile_store_blocks(
         if ((WHOLE || c < columns) && row >= begin && row < end) {
           blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
-      }
-    }
-  }
-}
-
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
       }
     }
   }
@@ -1002,54 +999,42 @@ METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, i
   }
 }
 
-
-template <bool LEFT, typename Tile, typename Rates>
-METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
-    const int at = row * TILE_STRIDE + lane;
-    inverse[at] = n[at] * rates[LEFT ? row : lane] + (row == lane ? 1.0f : 0.0f);
-  }
-}
-
 #line 20 "shaders/gated_delta/prepare.metal"
 
 using namespace metal;
 
-template <typename TK, typename TV, typename TG, typename TB, typename TW, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_bac1b2b5__float_float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float_float(
+template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_prepare_1cce8f82__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float(
   const device float* k [[buffer(0)]],
-  const device float* v [[buffer(1)]],
-  const constant int* v_shape [[buffer(2)]],
-  const device float* g [[buffer(3)]],
-  const device float* beta [[buffer(4)]],
-  const device bool* reset [[buffer(5)]],
-  device float* inverse [[buffer(6)]],
-  device float* read [[buffer(7)]],
-  device float* write [[buffer(8)]],
-  device float* rates [[buffer(9)]],
-  device float* decay [[buffer(10)]],
-  device float* values [[buffer(11)]],
+  const constant int* k_shape [[buffer(1)]],
+  const device float* g [[buffer(2)]],
+  const device float* beta [[buffer(3)]],
+  const device bool* reset [[buffer(4)]],
+  device float* inverse [[buffer(5)]],
+  device float* keys [[buffer(6)]],
+  device float* upto [[buffer(7)]],
+  device float* rates [[buffer(8)]],
+  device float* decay [[buffer(9)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 49 "shaders/gated_delta/prepare.metal"
+#line 45 "shaders/gated_delta/prepare.metal"
 
-  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr int KINDS = PER_KEY ? 2 : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
-  threadgroup float upto[TILE];
+  threadgroup float before[TILE];
   threadgroup float behind[TILE];
   threadgroup float betas[TILE];
 
-  const int L = v_shape[1];
+  const int L = k_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int chunk = threadgroup_position_in_grid.x;
@@ -1061,6 +1046,7 @@ template <typename TK, typename TV, typename TG, typename TB, typename TW, int D
   const long row = first * H + head;
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
 
@@ -1098,6 +1084,8 @@ template <typename TK, typename TV, typename TG, typename TB, typename TW, int D
         scores_add<HAS_RESET>(sum, diagonal, same, left, left, gates, meeting, masks, simdgroup, lane);
       } else {
         scores_product<TK, TK>(sum, left, left, simdgroup);
+        tile_store_blocks<false, WHOLE, TW>(
+            left, chunk_keys + key / 8 * BLOCK, KEYS / 8, (KEYS - key) / 8, begin, stop, simdgroup, lane);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -1107,68 +1095,51 @@ template <typename TK, typename TV, typename TG, typename TB, typename TW, int D
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 1 && lane >= begin && lane < end) {
-      rates[row + static_cast<long>(lane) * H] = PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+      const long at = row + static_cast<long>(lane) * H;
+      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      rates[at] = !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
     }
     unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_store<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, stop, simdgroup, lane);
-    unit_lower_scale<false>(left, weights, betas, simdgroup, lane);
+    if (HAS_RESET) {
+      tile_within(left, begin, end, simdgroup, lane);
+    }
+    tile_store_blocks<false, true>(
+        left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (int key = 0; key < KEYS; key += TILE) {
+      float product = PER_KEY ? 1.0f : before[TILE - 1];
       if (PER_KEY) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-      }
-      TK rows[TILE_ROWS];
-      float kept[TILE_ROWS];
-      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
-      const int columns = (KEYS - key) / 8;
-      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      if (PER_KEY) {
-        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
-      } else {
-        rows_read<false, TK>(kept, rows, begin, end, simdgroup);
-      }
-      rows_if(kept, leaves);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE, TW>(left, write + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
-      rows_if(kept, meets_state);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<false>(sum, weights, left, simdgroup);
-      if (HAS_RESET) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, left, simdgroup);
+        TK rows[TILE_ROWS];
+        float kept[TILE_ROWS];
+        auto to = chunk_keys + key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
+        rows_if(kept, meets_state);
+        tile_keep(left, kept, 1.0f, simdgroup, lane);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      } else {
-        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
+        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+        rows_if(kept, leaves);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_keep(left, kept, 1.0f, simdgroup, lane);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store_blocks<false, WHOLE, TW>(
+            left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        product = gates_product<HAS_RESET>(gates, 0, TILE, lane);
       }
-      const float product = PER_KEY ? gates_product<HAS_RESET>(gates, 0, TILE, lane) : upto[TILE - 1];
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * KEYS + key + lane] = product;
       }
-    }
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, v + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<false, TV>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(left, values + row * Dv + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
@@ -1176,4 +1147,4 @@ template <typename TK, typename TV, typename TG, typename TB, typename TW, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_bac1b2b5__float_float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_bac1b2b5__float_float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_bac1b2b5__float_float_float_float_float_33_20_4_2_0_1_float_float_float_float_bool_float_float_float_float_float_float<float, float, float, float, float, 33, 20, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_1cce8f82__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_1cce8f82__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_1cce8f82__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>;

@@ -202,6 +202,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -505,20 +516,6 @@ METAL_FUNC void tile_store_blocks(
         if ((WHOLE || c < columns) && row >= begin && row < end) {
           blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
-      }
-    }
-  }
-}
-
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
       }
     }
   }
@@ -971,83 +968,40 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 
 #line 16 "shaders/gated_delta/prepare_backward.metal"
 
-#line 1 "shaders/common/unit_lower.h"
-
-
-
-
-
-#include <metal_stdlib>
-
-
-
-
-
-template <typename Tile, typename Rates>
-METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int lane) {
-  float column[TILE];
-#pragma unroll
-  for (int row = 0; row < TILE; ++row) {
-    if (simdgroup == 0) {
-      float sum = lane < row ? m[row * TILE_STRIDE + lane] : 0.0f;
-#pragma unroll
-      for (int inner = 0; inner < row; ++inner) {
-        sum = metal::fma(m[row * TILE_STRIDE + inner], column[inner], sum);
-      }
-      n[row * TILE_STRIDE + lane] = -sum;
-      column[row] = -sum * rates[row];
-    }
-  }
-}
-
-
-template <bool LEFT, typename Tile, typename Rates>
-METAL_FUNC void unit_lower_scale(Tile n, Tile inverse, Rates rates, int simdgroup, int lane) {
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    const int row = simdgroup * TILE_ROWS + i;
-    const int at = row * TILE_STRIDE + lane;
-    inverse[at] = n[at] * rates[LEFT ? row : lane] + (row == lane ? 1.0f : 0.0f);
-  }
-}
-
-#line 18 "shaders/gated_delta/prepare_backward.metal"
 
 using namespace metal;
 
-template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_backward_8821bbde__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float(
+template <typename TQ, typename TK, typename TG, typename TWQ, typename TWK, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_prepare_backward_000fa8e0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
   const device bfloat16_t* g [[buffer(3)]],
-  const device bfloat16_t* beta [[buffer(4)]],
-  const device bool* reset [[buffer(5)]],
-  const constant float* scale [[buffer(6)]],
-  const device float* inverse [[buffer(7)]],
-  const device bfloat16_t* grad_o [[buffer(8)]],
-  device float* read [[buffer(9)]],
-  device float* write_q [[buffer(10)]],
-  device float* write_k [[buffer(11)]],
-  device float* grad_values [[buffer(12)]],
+  const device bool* reset [[buffer(4)]],
+  const constant float* scale [[buffer(5)]],
+  device float* mixes [[buffer(6)]],
+  device bfloat16_t* queries [[buffer(7)]],
+  device bfloat16_t* keys [[buffer(8)]],
+  device float* upto [[buffer(9)]],
+  device float* after [[buffer(10)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 48 "shaders/gated_delta/prepare_backward.metal"
+#line 44 "shaders/gated_delta/prepare_backward.metal"
 
-  static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
+  static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
+  constexpr int KINDS = PER_KEY ? 2 : 1;
   threadgroup float left[TILE * TILE_STRIDE];
   threadgroup float right[TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
   threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
   threadgroup float masks[PER_KEY ? 3 * 64 : 1];
-  threadgroup float upto[TILE];
+  threadgroup float before[TILE];
   threadgroup float behind[TILE];
-  threadgroup float rates[TILE];
 
   const int L = k_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -1062,6 +1016,8 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto chunk_queries = queries + tile * TILE * KEYS;
+  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
@@ -1083,10 +1039,6 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     tile_clear(sum);
     if (!PER_KEY) {
       gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    }
-    if (simdgroup == 0) {
-      rates[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1111,6 +1063,12 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
         scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
       } else {
         scores_product<TQ, TK>(sum, left, right, simdgroup);
+        const int at = key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        tile_store_blocks<false, WHOLE, TWQ>(
+            left, chunk_queries + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        tile_store_blocks<false, WHOLE, TWK>(
+            right, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
       }
     }
     tile_put(sum, weights, simdgroup);
@@ -1120,73 +1078,51 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
     simdgroup_barrier(mem_flags::mem_threadgroup);
     if (!PER_KEY) {
       scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+      gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     } else if (lane / TILE_ROWS == simdgroup) {
       weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_load<float>(left, inverse + tile * TILE * TILE, TILE, TILE, begin, end, 1.0f, simdgroup, lane);
-    unit_lower_scale<true>(left, right, rates, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (simdgroup == 1 && lane >= begin && lane < end) {
+      const long at = row + static_cast<long>(lane) * H;
+      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      after[at] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
+    }
+    if (HAS_RESET) {
+      tile_within(weights, begin, end, simdgroup, lane);
+    }
+    tile_store_blocks<true, true>(
+        weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
-
-    tile_clear(sum);
-    tile_product_lower<false>(sum, weights, right, simdgroup);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    tile_put(sum, weights, simdgroup);
-
-    for (int key = 0; key < Dk; key += TILE) {
+    for (int key = 0; PER_KEY && key < KEYS; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-      }
-      TK rows[TILE_ROWS];
+      gates_load<true, HAS_RESET>(
+          gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
       TQ q_rows[TILE_ROWS];
+      TK rows[TILE_ROWS];
       float kept[TILE_ROWS];
-      const long to = tile * TILE * KEYS + key / 8 * BLOCK;
+      auto to = chunk_keys + key / 8 * BLOCK;
       const int columns = (KEYS - key) / 8;
-      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
       tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TQ>(kept, q_rows, factor, gates, upto, simdgroup, lane);
+      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      rows_decay<true, false, HAS_RESET, TQ>(kept, q_rows, 1.0f, gates, before, simdgroup, lane);
       rows_if(kept, meets_state);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write_q + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, upto, simdgroup, lane);
+      rows_decay<true, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
       rows_if(kept, meets_state);
+      tile_keep(right, kept, 1.0f, simdgroup, lane);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<true, WHOLE>(left, write_k + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWQ>(
+          left, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWK>(right, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+      rows_decay<true, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
       rows_if(kept, meets_adjoint);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep(left, kept, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<true>(sum, right, left, simdgroup);
-      if (HAS_RESET) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, left, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE>(left, read + to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      } else {
-        tile_put_blocks<WHOLE>(sum, read + to, KEYS / 8, columns, simdgroup);
-      }
-    }
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(left, grad_o + row * Dv + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_clear(sum);
-      tile_product_lower<true, TV>(sum, weights, left, simdgroup);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<float>(
-          left, grad_values + row * Dv + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      tile_store_blocks<false, WHOLE, TWK>(
+          left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
@@ -1194,4 +1130,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_backward_8821bbde__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_8821bbde__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_backward_8821bbde__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_backward_000fa8e0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_000fa8e0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_backward_000fa8e0__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;

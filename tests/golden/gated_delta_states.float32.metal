@@ -198,6 +198,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -506,20 +517,6 @@ METAL_FUNC void tile_store_blocks(
   }
 }
 
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
-      }
-    }
-  }
-}
-
 #line 10 "shaders/gated_delta/states.metal"
 #line 1 "shaders/common/gates.h"
 
@@ -717,32 +714,14 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-
 #include <metal_stdlib>
 
 
 
 
-
-template <int WIDE>
-constexpr constant int WALK_STRIDE = WIDE * 8 + 4;
-
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
-};
-
-
-template <int TALL, typename T = float>
-struct walk_keys {
-  metal::simdgroup_matrix<T, 8, 8> at[TALL];
-};
-
-
-
-template <int TALL, typename T = float>
-struct walk_chunk {
-  walk_keys<TALL, T> steps[TILE / 8];
 };
 
 
@@ -756,18 +735,23 @@ METAL_FUNC void walk_add(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    for (int row = 0; row < 8; ++row) {
-      const bool live = lane < TALL * 8 && lane < keys && w * 8 + row < columns;
-      scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(source[(w * 8 + row) * Dk + lane]) : 0.0f;
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
-      state.at[r][w].thread_elements() += more.thread_elements();
+    for (int w = 0; w < WIDE; ++w) {
+      for (int row = 0; row < 8; ++row) {
+        const bool live = key < TALL * 8 && key < keys && w * 8 + row < columns;
+        scratch[row * TILE_STRIDE + lane] =
+            live ? static_cast<float>(source[(w * 8 + row) * Dk + key]) : 0.0f;
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r - first);
+        state.at[r][w].thread_elements() += more.thread_elements();
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -807,18 +791,22 @@ METAL_FUNC void walk_end(
     Tile scratch,
     int lane) {
 #pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
+  for (int first = 0; first < TALL; first += TILE_BLOCKS) {
+    const int key = first * 8 + lane;
 #pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_store(state.at[r][w], scratch + r * 8, TILE_STRIDE);
-    }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    for (int row = 0; row < 8; ++row) {
-      if (lane < TALL * 8 && lane < keys && w * 8 + row < columns) {
-        destination[(w * 8 + row) * Dk + lane] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
+        metal::simdgroup_store(state.at[r][w], scratch + (r - first) * 8, TILE_STRIDE);
       }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+      for (int row = 0; row < 8; ++row) {
+        if (key < TALL * 8 && key < keys && w * 8 + row < columns) {
+          destination[(w * 8 + row) * Dk + key] = static_cast<T>(scratch[row * TILE_STRIDE + lane]);
+        }
+      }
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
-    metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
 
@@ -833,34 +821,6 @@ METAL_FUNC void walk_save(
     for (int w = 0; w < WIDE; ++w) {
       if (WHOLE || (r < rows && w < columns)) {
         block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
-    }
-  }
-}
-
-
-
-template <int STEP, int CELLS, typename T, typename Source>
-METAL_FUNC void walk_cells(thread T (&cells)[CELLS], Source source, int stride, int row, int rows) {
-#pragma unroll
-  for (int n = 0; n < CELLS; ++n) {
-    cells[n] = row + n * STEP < rows ? static_cast<T>(*source) : static_cast<T>(0.0f);
-    source += STEP * stride;
-  }
-}
-
-
-
-template <int TALL, bool WHOLE, typename T, typename Blocks>
-METAL_FUNC void walk_fetch(thread walk_chunk<TALL, T>& keys, Blocks blocks, int wide, int rows) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-    for (int r = 0; r < TALL; ++r) {
-      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.steps[i].at[r] = block_load<true, T>(blocks + (i * wide + row) * BLOCK);
-      if (!WHOLE && r >= rows) {
-        keys.steps[i].at[r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
     }
   }
@@ -885,68 +845,382 @@ METAL_FUNC void walk_multiply(
   }
 }
 
+#line 13 "shaders/gated_delta/states.metal"
+#line 1 "shaders/gated_delta/state.h"
 
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state,
-    thread walk_keys<TALL>& former,
-    thread walk_keys<TALL>& latter,
-    Product product) {
-  metal::simdgroup_float8x8 sums[WIDE];
-  metal::simdgroup_float8x8 nexts[WIDE];
-  walk_clear<WIDE>(sums);
-  walk_clear<WIDE>(nexts);
+
+
+
+#include <metal_stdlib>
+
+
+
+
+#line 1 "shaders/gated_delta/steps.h"
+
+
+
+
+
+#include <metal_stdlib>
+
+
+
+
+
+
+template <int WIDE>
+struct steps_values {
+  metal::simdgroup_float8x8 at[TILE / 8][WIDE];
+};
+
+template <int WIDE>
+METAL_FUNC void steps_clear(thread steps_values<WIDE>& values) {
 #pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
-  }
-#pragma unroll
-  for (int w = 0; w < WIDE; ++w) {
-    auto to = product + w * 8;
-    metal::simdgroup_store(sums[w], to, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
-    metal::simdgroup_store(
-        nexts[w], to + 8 * WALK_STRIDE<WIDE>, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_clear<WIDE>(values.at[i]);
   }
 }
 
-template <int WIDE, int TALL, typename Product>
-METAL_FUNC void walk_read(
-    thread walk_state<WIDE, TALL>& state, thread walk_chunk<TALL>& keys, Product product) {
-#pragma unroll
-  for (int i = 0; i < TILE / 8; i += 2) {
-    walk_read<WIDE, TALL>(state, keys.steps[i], keys.steps[i + 1], product + i * 8 * WALK_STRIDE<WIDE>);
-  }
-}
 
+struct steps_place {
+  int row[2];
+  int column[2];
+};
 
-template <int WIDE, int TALL, typename Scratch>
-METAL_FUNC void walk_decay(
-    thread walk_state<WIDE, TALL>& state, float decay, bool carries, Scratch scratch, int lane) {
-  for (int c = 0; c < 8; ++c) {
-    scratch[lane * ROW_STRIDE + c] = decay;
+template <typename Scratch>
+METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
+  for (int at = lane; at < BLOCK; at += 32) {
+    scratch[at] = static_cast<float>(at);
   }
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  metal::simdgroup_float8x8 numbers;
+  metal::simdgroup_load(numbers, scratch, 8);
+  steps_place place;
 #pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, scratch + r * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
+  for (int e = 0; e < 2; ++e) {
+    const int number = static_cast<int>(numbers.thread_elements()[e]);
+    place.row[e] = number / 8;
+    place.column[e] = number % 8;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  return place;
+}
+
+
+template <int WIDE, typename T>
+struct steps_given {
+  T at[TILE / 8][WIDE][2];
+};
+
+
+
+template <int WIDE, bool WHOLE, typename T, typename Source>
+METAL_FUNC void steps_fetch(
+    thread steps_given<WIDE, T>& given,
+    Source source,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
 #pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (carries) {
-        state.at[r][w].thread_elements() *= weight.thread_elements();
-      } else {
-        state.at[r][w] = metal::simdgroup_float8x8(0.0f);
+  for (int e = 0; e < 2; ++e) {
+    auto from = source + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const bool live = (WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps;
+        given.at[i][w][e] = live ? static_cast<T>(from[i * 8 * stride + w * 8]) : static_cast<T>(0.0f);
       }
     }
   }
-  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
+template <int WIDE, typename T>
+METAL_FUNC void steps_from(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]);
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool WHOLE, typename T, typename Destination>
+METAL_FUNC void steps_store(
+    thread steps_values<WIDE>& values,
+    Destination destination,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    auto to = destination + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        if ((WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps) {
+          to[i * 8 * stride + w * 8] = static_cast<T>(values.at[i][w].thread_elements()[e]);
+        }
+      }
+    }
+  }
+}
+
+
+struct steps_lower {
+  metal::simdgroup_float8x8 at[TILE / 8][TILE / 8];
+};
+
+template <bool TRANSPOSED, typename Blocks>
+METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int j = 0; j < (i / 2 + 1) * 2; ++j) {
+      lower.at[i][j] = block_load<TRANSPOSED>(blocks + (i * (TILE / 8) + j) * BLOCK);
+    }
+  }
+}
+
+
+template <int WIDE, bool BACK, typename A>
+METAL_FUNC void steps_multiply(
+    thread steps_values<WIDE>& values, thread steps_values<WIDE>& given, thread steps_lower& lower) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+#pragma unroll
+    for (int j = BACK ? i : 0; j < (BACK ? TILE / 8 : i + 2); ++j) {
+      if (BACK) {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[j][i], lower.at[j][i + 1]);
+      } else {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[i][j], lower.at[i + 1][j]);
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool RESETS, typename Weights>
+METAL_FUNC void steps_scale(
+    thread steps_values<WIDE>& values, Weights weights, thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float weight = weights[i * 8 + place.column[e]];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = RESETS && weight == 0.0f ? 0.0f : weight * x;
+      }
+    }
+  }
+}
+
+template <int WIDE>
+METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      values.at[i][w].thread_elements() *= factor;
+    }
+  }
+}
+
+
+template <int WIDE, typename T>
+METAL_FUNC void steps_miss(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]) - x;
+      }
+    }
+  }
+}
+
+
+template <int WIDE>
+METAL_FUNC void steps_take(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& others,
+    int begin,
+    int end,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int step = i * 8 + place.column[e];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        const float other = others.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = step >= begin && step < end ? other : x;
+      }
+    }
+  }
+}
+
+
+template <int WIDE, bool BACK, bool RESETS, typename A = float, typename Reset>
+METAL_FUNC void steps_mix(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& given,
+    thread steps_lower& lower,
+    Reset resets,
+    int steps,
+    thread const steps_place& place) {
+  if (!RESETS) {
+    steps_multiply<WIDE, BACK, A>(values, given, lower);
+  }
+  int begin = RESETS ? 0 : steps;
+  while (begin < steps) {
+    const int end = first_reset<RESETS>(resets, steps, begin + 1);
+    steps_values<WIDE> inside;
+    steps_values<WIDE> mixed = values;
+    steps_clear<WIDE>(inside);
+    steps_take<WIDE>(inside, given, begin, end, place);
+    steps_multiply<WIDE, BACK, A>(mixed, inside, lower);
+    steps_take<WIDE>(values, mixed, begin, end, place);
+    begin = end;
+  }
+}
+
+#line 11 "shaders/gated_delta/state.h"
+
+
+
+template <int TALL, typename T>
+struct walk_keys {
+  metal::simdgroup_matrix<T, 8, 8> at[TILE / 8][TALL];
+};
+
+
+
+template <int TALL, bool TRANSPOSED, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int wide, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.at[i][r] = block_load<TRANSPOSED, T>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.at[i][r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
+      }
+    }
+  }
+}
+
+
+template <int WIDE, int TALL, typename T>
+METAL_FUNC void walk_read(
+    thread steps_values<WIDE>& known, thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, T>& keys) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_clear<WIDE>(known.at[i]);
+    walk_clear<WIDE>(known.at[i + 1]);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i + 1][r]);
+      walk_multiply<WIDE, float, T>(known.at[i], known.at[i + 1], state.at[r], right, next);
+    }
+  }
+}
+
+
+template <int WIDE, int SIMDGROUPS, typename Sums>
+METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
+  constexpr int PART = TILE / 8 * WIDE * BLOCK;
+  if (SIMDGROUPS > 1) {
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        block_store<false>(known.at[i][w], sums + simdgroup * PART + (i * WIDE + w) * BLOCK);
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        known.at[i][w] = block_load<false>(sums + (i * WIDE + w) * BLOCK);
+#pragma unroll
+        for (int s = 1; s < SIMDGROUPS; ++s) {
+          metal::simdgroup_float8x8 more = block_load<false>(sums + s * PART + (i * WIDE + w) * BLOCK);
+          known.at[i][w].thread_elements() += more.thread_elements();
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+
+template <bool PER_KEY, int TALL>
+struct walk_decays {
+  float at[PER_KEY ? TALL : 1][2];
+};
+
+template <bool PER_KEY, int TALL, typename Source>
+METAL_FUNC void walk_fetch_decays(
+    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+#pragma unroll
+  for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+    }
+  }
+}
+
+
+template <int WIDE, int TALL, bool PER_KEY>
+METAL_FUNC void walk_fade(
+    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = state.at[r][w].thread_elements()[e];
+        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      }
+    }
+  }
 }
 
 
 
-template <int WIDE, int TALL, int STEPS, typename A = float, typename B, typename Values>
+template <int WIDE, int TALL, bool RESETS, typename T>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, B> (&keys)[STEPS], Values values) {
+    thread walk_state<WIDE, TALL>& state,
+    thread steps_values<WIDE>& values,
+    thread walk_keys<TALL, T>& keys,
+    int begin,
+    int end,
+    thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
     metal::simdgroup_float8x8 sums[WIDE];
@@ -954,16 +1228,17 @@ METAL_FUNC void walk_write(
     walk_clear<WIDE>(sums);
     walk_clear<WIDE>(nexts);
 #pragma unroll
-    for (int i = 0; i < STEPS; ++i) {
-      metal::simdgroup_float8x8 left[WIDE];
+    for (int i = 0; i < TILE / 8; ++i) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
 #pragma unroll
-      for (int w = 0; w < WIDE; ++w) {
-        auto from = values + i * 8 * WALK_STRIDE<WIDE> + w * 8;
-        metal::simdgroup_load(left[w], from, WALK_STRIDE<WIDE>, metal::ulong2(0, 0), true);
+      for (int e = 0; RESETS && e < 2; ++e) {
+        if (i * 8 + place.row[e] < begin || i * 8 + place.row[e] >= end) {
+          right.thread_elements()[e] = 0.0f;
+          next.thread_elements()[e] = 0.0f;
+        }
       }
-      metal::simdgroup_float8x8 right = matrix_as_float(keys[i].at[r]);
-      metal::simdgroup_float8x8 next = matrix_as_float(keys[i].at[r + 1]);
-      walk_multiply<WIDE, A, B>(sums, nexts, left, right, next);
+      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
     }
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
@@ -973,27 +1248,30 @@ METAL_FUNC void walk_write(
   }
 }
 
-#line 13 "shaders/gated_delta/states.metal"
+#line 14 "shaders/gated_delta/states.metal"
+
 
 using namespace metal;
 
-template <typename TW, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float(
-  const device float* read [[buffer(0)]],
-  const device float* write [[buffer(1)]],
-  const device float* rates [[buffer(2)]],
-  const device float* decay [[buffer(3)]],
-  const device float* values [[buffer(4)]],
-  const constant int* values_shape [[buffer(5)]],
-  const device float* initial_state [[buffer(6)]],
-  const device bool* reset [[buffer(7)]],
-  device float* chunk_state [[buffer(8)]],
-  device float* error [[buffer(9)]],
-  device float* final_state [[buffer(10)]],
+template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
+[[kernel]] void custom_kernel_gated_delta_states_d282d209__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float(
+  const device float* inverse [[buffer(0)]],
+  const device float* keys [[buffer(1)]],
+  const device float* upto [[buffer(2)]],
+  const device float* rates [[buffer(3)]],
+  const device float* decay [[buffer(4)]],
+  const device float* v [[buffer(5)]],
+  const constant int* v_shape [[buffer(6)]],
+  const device float* beta [[buffer(7)]],
+  const device float* initial_state [[buffer(8)]],
+  const device bool* reset [[buffer(9)]],
+  device float* chunk_state [[buffer(10)]],
+  device float* error [[buffer(11)]],
+  device float* final_state [[buffer(12)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 38 "shaders/gated_delta/states.metal"
+#line 45 "shaders/gated_delta/states.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
@@ -1001,27 +1279,28 @@ template <typename TW, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int PRODUCT = TILE * WALK_STRIDE<WIDE>;
-  static_assert((SIMDGROUPS + 1) * PRODUCT * 4 <= 32768, "a threadgroup must not have more than 32 KiB");
-  constexpr int THREADS = SIMDGROUPS * 32;
-  constexpr int STEP = THREADS / (WIDE * 8);
-  constexpr int OWN = (TILE + STEP - 1) / STEP;
-  threadgroup float products[SIMDGROUPS * PRODUCT];
-  threadgroup float updates[PRODUCT];
+  constexpr int KINDS = PER_KEY ? 2 : 1;
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
+  static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float sums[SUMS];
+  threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
+  threadgroup float weights[SIMDGROUPS * 3 * TILE];
 
-  const int L = values_shape[1];
+  const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int value = threadgroup_position_in_grid.x * WIDE * 8;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
+  const int chunks = (L + TILE - 1) / TILE;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
-  const int chunks = (L + TILE - 1) / TILE;
   const long corner = (state * Dv + value) * Dk + key;
-  auto own = products + simdgroup * PRODUCT;
+  auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
+  auto own_weights = weights + simdgroup * 3 * TILE;
+  const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> S;
   walk_begin<WIDE, TALL>(
       S,
@@ -1029,92 +1308,99 @@ template <typename TW, int Dk, int Dv, int H, int WIDE, int TALL, bool HAS_INITI
       Dk,
       HAS_INITIAL_STATE ? Dk - key : 0,
       Dv - value,
-      own,
+      scratch,
       lane);
 
 
   const int owned = (KEYS - key) / 8;
-  const int own_row = (simdgroup * 32 + lane) / (WIDE * 8);
-  const int column = lane % (WIDE * 8);
-  const bool live = value + column < Dv;
-  auto key_read = read + state * chunks * TILE * KEYS + key / 8 * BLOCK;
-  auto key_write = write + state * chunks * TILE * KEYS + key / 8 * BLOCK;
-  const long begins = (sequence + own_row) * H + head;
-  const int along = live ? column : 0;
-  auto chunk_values = values + begins * Dv + value + along;
-  auto chunk_errors = error + begins * Dv + value + along;
-  auto chunk_rates = rates + begins;
-  walk_chunk<TALL> reads;
-  walk_chunk<TALL, TW> writes;
-  float given[OWN];
-  float own_rates[OWN];
-  walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-  walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
-  walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? L : 0);
-  walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, L);
-
-  const bool fades = lane < KEYS - key;
-  auto key_decay = decay + state * chunks * KEYS + key + (fades ? lane : 0);
-  float fading = fades ? *key_decay : 0.0f;
+  const int wide = Dv - value;
+  auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
+  auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
+  auto chunk_inverse = inverse + state * chunks * TILE * TILE;
+  auto chunk_decay = decay + state * chunks * KEYS + key;
+  const long begins = sequence * H + head;
+  auto chunk_values = v + begins * Dv + value;
+  auto chunk_errors = error + begins * Dv + value;
+  const long own_step = begins + static_cast<long>(lane) * H;
+  auto chunk_upto = upto + own_step;
+  auto chunk_rates = rates + own_step;
+  auto chunk_beta = beta + own_step;
+  walk_keys<TALL, TW> reads;
+  steps_lower solve;
+  steps_given<WIDE, TV> given;
+  walk_decays<PER_KEY, TALL> fading;
+  walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+  steps_fetch_lower<true>(solve, chunk_inverse);
+  steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, L, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  float own_upto = lane < L ? *chunk_upto : 0.0f;
+  float own_rate = lane < L ? *chunk_rates : 0.0f;
+  TB own_beta = lane < L ? *chunk_beta : static_cast<TB>(0.0f);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    const bool more = chunk + 1 < chunks;
-    const long entry = state * chunks + chunk;
-    const long first = sequence + chunk * TILE;
     const int steps = min(TILE, L - chunk * TILE);
-    auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+    const int rest = L - (chunk + 1) * TILE;
+    const bool more = rest > 0;
+    auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
+    const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
+    auto saved =
+        chunk_state + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
-    walk_read<WIDE, TALL>(S, reads, own);
-    key_read += TILE * KEYS;
-    if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(reads, key_read, KEYS / 8, owned);
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
 
-
-    auto resets = reset + (HAS_RESET ? first : 0);
-    const int met = first_reset<HAS_RESET>(resets, steps);
-    const int begin = last_reset<HAS_RESET>(resets, steps);
-#pragma unroll
-    for (int n = 0; n < OWN; ++n) {
-      const int row = own_row + n * STEP;
-      const int cell = min(row, TILE - 1) * WALK_STRIDE<WIDE> + column;
-      float known = 0.0f;
-#pragma unroll
-      for (int s = 0; s < SIMDGROUPS; ++s) {
-        known += products[s * PRODUCT + cell];
-      }
-      const float e = row < met ? given[n] - known : given[n];
-      const float u = own_rates[n] * e;
-      if (live && row < steps) {
-        chunk_errors[n * STEP * H * Dv] = e;
-      }
-      if (OWN * STEP == TILE || row < TILE) {
-        updates[cell] = row >= begin ? u : 0.0f;
-      }
-    }
-    chunk_values += TILE * H * Dv;
-    chunk_errors += TILE * H * Dv;
+    walk_keys<TALL, TW> writes;
+    walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+    write_keys += KINDS * TILE * KEYS;
+    own_weights[lane] = own_upto;
+    own_weights[TILE + lane] = static_cast<float>(own_beta);
+    own_weights[2 * TILE + lane] = own_rate;
+    chunk_upto += TILE * H;
     chunk_rates += TILE * H;
+    chunk_beta += TILE * H;
     if (more) {
-      const int rest = L - (chunk + 1) * TILE;
-      walk_cells<STEP, OWN, float>(given, chunk_values, H * Dv, own_row, live ? rest : 0);
-      walk_cells<STEP, OWN, float>(own_rates, chunk_rates, H, own_row, rest);
+      own_upto = lane < rest ? *chunk_upto : 0.0f;
+      own_rate = lane < rest ? *chunk_rates : 0.0f;
+      own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    walk_decay<WIDE, TALL>(S, fading, met == steps, own, lane);
-    key_decay += KEYS;
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    steps_values<WIDE> errors;
+    walk_read<WIDE, TALL, TW>(errors, S, reads);
+    read_keys += KINDS * TILE * KEYS;
     if (more) {
-      fading = fades ? *key_decay : 0.0f;
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
-    walk_write<WIDE, TALL, TILE / 8>(S, writes.steps, updates);
-    key_write += TILE * KEYS;
+    walk_sum<WIDE, SIMDGROUPS>(errors, sums, simdgroup);
+
+
+    steps_scale<WIDE, HAS_RESET>(errors, own_weights, place);
+    steps_miss<WIDE, TV>(errors, given);
+    chunk_values += TILE * H * Dv;
     if (more) {
-      walk_fetch<TALL, WHOLE_KEYS>(writes, key_write, KEYS / 8, owned);
+      steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, rest, place);
     }
+    steps_values<WIDE> written = errors;
+    steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
+    steps_mix<WIDE, false, HAS_RESET>(errors, written, solve, resets, steps, place);
+    chunk_inverse += TILE * TILE;
+    if (more) {
+      steps_fetch_lower<true>(solve, chunk_inverse);
+    }
+    if (simdgroup == 0) {
+      steps_store<WIDE, WHOLE, float>(errors, chunk_errors, H * Dv, wide, steps, place);
+    }
+    chunk_errors += TILE * H * Dv;
+
+    steps_scale<WIDE, HAS_RESET>(errors, own_weights + 2 * TILE, place);
+    walk_fade<WIDE, TALL, PER_KEY>(S, fading, carries);
+    chunk_decay += KEYS;
+    if (more) {
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+    }
+    walk_write<WIDE, TALL, HAS_RESET, TW>(
+        S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
   }
-  walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, own, lane);
+  walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 4, 2, 1, 1>) custom_kernel_gated_delta_states_30268bee__float_33_20_4_4_2_1_1_float_float_float_float_float_float_bool_float_float_float<float, 33, 20, 4, 4, 2, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_d282d209__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_d282d209__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_d282d209__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;

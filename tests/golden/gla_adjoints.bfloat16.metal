@@ -198,6 +198,17 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 }
 
 
+template <typename Tile>
+METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
+    tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+}
+
+
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -506,20 +517,6 @@ METAL_FUNC void tile_store_blocks(
   }
 }
 
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void tile_put_blocks(thread tile_sum& sum, Blocks blocks, int wide, int columns, int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || c < columns) {
-        block_store<false>(sum.at[r][c], blocks + ((simdgroup * TILE_OWN + r) * wide + c) * BLOCK);
-      }
-    }
-  }
-}
-
 #line 10 "shaders/gla/adjoints.metal"
 #line 1 "shaders/common/gates.h"
 
@@ -795,7 +792,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_97869e61__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_bd573a40__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float(
   const device bfloat16_t* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device bfloat16_t* grad_o [[buffer(2)]],
@@ -931,4 +928,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_97869e61__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_97869e61__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_97869e61__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_bd573a40__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_bd573a40__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_bd573a40__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>;

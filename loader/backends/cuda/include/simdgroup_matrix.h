@@ -44,6 +44,16 @@ metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
   }
 }
 
+// Both elements as D; those of bfloat are the upper halves of floats.
+template <typename D, typename T>
+metal::vec<D, 2> converted(metal::vec<T, 2> e) {
+  if constexpr (metal::is_same_v<T, bfloat> && metal::is_same_v<D, float>) {
+    const uint bits = bits_as<uint>(e);
+    return metal::vec<D, 2>(__uint_as_float(bits << 16), __uint_as_float(bits & 0xffff0000u));
+  }
+  return metal::vec<D, 2>((D)e[0], (D)e[1]);
+}
+
 // x rounded to TF32's 11 digits; x - high is exact and has few enough digits itself.
 inline float high_part(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
 
@@ -131,6 +141,12 @@ struct simdgroup_matrix {
     m.has_across = true;
     return m;
   }
+  // Of 16-bit elements those of row l / 4, which are turned when a product asks for them.
+  static simdgroup_matrix of_row(pair own, pair row) {
+    simdgroup_matrix m = of(own, row);
+    m.turns = true;
+    return m;
+  }
 
   // What the caller changes through the reference, `across` does not follow.
   pair& thread_elements() {
@@ -140,13 +156,18 @@ struct simdgroup_matrix {
   const pair& thread_elements() const { return elements; }
   pair own() const { return elements; }
   // This lane's elements of a right operand.
-  pair transposed() const { return has_across ? across : msl::transposed(elements); }
+  pair transposed() const {
+    if (!has_across) return msl::transposed(elements);
+    if constexpr (sizeof(T) == 2) {
+      if (turns) return msl::bits_as<pair>(msl::transpose_halves(msl::bits_as<uint>(across)));
+    }
+    return across;
+  }
   // The same matrix of D, with all that was loaded of it.
   template <typename D>
   simdgroup_matrix<D> as() const {
-    const vec<D, 2> own((D)elements[0], (D)elements[1]);
-    if (!has_across) return simdgroup_matrix<D>::of(own);
-    return simdgroup_matrix<D>::of(own, vec<D, 2>((D)across[0], (D)across[1]));
+    const vec<D, 2> own = msl::converted<D>(elements);
+    return has_across ? simdgroup_matrix<D>::of(own, msl::converted<D>(transposed())) : simdgroup_matrix<D>::of(own);
   }
 
  private:
@@ -160,6 +181,7 @@ struct simdgroup_matrix {
   // Loaded along with `elements`, and dropped by the compiler where no product asks for it.
   pair across;
   bool has_across = false;
+  bool turns = false;
 };
 using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
@@ -202,12 +224,17 @@ void simdgroup_store(
 #define __HAVE_SIMDGROUP_BLOCKS__ 1
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
-  const int column = msl::fragment_column(), own = msl::fragment_row(), other = msl::fragment_row_across();
-  const auto along = [&](int row) {
+  // Of 64 bits, so that the compiler keeps them apart from blocks, which are constants away from one another.
+  const long long column = msl::fragment_column(), own = msl::fragment_row(), other = msl::fragment_row_across();
+  const auto along = [&](long long row) {
     const auto pair = *(const msl::neighbours<T>*)(block + row * 8 + column);
     return vec<T, 2>(pair.first, pair.second);
   };
-  const auto across = [&](int row) { return vec<T, 2>(block[column * 8 + row], block[(column + 1) * 8 + row]); };
+  const auto across = [&](long long row) { return vec<T, 2>(block[column * 8 + row], block[(column + 1) * 8 + row]); };
+  if constexpr (!TRANSPOSED && sizeof(T) == 2) {
+    d = simdgroup_matrix<T>::of_row(along(own), along(other));
+    return;
+  }
   d = TRANSPOSED ? simdgroup_matrix<T>::of(across(own), along(other)) : simdgroup_matrix<T>::of(along(own), across(other));
 }
 template <bool TRANSPOSED, typename T, typename Pointer>

@@ -1,0 +1,152 @@
+// The state of a walk over chunks of 32 steps, where what a simdgroup owns of it is all keys or a part of
+// them: what a chunk reads of it, how it fades, and what a chunk writes to it.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "../common/blocks.h"
+#include "../common/tile.h"
+#include "../common/walk.h"
+#include "steps.h"
+
+// Own keys of a chunk, in matrices with a row a step to be written or, to be read, a row a key. They are
+// fetched long before their use, so that no product waits for memory, and as T, because converting waits too.
+template <int TALL, typename T>
+struct walk_keys {
+  metal::simdgroup_matrix<T, 8, 8> at[TILE / 8][TALL];
+};
+
+// They come from `blocks`, which have a row a step, `wide` of them in a row for 8 steps; TRANSPOSED is to be
+// read. `rows` matrices are there, all of them if WHOLE; 0 stands for the others.
+template <int TALL, bool TRANSPOSED, bool WHOLE, typename T, typename Blocks>
+METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int wide, int rows) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
+      keys.at[i][r] = block_load<TRANSPOSED, T>(blocks + (i * wide + row) * BLOCK);
+      if (!WHOLE && r >= rows) {
+        keys.at[i][r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
+      }
+    }
+  }
+}
+
+// known = state * keys, what the steps read of it.
+template <int WIDE, int TALL, typename T>
+METAL_FUNC void walk_read(
+    thread steps_values<WIDE>& known, thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, T>& keys) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+    walk_clear<WIDE>(known.at[i]);
+    walk_clear<WIDE>(known.at[i + 1]);
+#pragma unroll
+    for (int r = 0; r < TALL; ++r) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i + 1][r]);
+      walk_multiply<WIDE, float, T>(known.at[i], known.at[i + 1], state.at[r], right, next);
+    }
+  }
+}
+
+// Sums up what SIMDGROUPS simdgroups know of the same values, through `sums`.
+template <int WIDE, int SIMDGROUPS, typename Sums>
+METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
+  constexpr int PART = TILE / 8 * WIDE * BLOCK;
+  if (SIMDGROUPS > 1) {
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        block_store<false>(known.at[i][w], sums + simdgroup * PART + (i * WIDE + w) * BLOCK);
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        known.at[i][w] = block_load<false>(sums + (i * WIDE + w) * BLOCK);
+#pragma unroll
+        for (int s = 1; s < SIMDGROUPS; ++s) {
+          metal::simdgroup_float8x8 more = block_load<false>(sums + s * PART + (i * WIDE + w) * BLOCK);
+          known.at[i][w].thread_elements() += more.thread_elements();
+        }
+      }
+    }
+    metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  }
+}
+
+// What a chunk leaves of own keys, one number for all of them unless PER_KEY.
+template <bool PER_KEY, int TALL>
+struct walk_decays {
+  float at[PER_KEY ? TALL : 1][2];
+};
+
+template <bool PER_KEY, int TALL, typename Source>
+METAL_FUNC void walk_fetch_decays(
+    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+#pragma unroll
+  for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+    }
+  }
+}
+
+// Each key of the state times its decay, or 0 where nothing carries.
+template <int WIDE, int TALL, bool PER_KEY>
+METAL_FUNC void walk_fade(
+    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = state.at[r][w].thread_elements()[e];
+        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      }
+    }
+  }
+}
+
+// state += values * keys, where with RESETS only the steps [begin, end) count. They are summed up before the
+// state: in a sum over all of time the rounding of an engine's products would tell.
+template <int WIDE, int TALL, bool RESETS, typename T>
+METAL_FUNC void walk_write(
+    thread walk_state<WIDE, TALL>& state,
+    thread steps_values<WIDE>& values,
+    thread walk_keys<TALL, T>& keys,
+    int begin,
+    int end,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int r = 0; r < TALL; r += 2) {
+    metal::simdgroup_float8x8 sums[WIDE];
+    metal::simdgroup_float8x8 nexts[WIDE];
+    walk_clear<WIDE>(sums);
+    walk_clear<WIDE>(nexts);
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
+#pragma unroll
+      for (int e = 0; RESETS && e < 2; ++e) {
+        if (i * 8 + place.row[e] < begin || i * 8 + place.row[e] >= end) {
+          right.thread_elements()[e] = 0.0f;
+          next.thread_elements()[e] = 0.0f;
+        }
+      }
+      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
+    }
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      state.at[r][w].thread_elements() += sums[w].thread_elements();
+      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+    }
+  }
+}

@@ -1,0 +1,246 @@
+// What a walk over chunks makes of their 32 steps where a simdgroup owns whole values: matrices with values
+// down and steps along. Each product's sums are the next one's left operand, so that all of it stays in
+// registers.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "../common/blocks.h"
+#include "../common/gates.h"
+#include "../common/tile.h"
+#include "../common/walk.h"
+
+template <int WIDE>
+struct steps_values {
+  metal::simdgroup_float8x8 at[TILE / 8][WIDE];
+};
+
+template <int WIDE>
+METAL_FUNC void steps_clear(thread steps_values<WIDE>& values) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+    walk_clear<WIDE>(values.at[i]);
+  }
+}
+
+// Where in a matrix the two elements of a lane stand, which is the engine's choice.
+struct steps_place {
+  int row[2];
+  int column[2];
+};
+
+template <typename Scratch>
+METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
+  for (int at = lane; at < BLOCK; at += 32) {
+    scratch[at] = static_cast<float>(at);
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  metal::simdgroup_float8x8 numbers;
+  metal::simdgroup_load(numbers, scratch, 8);
+  steps_place place;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    const int number = static_cast<int>(numbers.thread_elements()[e]);
+    place.row[e] = number / 8;
+    place.column[e] = number % 8;
+  }
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  return place;
+}
+
+// A chunk's rows of own values as they come.
+template <int WIDE, typename T>
+struct steps_given {
+  T at[TILE / 8][WIDE][2];
+};
+
+// From `source`, which has `stride` numbers a step; `columns` values and `steps` steps are there, 0 stands
+// for others.
+template <int WIDE, bool WHOLE, typename T, typename Source>
+METAL_FUNC void steps_fetch(
+    thread steps_given<WIDE, T>& given,
+    Source source,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    auto from = source + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const bool live = (WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps;
+        given.at[i][w][e] = live ? static_cast<T>(from[i * 8 * stride + w * 8]) : static_cast<T>(0.0f);
+      }
+    }
+  }
+}
+
+// A chunk's own values, from what was fetched.
+template <int WIDE, typename T>
+METAL_FUNC void steps_from(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]);
+      }
+    }
+  }
+}
+
+// The values of a chunk to `destination`, laid out as the source of steps_fetch.
+template <int WIDE, bool WHOLE, typename T, typename Destination>
+METAL_FUNC void steps_store(
+    thread steps_values<WIDE>& values,
+    Destination destination,
+    int stride,
+    int columns,
+    int steps,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    auto to = destination + place.column[e] * stride + place.row[e];
+#pragma unroll
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        if ((WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps) {
+          to[i * 8 * stride + w * 8] = static_cast<T>(values.at[i][w].thread_elements()[e]);
+        }
+      }
+    }
+  }
+}
+
+// A lower triangular matrix of 32 x 32, or its transpose, in blocks that a product wants to the right.
+struct steps_lower {
+  metal::simdgroup_float8x8 at[TILE / 8][TILE / 8];
+};
+
+template <bool TRANSPOSED, typename Blocks>
+METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int j = 0; j < (i / 2 + 1) * 2; ++j) {
+      lower.at[i][j] = block_load<TRANSPOSED>(blocks + (i * (TILE / 8) + j) * BLOCK);
+    }
+  }
+}
+
+// values += lower * given or, BACK, lower^T * given. What is given can be kept in A.
+template <int WIDE, bool BACK, typename A>
+METAL_FUNC void steps_multiply(
+    thread steps_values<WIDE>& values, thread steps_values<WIDE>& given, thread steps_lower& lower) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; i += 2) {
+#pragma unroll
+    for (int j = BACK ? i : 0; j < (BACK ? TILE / 8 : i + 2); ++j) {
+      if (BACK) {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[j][i], lower.at[j][i + 1]);
+      } else {
+        walk_multiply<WIDE, A>(
+            values.at[i], values.at[i + 1], given.at[j], lower.at[i][j], lower.at[i + 1][j]);
+      }
+    }
+  }
+}
+
+// The values of each step times its weight; with RESETS a weight of 0 forgets whatever they are.
+template <int WIDE, bool RESETS, typename Weights>
+METAL_FUNC void steps_scale(
+    thread steps_values<WIDE>& values, Weights weights, thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const float weight = weights[i * 8 + place.column[e]];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = RESETS && weight == 0.0f ? 0.0f : weight * x;
+      }
+    }
+  }
+}
+
+template <int WIDE>
+METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      values.at[i][w].thread_elements() *= factor;
+    }
+  }
+}
+
+// values = given - values.
+template <int WIDE, typename T>
+METAL_FUNC void steps_miss(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float x = values.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]) - x;
+      }
+    }
+  }
+}
+
+// What others have of the steps [begin, end).
+template <int WIDE>
+METAL_FUNC void steps_take(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& others,
+    int begin,
+    int end,
+    thread const steps_place& place) {
+#pragma unroll
+  for (int i = 0; i < TILE / 8; ++i) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int step = i * 8 + place.column[e];
+#pragma unroll
+      for (int w = 0; w < WIDE; ++w) {
+        const float x = values.at[i][w].thread_elements()[e];
+        const float other = others.at[i][w].thread_elements()[e];
+        values.at[i][w].thread_elements()[e] = step >= begin && step < end ? other : x;
+      }
+    }
+  }
+}
+
+// The same within the pieces between RESETS, whatever others hold.
+template <int WIDE, bool BACK, bool RESETS, typename A = float, typename Reset>
+METAL_FUNC void steps_mix(
+    thread steps_values<WIDE>& values,
+    thread steps_values<WIDE>& given,
+    thread steps_lower& lower,
+    Reset resets,
+    int steps,
+    thread const steps_place& place) {
+  if (!RESETS) {
+    steps_multiply<WIDE, BACK, A>(values, given, lower);
+  }
+  int begin = RESETS ? 0 : steps;
+  while (begin < steps) {
+    const int end = first_reset<RESETS>(resets, steps, begin + 1);
+    steps_values<WIDE> inside;
+    steps_values<WIDE> mixed = values;
+    steps_clear<WIDE>(inside);
+    steps_take<WIDE>(inside, given, begin, end, place);
+    steps_multiply<WIDE, BACK, A>(mixed, inside, lower);
+    steps_take<WIDE>(values, mixed, begin, end, place);
+    begin = end;
+  }
+}
