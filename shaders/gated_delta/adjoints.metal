@@ -55,6 +55,7 @@ template <
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
@@ -107,7 +108,7 @@ template <
   walk_decays<PER_KEY, TALL> fading;
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(mix, chunk_mixes);
-  steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
+  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
   walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
   float own_upto = lane < rest ? *chunk_upto : 0.0f;
   float own_after = lane < rest ? *chunk_after : 0.0f;
@@ -162,8 +163,8 @@ template <
     steps_values<WIDE> written = updates;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
     if (simdgroup == 0) {
-      steps_store<WIDE, WHOLE, float>(updates, chunk_updates, H * Dv, wide, steps, place);
-      steps_store<WIDE, WHOLE, TV>(written, chunk_written, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, float>(updates, chunk_updates, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, TV>(written, chunk_written, H * Dv, wide, steps, place);
     }
     chunk_updates -= TILE * H * Dv;
     chunk_written -= TILE * H * Dv;
@@ -179,7 +180,7 @@ template <
     chunk_decay -= KEYS;
     if (more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
-      steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
     }
     walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);

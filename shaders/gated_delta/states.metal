@@ -48,6 +48,7 @@ template <
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
@@ -101,7 +102,7 @@ template <
   walk_decays<PER_KEY, TALL> fading;
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(solve, chunk_inverse);
-  steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, L, place);
+  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
   walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
   float own_upto = lane < L ? *chunk_upto : 0.0f;
   float own_rate = lane < L ? *chunk_rates : 0.0f;
@@ -145,7 +146,7 @@ template <
     steps_miss<WIDE, TV>(errors, given);
     chunk_values += TILE * H * Dv;
     if (more) {
-      steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, rest, place);
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest, place);
     }
     steps_values<WIDE> written = errors;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
@@ -155,7 +156,7 @@ template <
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
     if (simdgroup == 0) {
-      steps_store<WIDE, WHOLE, float>(errors, chunk_errors, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, float>(errors, chunk_errors, H * Dv, wide, steps, place);
     }
     chunk_errors += TILE * H * Dv;
 

@@ -1256,7 +1256,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_aafb357e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_14b1348f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float(
   const device float* inverse [[buffer(0)]],
   const device float* mixes [[buffer(1)]],
   const device bfloat16_t* queries [[buffer(2)]],
@@ -1284,6 +1284,7 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
@@ -1336,7 +1337,7 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
   walk_decays<PER_KEY, TALL> fading;
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(mix, chunk_mixes);
-  steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
+  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
   walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
   float own_upto = lane < rest ? *chunk_upto : 0.0f;
   float own_after = lane < rest ? *chunk_after : 0.0f;
@@ -1391,8 +1392,8 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
     steps_values<WIDE> written = updates;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
     if (simdgroup == 0) {
-      steps_store<WIDE, WHOLE, float>(updates, chunk_updates, H * Dv, wide, steps, place);
-      steps_store<WIDE, WHOLE, TV>(written, chunk_written, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, float>(updates, chunk_updates, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, TV>(written, chunk_written, H * Dv, wide, steps, place);
     }
     chunk_updates -= TILE * H * Dv;
     chunk_written -= TILE * H * Dv;
@@ -1408,7 +1409,7 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
     chunk_decay -= KEYS;
     if (more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
-      steps_fetch<WIDE, WHOLE, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
     }
     walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);
@@ -1420,4 +1421,4 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_aafb357e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_aafb357e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_aafb357e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_14b1348f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_14b1348f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_14b1348f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;

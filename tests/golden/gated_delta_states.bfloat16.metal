@@ -1254,7 +1254,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_d282d209__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_7a195ec3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float(
   const device float* inverse [[buffer(0)]],
   const device bfloat16_t* keys [[buffer(1)]],
   const device float* upto [[buffer(2)]],
@@ -1278,6 +1278,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
@@ -1331,7 +1332,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   walk_decays<PER_KEY, TALL> fading;
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(solve, chunk_inverse);
-  steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, L, place);
+  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
   walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
   float own_upto = lane < L ? *chunk_upto : 0.0f;
   float own_rate = lane < L ? *chunk_rates : 0.0f;
@@ -1375,7 +1376,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
     steps_miss<WIDE, TV>(errors, given);
     chunk_values += TILE * H * Dv;
     if (more) {
-      steps_fetch<WIDE, WHOLE, TV>(given, chunk_values, H * Dv, wide, rest, place);
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest, place);
     }
     steps_values<WIDE> written = errors;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
@@ -1385,7 +1386,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
     if (simdgroup == 0) {
-      steps_store<WIDE, WHOLE, float>(errors, chunk_errors, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, float>(errors, chunk_errors, H * Dv, wide, steps, place);
     }
     chunk_errors += TILE * H * Dv;
 
@@ -1403,4 +1404,4 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_d282d209__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_d282d209__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_d282d209__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_7a195ec3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_7a195ec3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_7a195ec3__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;
