@@ -12,15 +12,21 @@ inline uint lane() {
   return id & 31;
 }
 
+// x as `shuffle` moves 4 or 8 bytes of it.
+template <typename T, typename F>
+T shuffled(T x, F shuffle) {
+  if constexpr (sizeof(T) <= 4) {
+    using B = conditional<sizeof(T) == 4, uint, conditional<sizeof(T) == 2, ushort, uchar>>;
+    return bits_as<T>((B)shuffle((uint)bits_as<B>(x)));
+  } else {
+    return bits_as<T>(shuffle(bits_as<unsigned long long>(x)));
+  }
+}
+
 // x of lane `source` of the simdgroup; every lane in `active` calls it.
 template <typename T>
 T from_lane(T x, uint source, uint active) {
-  if constexpr (sizeof(T) <= 4) {
-    using B = conditional<sizeof(T) == 4, uint, conditional<sizeof(T) == 2, ushort, uchar>>;
-    return bits_as<T>((B)__shfl_sync(active, (uint)bits_as<B>(x), source));
-  } else {
-    return bits_as<T>(__shfl_sync(active, bits_as<unsigned long long>(x), source));
-  }
+  return shuffled(x, [=](auto bits) { return __shfl_sync(active, bits, source); });
 }
 
 // f on each element of x.
@@ -90,9 +96,15 @@ struct cluster {
 
   // x of the lane `delta` before (up) or after (down); at the border x itself, or the end of `fill`.
   template <typename T>
-  static T shift_up(T x, uint delta) { return gather(x, index() >= delta ? index() - delta : index()); }
+  static T shift_up(T x, uint delta) {
+    const uint runs = active(), by = delta < Width ? delta : 0;
+    return shuffled(x, [=](auto bits) { return __shfl_up_sync(runs, bits, by, Width); });
+  }
   template <typename T>
-  static T shift_down(T x, uint delta) { return gather(x, index() + delta < Width ? index() + delta : index()); }
+  static T shift_down(T x, uint delta) {
+    const uint runs = active(), by = delta < Width ? delta : 0;
+    return shuffled(x, [=](auto bits) { return __shfl_down_sync(runs, bits, by, Width); });
+  }
   template <typename T>
   static T fill_up(T x, T fill, uint delta, uint modulo) {
     const T moved = gather(x, index() - delta), end = gather(fill, index() + modulo - delta);

@@ -239,10 +239,13 @@ void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
 }
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
+  const long long column = msl::fragment_column(), row = msl::fragment_row();
   if constexpr (TRANSPOSED) {
-    simdgroup_store(a, block, 8, ulong2(0), true);
+    const auto to = block + column * 8 + row;
+    to[0] = a.own()[0];
+    to[8] = a.own()[1];
   } else {
-    *(msl::neighbours<T>*)(block + msl::fragment_row() * 8 + msl::fragment_column()) = {a.own()[0], a.own()[1]};
+    *(msl::neighbours<T>*)(block + row * 8 + column) = {a.own()[0], a.own()[1]};
   }
 }
 template <typename D, typename T>
