@@ -99,22 +99,10 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    if (simdgroup == 0) {
-      rates[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    const float leaves = behind[lane];
-    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-      entering[lane * ROW_STRIDE + c] = upto[lane];
-      leaving[lane * ROW_STRIDE + c] = leaves;
-      read_rates[lane * ROW_STRIDE + c] = -rates[lane];
-      write_rates[lane * ROW_STRIDE + c] = rates[lane];
-    }
+    // What a step has one of is on its way while the first keys are fetched.
+    gates_part<false, TG> own_gates;
+    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
 
     tile_sum sum;
     tile_sum other;
@@ -124,12 +112,19 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      if (key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+        if (simdgroup == 0) {
+          rates[lane] = static_cast<float>(own_rate);
+        }
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product<TQ, TK>(sum, left, right, simdgroup);
       scores_product<TK, TK>(other, right, right, simdgroup);
     }
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
+    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
     float grad_rate[TILE_ROWS] = {};
     simdgroup_float8x8 grad_entering[TILE_OWN];
@@ -183,6 +178,12 @@ template <
       if (key == 0) {
         readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+          entering[lane * ROW_STRIDE + c] = upto[lane];
+          leaving[lane * ROW_STRIDE + c] = behind[lane];
+          read_rates[lane * ROW_STRIDE + c] = -rates[lane];
+          write_rates[lane * ROW_STRIDE + c] = rates[lane];
+        }
         tile_put(sum, left, simdgroup);
         tile_put(other, right, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -230,7 +231,7 @@ template <
       tile_scale<false>(writes, write_rates, simdgroup);
       tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
       tile_add(reads, writes);
-      tile_product<false, false, float, TK>(reads, before, right, simdgroup, 0, TILE_BLOCKS);
+      tile_product<false, false, float, TK>(reads, before, right, simdgroup);
       tile_product_lower<true, TQ>(reads, after, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(reads, pairs, simdgroup);
@@ -249,7 +250,7 @@ template <
       const float decay = partial[0] + partial[1];
       const float earlier = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
-          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, behind[lane], lane);
       const bool forgets = HAS_RESET && resets[lane];
       grad_g[row + static_cast<long>(lane) * H] =
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);

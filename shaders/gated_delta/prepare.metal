@@ -88,16 +88,22 @@ template <
     tile_clear(diagonal);
     float same = 0.0f;
     tile_clear(sum);
+    // What a step has one of is on its way while the first keys are fetched.
+    gates_part<false, TG> own_gates;
     if (!PER_KEY) {
-      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      gates_fetch<false, HAS_RESET, TG>(
+          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
     }
-    if (simdgroup == 0) {
-      betas[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
-    }
+    const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      if (key == 0 && simdgroup == 0) {
+        betas[lane] = static_cast<float>(own_rate);
+      }
+      if (!PER_KEY && key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+      }
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);

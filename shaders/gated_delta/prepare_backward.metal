@@ -90,8 +90,11 @@ template <
     tile_clear(diagonal);
     float same = 0.0f;
     tile_clear(sum);
+    // One gate a step: they are on their way while the first keys are fetched.
+    gates_part<false, TG> own_gates;
     if (!PER_KEY) {
-      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      gates_fetch<false, HAS_RESET, TG>(
+          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
     }
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -107,6 +110,9 @@ template <
           end,
           simdgroup,
           lane);
+      if (!PER_KEY && key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+      }
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);

@@ -39,6 +39,7 @@ template <
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
   threadgroup float keys[TILE * TILE_STRIDE];
@@ -74,6 +75,8 @@ template <
   auto value_rows = grad_o + (last * H + head) * Dv + value;
   auto gate_rows = g + (last * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? last : 0);
+  const long last_state = (state + 1) * chunks - 1;
+  auto entry = chunk_adjoint + ((last_state * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
       rows,
       key_rows,
@@ -90,8 +93,7 @@ template <
       lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    auto entry = chunk_adjoint + (((state * chunks + chunk) * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
-    state_save(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    state_save<WHOLE>(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
     // From a reset on nothing depends on the state that enters the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -123,6 +125,7 @@ template <
     key_rows -= TILE * Hk * Dk;
     value_rows -= TILE * H * Dv;
     gate_rows -= TILE * H * GATES;
+    entry -= ROWS * COLUMNS * BLOCK;
     resets -= HAS_RESET ? TILE : 0;
     if (chunk > 0) {
       state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
@@ -143,7 +146,7 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_sum written;
     tile_clear(written);
-    tile_product<true, false, float, TV>(written, keys, values, simdgroup, 0, TILE_BLOCKS);
+    tile_product<true, false, float, TV>(written, keys, values, simdgroup);
     state_decay<PER_KEY>(G, decays, left, carries, simdgroup);
     tile_add(G, written);
   }

@@ -81,15 +81,9 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  const float leaves = behind[lane];
-  for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-    entering[lane * ROW_STRIDE + c] = upto[lane];
-    leaving[lane * ROW_STRIDE + c] = leaves;
-  }
+  // The gates are on their way while the first keys are fetched.
+  gates_part<false, TG> own_gates;
+  gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
 
   int begin = 0;
   do {
@@ -103,10 +97,16 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      if (begin == 0 && key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product<TQ, TK>(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
+    if (begin == 0) {
+      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
+    }
 
     // Two tiles of keys at once. What grad_o and v make of the states, and with the first two the scores.
     simdgroup_float8x8 grad_entering[TILE_OWN];
@@ -159,6 +159,10 @@ template <
       if (base == 0) {
         tile_put(sum, weights, simdgroup);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+          entering[lane * ROW_STRIDE + c] = upto[lane];
+          leaving[lane * ROW_STRIDE + c] = behind[lane];
+        }
 
         // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
         float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
@@ -213,7 +217,7 @@ template <
       const float decay = partial[0] + partial[1];
       const float before = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
-          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, leaves, lane);
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, behind[lane], lane);
       const bool forgets = HAS_RESET && resets[lane];
       grad_g[row + static_cast<long>(lane) * H] =
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);

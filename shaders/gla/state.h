@@ -7,17 +7,18 @@
 #include "../common/gates.h"
 #include "../common/tile.h"
 
-// The own keys to `blocks`, `wide` in a row of them, of which `rows` x `columns` are there.
-template <typename Blocks>
+// The own keys to `blocks`, `wide` in a row of them, of which `rows` x `columns` are there; WHOLE says no
+// less than a tile's.
+template <bool WHOLE, typename Blocks>
 METAL_FUNC void state_save(
     thread tile_sum& state, Blocks blocks, int wide, int rows, int columns, int simdgroup) {
+  auto own = blocks + simdgroup * TILE_OWN * wide * BLOCK;
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    const int row = simdgroup * TILE_OWN + r;
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (row < rows && c < columns) {
-        block_store<true>(state.at[r][c], blocks + (row * wide + c) * BLOCK);
+      if (WHOLE || (simdgroup * TILE_OWN + r < rows && c < columns)) {
+        block_store<true>(state.at[r][c], own + (r * wide + c) * BLOCK);
       }
     }
   }

@@ -38,6 +38,7 @@ template <
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
   threadgroup float keys[TILE * TILE_STRIDE];
@@ -75,6 +76,7 @@ template <
   auto value_rows = v + (sequence * H + head) * Dv + value;
   auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? sequence : 0);
+  auto entry = chunk_state + ((state * chunks * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
       key_rows,
@@ -91,8 +93,7 @@ template <
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    auto entry = chunk_state + (((state * chunks + chunk) * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
-    state_save(S, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    state_save<WHOLE>(S, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -125,6 +126,7 @@ template <
     key_rows += TILE * Hk * Dk;
     value_rows += TILE * H * Dv;
     gate_rows += TILE * H * GATES;
+    entry += ROWS * COLUMNS * BLOCK;
     resets += HAS_RESET ? TILE : 0;
     if (chunk + 1 < chunks) {
       state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
@@ -145,7 +147,7 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_sum written;
     tile_clear(written);
-    tile_product<true, false, float, TV>(written, keys, values, simdgroup, 0, TILE_BLOCKS);
+    tile_product<true, false, float, TV>(written, keys, values, simdgroup);
     state_decay<PER_KEY>(S, decays, left, carries, simdgroup);
     tile_add(S, written);
   }

@@ -73,6 +73,7 @@ struct tile_sum {
 
 
 
+
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -87,10 +88,16 @@ METAL_FUNC void tile_fetch(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
+  if (begin <= own && own + ROWS <= end && columns >= TILE) {
 #pragma unroll
-  for (int i = 0; i < ROWS; ++i) {
-    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
-    from += stride;
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = static_cast<T>(from[i * stride]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+    }
   }
 }
 
@@ -327,6 +334,19 @@ METAL_FUNC void tile_own(
 }
 
 
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
+  metal::simdgroup_float8x8 a[TILE_OWN];
+  tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; c += 2) {
+    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+    tile_multiply<A, B>(sum, a, b, next, c);
+  }
+}
+
+
 template <
     bool LEFT_TRANSPOSED,
     bool RIGHT_TRANSPOSED,
@@ -334,27 +354,22 @@ template <
     typename B = float,
     typename Left,
     typename Right>
-METAL_FUNC void tile_product(
-    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
-  for (int inner = first; inner < last; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply<A, B>(sum, a, b, next, c);
-    }
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 
 
 template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
-  if (TRANSPOSED) {
-    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
-  } else {
-    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
+  const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
+  for (int inner = first; inner < last; ++inner) {
+    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
   }
 }
 
@@ -1160,7 +1175,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_3240cbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1304,4 +1319,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_3240cbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_3240cbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_3240cbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;

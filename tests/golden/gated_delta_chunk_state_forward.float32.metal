@@ -70,6 +70,7 @@ struct tile_sum {
 
 
 
+
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -84,10 +85,16 @@ METAL_FUNC void tile_fetch(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
+  if (begin <= own && own + ROWS <= end && columns >= TILE) {
 #pragma unroll
-  for (int i = 0; i < ROWS; ++i) {
-    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
-    from += stride;
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = static_cast<T>(from[i * stride]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+    }
   }
 }
 
@@ -324,6 +331,19 @@ METAL_FUNC void tile_own(
 }
 
 
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
+  metal::simdgroup_float8x8 a[TILE_OWN];
+  tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; c += 2) {
+    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+    tile_multiply<A, B>(sum, a, b, next, c);
+  }
+}
+
+
 template <
     bool LEFT_TRANSPOSED,
     bool RIGHT_TRANSPOSED,
@@ -331,27 +351,22 @@ template <
     typename B = float,
     typename Left,
     typename Right>
-METAL_FUNC void tile_product(
-    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
-  for (int inner = first; inner < last; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply<A, B>(sum, a, b, next, c);
-    }
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 
 
 template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
-  if (TRANSPOSED) {
-    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
-  } else {
-    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
+  const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
+  for (int inner = first; inner < last; ++inner) {
+    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
   }
 }
 
@@ -817,7 +832,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool HAS_H0>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_forward_b7f71e51__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_forward_bcb62a1c__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* w [[buffer(2)]],
@@ -909,4 +924,4 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_forward_b7f71e51__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_forward_b7f71e51__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_forward_b7f71e51__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_forward_bcb62a1c__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_forward_bcb62a1c__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_forward_bcb62a1c__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;

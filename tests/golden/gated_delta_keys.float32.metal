@@ -75,6 +75,7 @@ struct tile_sum {
 
 
 
+
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -89,10 +90,16 @@ METAL_FUNC void tile_fetch(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
+  if (begin <= own && own + ROWS <= end && columns >= TILE) {
 #pragma unroll
-  for (int i = 0; i < ROWS; ++i) {
-    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
-    from += stride;
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = static_cast<T>(from[i * stride]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+    }
   }
 }
 
@@ -329,6 +336,19 @@ METAL_FUNC void tile_own(
 }
 
 
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
+  metal::simdgroup_float8x8 a[TILE_OWN];
+  tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; c += 2) {
+    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+    tile_multiply<A, B>(sum, a, b, next, c);
+  }
+}
+
+
 template <
     bool LEFT_TRANSPOSED,
     bool RIGHT_TRANSPOSED,
@@ -336,27 +356,22 @@ template <
     typename B = float,
     typename Left,
     typename Right>
-METAL_FUNC void tile_product(
-    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
-  for (int inner = first; inner < last; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply<A, B>(sum, a, b, next, c);
-    }
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 
 
 template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
-  if (TRANSPOSED) {
-    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
-  } else {
-    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
+  const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
+  for (int inner = first; inner < last; ++inner) {
+    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
   }
 }
 
@@ -1244,7 +1259,7 @@ METAL_FUNC void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_bc887d8b__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_keys_e7c6c833__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -1313,22 +1328,10 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_load<false, HAS_RESET>(gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    if (simdgroup == 0) {
-      rates[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    const float leaves = behind[lane];
-    for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-      entering[lane * ROW_STRIDE + c] = upto[lane];
-      leaving[lane * ROW_STRIDE + c] = leaves;
-      read_rates[lane * ROW_STRIDE + c] = -rates[lane];
-      write_rates[lane * ROW_STRIDE + c] = rates[lane];
-    }
+
+    gates_part<false, TG> own_gates;
+    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
 
     tile_sum sum;
     tile_sum other;
@@ -1338,12 +1341,19 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      if (key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+        if (simdgroup == 0) {
+          rates[lane] = static_cast<float>(own_rate);
+        }
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product<TQ, TK>(sum, left, right, simdgroup);
       scores_product<TK, TK>(other, right, right, simdgroup);
     }
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
+    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
     float grad_rate[TILE_ROWS] = {};
     simdgroup_float8x8 grad_entering[TILE_OWN];
@@ -1397,6 +1407,12 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
       if (key == 0) {
         readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+          entering[lane * ROW_STRIDE + c] = upto[lane];
+          leaving[lane * ROW_STRIDE + c] = behind[lane];
+          read_rates[lane * ROW_STRIDE + c] = -rates[lane];
+          write_rates[lane * ROW_STRIDE + c] = rates[lane];
+        }
         tile_put(sum, left, simdgroup);
         tile_put(other, right, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -1444,7 +1460,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
       tile_scale<false>(writes, write_rates, simdgroup);
       tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
       tile_add(reads, writes);
-      tile_product<false, false, float, TK>(reads, before, right, simdgroup, 0, TILE_BLOCKS);
+      tile_product<false, false, float, TK>(reads, before, right, simdgroup);
       tile_product_lower<true, TQ>(reads, after, left, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(reads, pairs, simdgroup);
@@ -1463,7 +1479,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
       const float decay = partial[0] + partial[1];
       const float earlier = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
-          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, leaves, lane);
+          grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, earlier, behind[lane], lane);
       const bool forgets = HAS_RESET && resets[lane];
       grad_g[row + static_cast<long>(lane) * H] =
           static_cast<TG>(forgets ? 0.0f : grad_gates[lane] + by_states);
@@ -1473,4 +1489,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_bc887d8b__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_bc887d8b__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_bc887d8b__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_e7c6c833__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_e7c6c833__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_e7c6c833__float_float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, 33, 20, 4, 2, 1>;

@@ -76,6 +76,7 @@ struct tile_sum {
 
 
 
+
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -90,10 +91,16 @@ METAL_FUNC void tile_fetch(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
+  if (begin <= own && own + ROWS <= end && columns >= TILE) {
 #pragma unroll
-  for (int i = 0; i < ROWS; ++i) {
-    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
-    from += stride;
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = static_cast<T>(from[i * stride]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+    }
   }
 }
 
@@ -330,6 +337,19 @@ METAL_FUNC void tile_own(
 }
 
 
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
+  metal::simdgroup_float8x8 a[TILE_OWN];
+  tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; c += 2) {
+    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+    tile_multiply<A, B>(sum, a, b, next, c);
+  }
+}
+
+
 template <
     bool LEFT_TRANSPOSED,
     bool RIGHT_TRANSPOSED,
@@ -337,27 +357,22 @@ template <
     typename B = float,
     typename Left,
     typename Right>
-METAL_FUNC void tile_product(
-    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
-  for (int inner = first; inner < last; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply<A, B>(sum, a, b, next, c);
-    }
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 
 
 template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
-  if (TRANSPOSED) {
-    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
-  } else {
-    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
+  const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
+  for (int inner = first; inner < last; ++inner) {
+    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
   }
 }
 
@@ -1004,7 +1019,7 @@ METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_1cce8f82__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_3bda59cb__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device bfloat16_t* g [[buffer(2)]],
@@ -1065,16 +1080,22 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
     tile_clear(diagonal);
     float same = 0.0f;
     tile_clear(sum);
+
+    gates_part<false, TG> own_gates;
     if (!PER_KEY) {
-      gates_load<false, HAS_RESET>(gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      gates_fetch<false, HAS_RESET, TG>(
+          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
     }
-    if (simdgroup == 0) {
-      betas[lane] =
-          lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
-    }
+    const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      if (key == 0 && simdgroup == 0) {
+        betas[lane] = static_cast<float>(own_rate);
+      }
+      if (!PER_KEY && key == 0) {
+        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+      }
       if (PER_KEY) {
         gates_load<true, HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
@@ -1147,4 +1168,4 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_1cce8f82__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_1cce8f82__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_1cce8f82__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_3bda59cb__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_3bda59cb__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_3bda59cb__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;

@@ -70,6 +70,7 @@ struct tile_sum {
 
 
 
+
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -84,10 +85,16 @@ METAL_FUNC void tile_fetch(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
+  if (begin <= own && own + ROWS <= end && columns >= TILE) {
 #pragma unroll
-  for (int i = 0; i < ROWS; ++i) {
-    rows[i] = i >= first && i < last ? static_cast<T>(*from) : static_cast<T>(0.0f);
-    from += stride;
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = static_cast<T>(from[i * stride]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+    }
   }
 }
 
@@ -324,6 +331,19 @@ METAL_FUNC void tile_own(
 }
 
 
+template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
+  metal::simdgroup_float8x8 a[TILE_OWN];
+  tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+#pragma unroll
+  for (int c = 0; c < TILE_BLOCKS; c += 2) {
+    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
+    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
+    tile_multiply<A, B>(sum, a, b, next, c);
+  }
+}
+
+
 template <
     bool LEFT_TRANSPOSED,
     bool RIGHT_TRANSPOSED,
@@ -331,27 +351,22 @@ template <
     typename B = float,
     typename Left,
     typename Right>
-METAL_FUNC void tile_product(
-    thread tile_sum& sum, Left left, Right right, int simdgroup, int first, int last) {
-  for (int inner = first; inner < last; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
-    tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
+METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-      metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-      tile_multiply<A, B>(sum, a, b, next, c);
-    }
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 
 
 template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
-  if (TRANSPOSED) {
-    tile_product<true, false, float, B>(sum, left, right, simdgroup, simdgroup * TILE_OWN, TILE_BLOCKS);
-  } else {
-    tile_product<false, false, float, B>(sum, left, right, simdgroup, 0, (simdgroup + 1) * TILE_OWN);
+  const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
+  const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
+  for (int inner = first; inner < last; ++inner) {
+    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
   }
 }
 
@@ -720,16 +735,17 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-template <typename Blocks>
+
+template <bool WHOLE, typename Blocks>
 METAL_FUNC void state_save(
     thread tile_sum& state, Blocks blocks, int wide, int rows, int columns, int simdgroup) {
+  auto own = blocks + simdgroup * TILE_OWN * wide * BLOCK;
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
-    const int row = simdgroup * TILE_OWN + r;
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (row < rows && c < columns) {
-        block_store<true>(state.at[r][c], blocks + (row * wide + c) * BLOCK);
+      if (WHOLE || (simdgroup * TILE_OWN + r < rows && c < columns)) {
+        block_store<true>(state.at[r][c], own + (r * wide + c) * BLOCK);
       }
     }
   }
@@ -792,7 +808,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_bd573a40__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_1ca09373__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
@@ -810,6 +826,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
   threadgroup float keys[TILE * TILE_STRIDE];
@@ -845,6 +862,8 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   auto value_rows = grad_o + (last * H + head) * Dv + value;
   auto gate_rows = g + (last * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? last : 0);
+  const long last_state = (state + 1) * chunks - 1;
+  auto entry = chunk_adjoint + ((last_state * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
       rows,
       key_rows,
@@ -861,8 +880,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
       lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    auto entry = chunk_adjoint + (((state * chunks + chunk) * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
-    state_save(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    state_save<WHOLE>(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
 
 
     const int steps = min(TILE, L - chunk * TILE);
@@ -894,6 +912,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
     key_rows -= TILE * Hk * Dk;
     value_rows -= TILE * H * Dv;
     gate_rows -= TILE * H * GATES;
+    entry -= ROWS * COLUMNS * BLOCK;
     resets -= HAS_RESET ? TILE : 0;
     if (chunk > 0) {
       state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
@@ -914,7 +933,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_sum written;
     tile_clear(written);
-    tile_product<true, false, float, TV>(written, keys, values, simdgroup, 0, TILE_BLOCKS);
+    tile_product<true, false, float, TV>(written, keys, values, simdgroup);
     state_decay<PER_KEY>(G, decays, left, carries, simdgroup);
     tile_add(G, written);
   }
@@ -928,4 +947,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_bd573a40__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_bd573a40__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_bd573a40__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_1ca09373__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_1ca09373__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_1ca09373__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
