@@ -14,6 +14,7 @@ from .spec import TIME
 
 STATE = "final_state"
 _PLANS = 512
+_SCALARS = 128
 
 
 class Op:
@@ -186,7 +187,7 @@ class Op:
     def _scalars(self, options):
         """Options that are floats reach kernels as arrays of one element."""
         pairs = zip(self.spec.options, options)
-        return {o.name: mx.array([value], mx.float32) for o, value in pairs if o.kind == "float"}
+        return {option.name: _scalar(value) for option, value in pairs if option.kind == "float"}
 
     def _make_plan(self, inputs, options):
         return plan.make(self.spec, self._kernels, inputs, options)
@@ -232,6 +233,15 @@ def _check(step, spec, kernel):
     ):
         if declared != written:
             raise step.where.error(f"{what} are ({', '.join(declared)}) but {kernel.file} takes ({', '.join(written)})")
+
+
+@lru_cache(maxsize=_SCALARS)
+def _scalar(value):
+    """float32 [1], the first of many: on cuda MLX keeps what is small in the memory of the host, and a kernel
+    whose threadgroups all read it there takes up to three times as long."""
+    x = mx.full((1024,), value, mx.float32)[:1]
+    mx.eval(x)
+    return x
 
 
 _read = lru_cache(maxsize=None)(source.read)
