@@ -9,7 +9,7 @@ from test_parity import call, check, poisoned
 import loader
 
 op = loader.get("gated_delta")
-LENGTHS = (1, 5, 63, 64, 65, 500, 1000)
+LENGTHS = (2, 5, 63, 64, 65, 500, 1000)
 # Dk, Dv, Hk, H, the rank of g (0: one a step), the dtype of the activations, lengths
 CASES = [
     (10, 6, 2, 4, 0, "float32", (41,)),

@@ -95,7 +95,9 @@ METAL_FUNC void columns_product_state(
     int rows,
     int columns,
     int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
 #pragma unroll
+#endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const int row = first + inner;
     if (WHOLE || row < rows) {
@@ -119,7 +121,9 @@ METAL_FUNC void columns_product_state(
 template <bool TRANSPOSED, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
   auto own = right + columns_begin(simdgroup);
+#ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
 #pragma unroll
+#endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
     metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);

@@ -634,7 +634,9 @@ METAL_FUNC void columns_product_state(
     int rows,
     int columns,
     int simdgroup) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
+#endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const int row = first + inner;
     if (WHOLE || row < rows) {
@@ -658,7 +660,9 @@ METAL_FUNC void columns_product_state(
 template <bool TRANSPOSED, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
   auto own = right + columns_begin(simdgroup);
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
 #pragma unroll
+#endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
     metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);
@@ -1175,7 +1179,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1319,4 +1323,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_f28238e8__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;
