@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections import defaultdict
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -315,3 +316,17 @@ def test_a_wrong_gradient_is_refused(rglru, lazy):
     lazy.kernels["rglru_backward"] = lambda given, shapes: [mx.zeros((1,))] * 3
     with pytest.raises(loader.ManifestError, match=r"\[rglru\] expected grad_a to have shape"):
         mx.grad(loss(lazy.op(rglru)))(*inputs())
+
+
+def test_a_float_option_has_its_value_wherever_it_is_first_used():
+    def of_scale(given, shapes):
+        return [mx.ones(shape) * given.get("scale", 1.0) for shape in shapes]
+
+    op = Lazy(defaultdict(lambda: of_scale)).op(loader.get("gla"))
+    q, g = mx.ones((2, 3, 1, 4)), mx.ones((2, 3, 1))
+    for scale, transform in ((0.25, lambda f: f), (0.375, mx.compile), (0.5, mx.vmap), (0.625, mx.checkpoint)):
+        batch = (5,) if transform is mx.vmap else ()
+        y = transform(lambda q, k, v, g, scale=scale: op(q, k, v, g, scale=scale))(
+            *(mx.broadcast_to(x, (*batch, *x.shape)) for x in (q, q, q, g))
+        )
+        assert mx.all(y == scale), transform
