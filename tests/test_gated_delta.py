@@ -9,7 +9,7 @@ from test_parity import call, check, poisoned
 import loader
 
 op = loader.get("gated_delta")
-LENGTHS = (2, 5, 63, 64, 65, 500, 1000)
+LENGTHS = (1, 5, 63, 64, 65, 500, 1000)
 # Dk, Dv, Hk, H, the rank of g (0: one a step), the dtype of the activations, lengths
 CASES = [
     (10, 6, 2, 4, 0, "float32", (41,)),
@@ -34,7 +34,8 @@ def inputs_of(dims, length, rank=0, dtype="float32", batch=1, present=("initial_
 def test_parity(case):
     *dims, rank, dtype, lengths = case
     for length in lengths:
-        check(poisoned("gated_delta"), inputs_of(dims, length, rank, dtype))
+        # Two sequences, as arrays of fewer than 8 elements would be more programs to compile.
+        check(poisoned("gated_delta"), inputs_of(dims, length, rank, dtype, batch=2))
 
 
 def test_gates_of_one():
