@@ -45,6 +45,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 #endif
 }
 
+// `matrices` or, TRANSPOSED, their transposes to `blocks`, `wide` in a row of them, of which `rows` x
+// `columns` are there; WHOLE says that all of them are.
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
 // sum += left * state or, TRANSPOSED, left * state^T. A state is kept in blocks, `wide` in a row of them for
 // 8 keys, and each block by value. There are `inners` x `columns` of them; WHOLE says no less than a tile's.
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>

@@ -60,8 +60,8 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
   }
 }
 
-// Both in one.
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+// Both in one, of one gate a step and key.
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -73,9 +73,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 // The product of column `lane` of the gates, rows [first, last).

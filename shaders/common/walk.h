@@ -4,7 +4,6 @@
 
 #include <metal_stdlib>
 
-#include "blocks.h"
 #include "tile.h"
 
 template <int WIDE, int TALL>
@@ -94,22 +93,6 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    }
-  }
-}
-
-// `rows` x `columns` matrices of the state to `blocks`, `wide` in a row of them for 8 keys. WHOLE says that
-// all are there.
-template <int WIDE, int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_save(
-    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (WHOLE || (r < rows && w < columns)) {
-        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
     }
   }
 }

@@ -121,7 +121,7 @@ template <
     const int end = first_reset<HAS_RESET>(resets, steps);
     auto saved =
         chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    walk_save<WIDE, TALL, WHOLE>(G, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
 
     walk_keys<TALL, TWK> writes;
     walk_keys<TALL, TWQ> asks;

@@ -155,7 +155,7 @@ template <
       blocks_put(total, totals, simdgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      gates_load<true, HAS_RESET>(
+      gates_load<HAS_RESET>(
           gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
 

@@ -105,7 +105,7 @@ template <
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -144,7 +144,7 @@ template <
       float product = PER_KEY ? 1.0f : before[TILE - 1];
       if (PER_KEY) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         TK rows[TILE_ROWS];

@@ -114,7 +114,7 @@ template <
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -155,7 +155,7 @@ template <
 
     for (int key = 0; PER_KEY && key < KEYS; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      gates_load<true, HAS_RESET>(
+      gates_load<HAS_RESET>(
           gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       TQ q_rows[TILE_ROWS];

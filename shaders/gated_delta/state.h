@@ -55,13 +55,7 @@ template <int WIDE, int SIMDGROUPS, typename Sums>
 METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
   constexpr int PART = TILE / 8 * WIDE * BLOCK;
   if (SIMDGROUPS > 1) {
-#pragma unroll
-    for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-      for (int w = 0; w < WIDE; ++w) {
-        block_store<false>(known.at[i][w], sums + simdgroup * PART + (i * WIDE + w) * BLOCK);
-      }
-    }
+    blocks_store<false, true>(known.at, sums + simdgroup * PART, WIDE, TILE / 8, WIDE);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int i = 0; i < TILE / 8; ++i) {

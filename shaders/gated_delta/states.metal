@@ -116,7 +116,7 @@ template <
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
     auto saved =
         chunk_state + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(S.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
 
     walk_keys<TALL, TW> writes;
     walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);

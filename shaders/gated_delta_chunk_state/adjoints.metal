@@ -68,7 +68,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = grad_h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, TILE_BLOCKS, WHOLE>(G, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {

@@ -69,7 +69,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     auto saved = chunk_state + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, TILE_BLOCKS, WHOLE>(S, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(S.at, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
     walk_end<WIDE, TILE_BLOCKS, TK>(S, entering, Dk, Dk - key, Dv - value, scratch, lane);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 

@@ -57,6 +57,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
+  const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
@@ -76,7 +77,7 @@ template <
   auto gate_rows = g + (last * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? last : 0);
   const long last_state = (state + 1) * chunks - 1;
-  auto entry = chunk_adjoint + ((last_state * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
+  auto entry = chunk_adjoint + ((last_state * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
       rows,
       key_rows,
@@ -93,7 +94,7 @@ template <
       lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    state_save<WHOLE>(G, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    blocks_store<true, WHOLE>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
 
     // From a reset on nothing depends on the state that enters the chunk.
     const int steps = min(TILE, L - chunk * TILE);

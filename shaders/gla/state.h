@@ -3,26 +3,8 @@
 
 #include <metal_stdlib>
 
-#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
-
-// The own keys to `blocks`, `wide` in a row of them, of which `rows` x `columns` are there; WHOLE says no
-// less than a tile's.
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void state_save(
-    thread tile_sum& state, Blocks blocks, int wide, int rows, int columns, int simdgroup) {
-  auto own = blocks + simdgroup * TILE_OWN * wide * BLOCK;
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || (simdgroup * TILE_OWN + r < rows && c < columns)) {
-        block_store<true>(state.at[r][c], own + (r * wide + c) * BLOCK);
-      }
-    }
-  }
-}
 
 // Each key times its decay, which `decays` has 8 times and is `decay` if it is all keys', or 0 where nothing
 // carries.

@@ -56,6 +56,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
+  const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
@@ -76,7 +77,7 @@ template <
   auto value_rows = v + (sequence * H + head) * Dv + value;
   auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? sequence : 0);
-  auto entry = chunk_state + ((state * chunks * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
+  auto entry = chunk_state + ((state * chunks * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
       key_rows,
@@ -93,7 +94,7 @@ template <
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    state_save<WHOLE>(S, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
 
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);

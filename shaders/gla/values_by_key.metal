@@ -91,7 +91,7 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      gates_load<true, HAS_RESET>(
+      gates_load<HAS_RESET>(
           gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
@@ -111,7 +111,7 @@ template <
       tile_clear(sum);
       for (int key = 0; meets_state && key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         float kept[TILE_ROWS];

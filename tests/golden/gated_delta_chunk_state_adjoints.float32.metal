@@ -487,6 +487,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -540,7 +560,6 @@ METAL_FUNC void tile_store_blocks(
 
 
 #include <metal_stdlib>
-
 
 
 
@@ -631,22 +650,6 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    }
-  }
-}
-
-
-
-template <int WIDE, int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_save(
-    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (WHOLE || (r < rows && w < columns)) {
-        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
     }
   }
 }
@@ -832,7 +835,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool HAS_H0>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_d82d9463__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_adjoints_ce668838__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* w [[buffer(2)]],
@@ -889,7 +892,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
     auto saved = chunk_adjoint + ((entry * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
     auto entering = grad_h_out + ((static_cast<long>(batch) * chunks + chunk) * H + head) * Dv * Dk + cut;
     auto gates = g + first * H + head;
-    walk_save<WIDE, TILE_BLOCKS, WHOLE>(G, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, (KEYS - key) / 8, (VALUES - value) / 8);
     steps_weights(weights, gates, H, steps, simdgroup, lane);
 
     for (int piece = 0; piece < steps; piece += PIECE) {
@@ -925,4 +928,4 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_d82d9463__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_d82d9463__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_d82d9463__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_adjoints_ce668838__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_adjoints_ce668838__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>) custom_kernel_gated_delta_chunk_state_adjoints_ce668838__float_float_float_33_20_3_1_float_float_float_float_float_float_float_float_float_float<float, float, float, 33, 20, 3, 1>;

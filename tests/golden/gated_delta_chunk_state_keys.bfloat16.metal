@@ -487,6 +487,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -548,7 +568,6 @@ METAL_FUNC void tile_store_blocks(
 
 
 #include <metal_stdlib>
-
 
 
 
@@ -639,22 +658,6 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    }
-  }
-}
-
-
-
-template <int WIDE, int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_save(
-    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (WHOLE || (r < rows && w < columns)) {
-        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
     }
   }
 }
@@ -831,7 +834,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, int Dk, int Dv>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_850c9dc1__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_80c082e5__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -947,4 +950,4 @@ template <typename TK, typename TW, int Dk, int Dv>
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_keys_850c9dc1__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_850c9dc1__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_850c9dc1__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_keys_80c082e5__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_80c082e5__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_80c082e5__bfloat16_t_bfloat16_t_33_20_bfloat16_t_float_float_float_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, 33, 20>;

@@ -492,6 +492,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -610,7 +630,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -622,9 +642,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -1259,7 +1279,7 @@ METAL_FUNC void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_e7c6c833__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+[[kernel]] void custom_kernel_gated_delta_keys_6115a7ce__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device bfloat16_t* g [[buffer(2)]],
@@ -1489,4 +1509,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_e7c6c833__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_e7c6c833__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_e7c6c833__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_6115a7ce__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_6115a7ce__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_6115a7ce__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;

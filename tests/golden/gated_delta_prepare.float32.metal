@@ -493,6 +493,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -603,7 +623,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -615,9 +635,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -1019,7 +1039,7 @@ METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_3bda59cb__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_47a1c850__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -1097,7 +1117,7 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1136,7 +1156,7 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
       float product = PER_KEY ? 1.0f : before[TILE - 1];
       if (PER_KEY) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         TK rows[TILE_ROWS];
@@ -1168,4 +1188,4 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_3bda59cb__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_3bda59cb__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_3bda59cb__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_47a1c850__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_47a1c850__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_47a1c850__float_float_float_float_33_4_2_0_1_float_float_float_bool_float_float_float_float_float<float, float, float, float, 33, 4, 2, 0, 1>;

@@ -491,6 +491,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -601,7 +621,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -613,9 +633,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -987,7 +1007,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TG, typename TWQ, typename TWK, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_backward_9d264715__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_backward_eccb9011__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -1076,7 +1096,7 @@ template <typename TQ, typename TK, typename TG, typename TWQ, typename TWK, int
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
       if (PER_KEY) {
-        gates_load<true, HAS_RESET>(
+        gates_load<HAS_RESET>(
             gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1117,7 +1137,7 @@ template <typename TQ, typename TK, typename TG, typename TWQ, typename TWK, int
 
     for (int key = 0; PER_KEY && key < KEYS; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      gates_load<true, HAS_RESET>(
+      gates_load<HAS_RESET>(
           gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       TQ q_rows[TILE_ROWS];
@@ -1151,4 +1171,4 @@ template <typename TQ, typename TK, typename TG, typename TWQ, typename TWK, int
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_backward_9d264715__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_9d264715__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_backward_9d264715__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_backward_eccb9011__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_backward_eccb9011__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_backward_eccb9011__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;

@@ -487,6 +487,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -597,7 +617,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -609,9 +629,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -733,7 +753,6 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
@@ -821,22 +840,6 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-    }
-  }
-}
-
-
-
-template <int WIDE, int TALL, bool WHOLE, typename Blocks>
-METAL_FUNC void walk_save(
-    thread walk_state<WIDE, TALL>& state, Blocks blocks, int wide, int rows, int columns) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      if (WHOLE || (r < rows && w < columns)) {
-        block_store<false>(state.at[r][w], blocks + (r * wide + w) * BLOCK);
-      }
     }
   }
 }
@@ -1167,13 +1170,7 @@ template <int WIDE, int SIMDGROUPS, typename Sums>
 METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
   constexpr int PART = TILE / 8 * WIDE * BLOCK;
   if (SIMDGROUPS > 1) {
-#pragma unroll
-    for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-      for (int w = 0; w < WIDE; ++w) {
-        block_store<false>(known.at[i][w], sums + simdgroup * PART + (i * WIDE + w) * BLOCK);
-      }
-    }
+    blocks_store<false, true>(known.at, sums + simdgroup * PART, WIDE, TILE / 8, WIDE);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma unroll
     for (int i = 0; i < TILE / 8; ++i) {
@@ -1269,7 +1266,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_67cb4f09__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_63809f2f__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float(
   const device float* inverse [[buffer(0)]],
   const device float* keys [[buffer(1)]],
   const device float* upto [[buffer(2)]],
@@ -1361,7 +1358,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
     auto saved =
         chunk_state + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    walk_save<WIDE, TALL, WHOLE>(S, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    blocks_store<false, WHOLE>(S.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
 
     walk_keys<TALL, TW> writes;
     walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
@@ -1419,4 +1416,4 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_67cb4f09__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_67cb4f09__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_67cb4f09__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_63809f2f__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_63809f2f__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_63809f2f__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;

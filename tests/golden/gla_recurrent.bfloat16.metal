@@ -501,7 +501,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -513,9 +513,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -631,7 +631,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_9a45dca3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
+[[kernel]] void custom_kernel_gla_recurrent_acea1fc4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -704,4 +704,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_9a45dca3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_9a45dca3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_9a45dca3__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_acea1fc4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_acea1fc4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_acea1fc4__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_32_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 32, 8, 1, 1>;

@@ -501,7 +501,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -513,9 +513,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -631,7 +631,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_9a45dca3__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -704,4 +704,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_9a45dca3__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_9a45dca3__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_9a45dca3__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;

@@ -487,6 +487,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -597,7 +617,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -609,9 +629,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -735,24 +755,6 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
-
-template <bool WHOLE, typename Blocks>
-METAL_FUNC void state_save(
-    thread tile_sum& state, Blocks blocks, int wide, int rows, int columns, int simdgroup) {
-  auto own = blocks + simdgroup * TILE_OWN * wide * BLOCK;
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      if (WHOLE || (simdgroup * TILE_OWN + r < rows && c < columns)) {
-        block_store<true>(state.at[r][c], own + (r * wide + c) * BLOCK);
-      }
-    }
-  }
-}
-
-
-
 template <bool PER_KEY, typename Decays>
 METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, float decay, bool carries, int simdgroup) {
   if (!carries) {
@@ -808,7 +810,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_states_9213945d__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float(
+[[kernel]] void custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* v [[buffer(2)]],
@@ -843,6 +845,7 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
+  const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
@@ -863,7 +866,7 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   auto value_rows = v + (sequence * H + head) * Dv + value;
   auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? sequence : 0);
-  auto entry = chunk_state + ((state * chunks * ROWS + key / 8) * COLUMNS + value / 8) * BLOCK;
+  auto entry = chunk_state + ((state * chunks * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
       key_rows,
@@ -880,7 +883,7 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    state_save<WHOLE>(S, entry, COLUMNS, ROWS - key / 8, COLUMNS - value / 8, simdgroup);
+    blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
 
 
     const int steps = min(TILE, L - chunk * TILE);
@@ -946,4 +949,4 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
 
 }
 
-template [[host_name("custom_kernel_gla_states_9213945d__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_9213945d__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_states_9213945d__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;

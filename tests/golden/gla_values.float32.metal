@@ -490,6 +490,26 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 
 
 
+template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+METAL_FUNC void blocks_store(
+    thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
+    Blocks blocks,
+    int wide,
+    int rows,
+    int columns) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int c = 0; c < COLUMNS; ++c) {
+      if (WHOLE || (r < rows && c < columns)) {
+        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+      }
+    }
+  }
+}
+
+
+
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -793,7 +813,7 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
 }
 
 
-template <bool PER_KEY, bool RESETS, typename Gates, typename Source, typename Reset>
+template <bool RESETS, typename Gates, typename Source, typename Reset>
 METAL_FUNC void gates_load(
     Gates gates,
     Source g,
@@ -805,9 +825,9 @@ METAL_FUNC void gates_load(
     int steps,
     int simdgroup,
     int lane) {
-  gates_part<PER_KEY, float> part;
-  gates_fetch<PER_KEY, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<PER_KEY, float>(gates, part, simdgroup, lane);
+  gates_part<true, float> part;
+  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
+  gates_keep<true, float>(gates, part, simdgroup, lane);
 }
 
 
@@ -1179,7 +1199,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1323,4 +1343,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_675f58c6__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
+template [[host_name("custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>) custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_0_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 0, 1>;
