@@ -4,6 +4,8 @@ import os
 
 # On a GPU of NVIDIA's MLX multiplies float32 in TF32 unless it is told not to, which no bound of ours allows.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
+# Of several GPUs MLX makes the last one current while it computes on the first, and copies between them fail.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 import mlx.core as mx  # noqa: E402
 import pytest  # noqa: E402
