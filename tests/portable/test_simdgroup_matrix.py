@@ -16,6 +16,14 @@ else:
     ROW = (LANE >> 4 & 1) << 2 | (LANE >> 1 & 3)
     COLUMN = (LANE >> 3 & 1) << 2 | (LANE & 1) << 1
 
+
+def changed(matrix, lanes, first):
+    """`matrix` where `lanes` have put `first` into the first of their elements."""
+    result = matrix.copy()
+    result[ROW[lanes], COLUMN[lanes]] = first
+    return result
+
+
 # Source over m, n, k = A, B, C and r, the result, and what r must be.
 CASES = {
     "load and store": ("r = m;", A),
@@ -32,6 +40,10 @@ CASES = {
     "identity": ("simdgroup_multiply(r, m, simdgroup_matrix<T, 8, 8>(T(1)));", A),
     "filled": ("r = make_filled_simdgroup_matrix<T, 8, 8>(T(5));", np.full((8, 8), 5)),
     "thread_elements": ("r = m; r.thread_elements()[0] *= T(2); r.thread_elements()[1] += T(1);", None),
+    "product with one that some lanes change": (
+        "if (lane % 3 == 0) { n.thread_elements()[0] = T(7); } simdgroup_multiply(r, m, n);",
+        A @ changed(B, LANE % 3 == 0, 7),
+    ),
     "layout": ("r.thread_elements() = vec<T, 2>(T(lane), T(lane + 32));", None),
     "through threadgroup memory": (
         "threadgroup T s[64]; simdgroup_store(m, s);\n"

@@ -22,6 +22,9 @@ inline int fragment_row() { return row_of((int)lane() / 4); }
 inline int fragment_row_across() { return (int)lane() / 4; }
 inline int fragment_column() { return (int)lane() % 4 * 2; }
 
+// Whether x is true in every lane; the compiler answers where it knows x.
+inline bool everywhere(bool x) { return __builtin_constant_p(x) ? x : __all_sync(whole, x); }
+
 // The 8x8 transpose of one 16-bit element in each half of a lane's register.
 inline uint transpose_halves(uint x) {
   uint r;
@@ -135,10 +138,10 @@ struct simdgroup_matrix {
     m.elements = own;
     return m;
   }
-  static simdgroup_matrix of(pair own, pair transposed) {
+  static simdgroup_matrix of(pair own, pair transposed, bool known = true) {
     simdgroup_matrix m = of(own);
     m.across = transposed;
-    m.has_across = true;
+    m.has_across = known;
     return m;
   }
   // Of 16-bit elements those of row l / 4, which are turned when a product asks for them.
@@ -148,7 +151,7 @@ struct simdgroup_matrix {
     return m;
   }
 
-  // What the caller changes through the reference, `across` does not follow.
+  // What the caller changes through the reference, `across` does not follow; nor does that of lanes that do not call.
   pair& thread_elements() {
     has_across = false;
     return elements;
@@ -156,21 +159,20 @@ struct simdgroup_matrix {
   const pair& thread_elements() const { return elements; }
   pair own() const { return elements; }
   // This lane's elements of a right operand.
-  pair transposed() const {
-    if (!has_across) return msl::transposed(elements);
+  pair transposed() const { return msl::everywhere(has_across) ? turned() : msl::transposed(elements); }
+  // The same matrix of D, with all that was loaded of it.
+  template <typename D>
+  simdgroup_matrix<D> as() const {
+    return simdgroup_matrix<D>::of(msl::converted<D>(elements), msl::converted<D>(turned()), has_across);
+  }
+
+ private:
+  pair turned() const {
     if constexpr (sizeof(T) == 2) {
       if (turns) return msl::bits_as<pair>(msl::transpose_halves(msl::bits_as<uint>(across)));
     }
     return across;
   }
-  // The same matrix of D, with all that was loaded of it.
-  template <typename D>
-  simdgroup_matrix<D> as() const {
-    const vec<D, 2> own = msl::converted<D>(elements);
-    return has_across ? simdgroup_matrix<D>::of(own, msl::converted<D>(transposed())) : simdgroup_matrix<D>::of(own);
-  }
-
- private:
   // A lane's elements of `row` of a diagonal matrix.
   static pair diagonal_of(T diagonal, int row) {
     const int column = msl::fragment_column();
