@@ -130,10 +130,12 @@ METAL_FUNC void walk_write(
       metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
 #pragma unroll
       for (int e = 0; RESETS && e < 2; ++e) {
-        if (i * 8 + place.row[e] < begin || i * 8 + place.row[e] >= end) {
-          right.thread_elements()[e] = 0.0f;
-          next.thread_elements()[e] = 0.0f;
-        }
+        const int step = i * 8 + place.row[e];
+        const bool counts = step >= begin && step < end;
+        const float x = right.thread_elements()[e];
+        const float y = next.thread_elements()[e];
+        right.thread_elements()[e] = counts ? x : 0.0f;
+        next.thread_elements()[e] = counts ? y : 0.0f;
       }
       walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
     }

@@ -1247,10 +1247,12 @@ METAL_FUNC void walk_write(
       metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
 #pragma unroll
       for (int e = 0; RESETS && e < 2; ++e) {
-        if (i * 8 + place.row[e] < begin || i * 8 + place.row[e] >= end) {
-          right.thread_elements()[e] = 0.0f;
-          next.thread_elements()[e] = 0.0f;
-        }
+        const int step = i * 8 + place.row[e];
+        const bool counts = step >= begin && step < end;
+        const float x = right.thread_elements()[e];
+        const float y = next.thread_elements()[e];
+        right.thread_elements()[e] = counts ? x : 0.0f;
+        next.thread_elements()[e] = counts ? y : 0.0f;
       }
       walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
     }
@@ -1268,7 +1270,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_d01a091f__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_507fa807__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float(
   const device float* inverse [[buffer(0)]],
   const device float* mixes [[buffer(1)]],
   const device float* queries [[buffer(2)]],
@@ -1433,4 +1435,4 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_d01a091f__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_d01a091f__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_d01a091f__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_507fa807__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_507fa807__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_507fa807__float_float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;
