@@ -7,10 +7,25 @@ os.environ.setdefault("MLX_ENABLE_TF32", "0")
 # Of several GPUs MLX makes the last one current while it computes on the first, and copies between them fail.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
+# The cuda engine without a GPU: its kernels run on NumPy.
+EMULATE = os.environ.get("EMULATE_CUDA") == "1"
+if EMULATE:
+    os.environ["LOADER_BACKEND"] = "cuda"
+
 import mlx.core as mx  # noqa: E402
 import pytest  # noqa: E402
 
+if EMULATE:
+    mx.cuda.is_available = lambda: True
+
 import loader  # noqa: E402
+
+if EMULATE:
+    from ptx.emulator import Emulator
+
+    from loader.backends import cuda
+
+    mx.fast.cuda_kernel, cuda.ready, cuda.LAZY = Emulator(), lambda arrays: True, False
 
 
 def pytest_collection_modifyitems(items):

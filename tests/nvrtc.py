@@ -50,14 +50,14 @@ class Recorder:
 
     def __call__(self, name, input_names, output_names, source, header="", ensure_row_contiguous=True):
         def run(inputs, output_shapes, output_dtypes, **_):
-            kernel = _kernel(name, input_names, inputs, output_names, output_dtypes, source)
-            self.units[name] = header + kernel
+            text = kernel(name, input_names, inputs, output_names, output_dtypes, source)
+            self.units[name] = header + text
             return [mx.zeros(shape, dtype) for shape, dtype in zip(output_shapes, output_dtypes)]
 
         return run
 
 
-def _kernel(name, input_names, inputs, output_names, output_dtypes, source):
+def kernel(name, input_names, inputs, output_names, output_dtypes, source):
     """The kernel that MLX 0.32.4 writes around the source."""
     parameters = []
     for n, x in zip(input_names, inputs):
@@ -91,8 +91,12 @@ def _library():
     return ctypes.CDLL(str(next(folder().glob("lib/libnvrtc.so.*"))))
 
 
+class Refused(AssertionError):
+    """A text does not compile. The message is the compiler's log."""
+
+
 def compile(text, architecture="sm_90"):
-    """The compiler's messages, or None where the text compiles."""
+    """The PTX of the text."""
     nvrtc, program, size = _library(), ctypes.c_void_p(), ctypes.c_size_t()
     options = [
         f"--gpu-architecture={architecture}",
@@ -105,12 +109,14 @@ def compile(text, architecture="sm_90"):
     text = (_MLX_HEADER + text).encode()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"unit.cu", 0, None, None) == 0
     try:
-        if nvrtc.nvrtcCompileProgram(program, len(options), given) == 0:
-            return None
-        nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-        log = ctypes.create_string_buffer(size.value)
-        nvrtc.nvrtcGetProgramLog(program, log)
-        return log.value.decode()
+        compiled = nvrtc.nvrtcCompileProgram(program, len(options), given) == 0
+        part = "PTX" if compiled else "ProgramLog"
+        getattr(nvrtc, f"nvrtcGet{part}Size")(program, ctypes.byref(size))
+        found = ctypes.create_string_buffer(size.value)
+        getattr(nvrtc, f"nvrtcGet{part}")(program, found)
+        if not compiled:
+            raise Refused(found.value.decode())
+        return found.value.decode()
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 

@@ -78,7 +78,8 @@ def test_errors_point_into_the_source(recorder):
     header = "#include <metal_stdlib>\nusing namespace metal;\nfloat twice(float x) { return 2 * x; }\n"
     call(Kernel("wrong", [], ["y"], "\n\n  y[0] = twice(1.0) + missing;\n", header))
     (text,) = recorder.units.values()
-    assert nvrtc.compile(text, "compute_90").startswith('wrong(3): error: identifier "missing" is undefined')
+    with pytest.raises(nvrtc.Refused, match=r'^wrong\(3\): error: identifier "missing" is undefined'):
+        nvrtc.compile(text, "compute_90")
 
 
 PROBES = {
@@ -100,5 +101,4 @@ def test_the_language_compiles(recorder, architecture):
     for name, source in PROBES.items():
         kernel = Kernel(re.sub(r"\W", "_", name), ["a", "s"], ["y"], source)
         call(kernel, mx.ones((4,)), mx.array(2.0), grid=(33 if "cut" in name else 64, 1, 1))
-    log = nvrtc.compile_all(recorder.units, architecture)
-    assert not log, log[:2000]
+    nvrtc.compile_all(recorder.units, architecture)

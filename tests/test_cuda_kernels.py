@@ -1,0 +1,55 @@
+"""Every kernel of the manifest as CUDA C++ on a machine without a GPU: NVRTC compiles it, and `ptx` runs what comes out
+against the recurrence in float64."""
+
+import itertools
+from types import SimpleNamespace
+
+import mlx.core as mx
+import nvrtc
+import ptx
+import pytest
+from oracle import draw, dtype_mixes, rank_sets
+from ptx.emulator import Emulator
+from test_parity import check
+
+from loader.backends import cuda
+from loader.op import Op
+
+pytestmark = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
+
+
+def cases(op):
+    """Inputs in float32 without an optional one, and in one mix of dtypes with all of them, of every rank."""
+    everything = [array.name for array in op.spec.optional]
+    mixes = dtype_mixes(op)
+    for (present, mix), length, ranks in itertools.product(
+        (((), mixes[0]), (everything, mixes[-1])), (1, 70), rank_sets(op)
+    ):
+        yield draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, present, mix, ranks=ranks)
+
+
+def launch(op, inputs):
+    """Launch all kernels of both passes on what stands in for arrays."""
+    options = tuple(option.default for option in op.spec.options)
+    results = op.run_forward(inputs, options)
+    plan = op.plan(inputs, options)
+    arrays = {**inputs, **op._scalars(options)}
+    arrays.update((array.name, x) for array, x in zip(plan.results, results))
+    arrays.update((f"grad_{a.name}", mx.zeros_like(x)) for a, x in zip(op.spec.outputs, results))
+    for step in plan.backward:
+        step.run(arrays)
+
+
+def test_every_kernel(op, monkeypatch):
+    engine = SimpleNamespace(NAME="cuda", LAZY=False, missing=lambda: None, ready=lambda arrays: True, build=cuda.build)
+    recorder = nvrtc.Recorder()
+    monkeypatch.setattr(mx.fast, "cuda_kernel", recorder)
+    for inputs in cases(op):
+        launch(Op(op.spec, engine), inputs)
+    kernels = {step.kernel.rpartition("/")[2] for step in op.spec.steps}
+    assert len(recorder.units) >= len(kernels)
+    emulator = Emulator(ptx.programs(nvrtc.compile_all(recorder.units)))
+    monkeypatch.setattr(mx.fast, "cuda_kernel", emulator)
+    for inputs in cases(op):
+        check(Op(op.spec, engine, op._reference), inputs)
+    assert len(emulator.programs) == len(recorder.units)
