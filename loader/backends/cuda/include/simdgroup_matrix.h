@@ -22,8 +22,13 @@ inline int fragment_row() { return row_of((int)lane() / 4); }
 inline int fragment_row_across() { return (int)lane() / 4; }
 inline int fragment_column() { return (int)lane() % 4 * 2; }
 
-// Whether x is true in every lane; the compiler answers where it knows x.
-inline bool everywhere(bool x) { return __builtin_constant_p(x) ? x : __all_sync(whole, x); }
+// Whether x is true in every lane. A compiler that can, from NVRTC 13.5 on, answers itself where it knows x.
+inline bool everywhere(bool x) {
+#if __has_builtin(__builtin_constant_p)
+  if (__builtin_constant_p(x)) return x;
+#endif
+  return __all_sync(whole, x);
+}
 
 // The 8x8 transpose of one 16-bit element in each half of a lane's register.
 inline uint transpose_halves(uint x) {
@@ -160,6 +165,8 @@ struct simdgroup_matrix {
   pair own() const { return elements; }
   // This lane's elements of a right operand.
   pair transposed() const { return msl::everywhere(has_across) ? turned() : msl::transposed(elements); }
+  // The same where all lanes have called thread_elements() or none has: what a shader must see to.
+  pair transposed_alike() const { return has_across ? turned() : msl::transposed(elements); }
   // The same matrix of D, with all that was loaded of it.
   template <typename D>
   simdgroup_matrix<D> as() const {
@@ -271,7 +278,8 @@ void simdgroup_multiply_accumulate(
   d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
 }
 // Ours alone too: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where A and B can hold the elements of a
-// and of b. Metal has no such thing, so a shader asks whether __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
+// and of b, of which the lanes have set either all or none. Metal has no such thing, so a shader asks whether
+// __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
 template <typename A, typename B>
 void multiply_accumulate_column(
@@ -280,7 +288,7 @@ void multiply_accumulate_column(
     const simdgroup_float8x8& a0,
     const simdgroup_float8x8& a1,
     const simdgroup_float8x8& b) {
-  const float2 y = b.transposed();
+  const float2 y = b.transposed_alike();
   msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
   msl::multiply_add_pair<A, B>(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
   d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
