@@ -1,6 +1,7 @@
 """Shared by all tests: which ops there are, and the marker of those that need a GPU."""
 
 import os
+import re
 
 # On a GPU of NVIDIA's MLX multiplies float32 in TF32 unless it is told not to, which no bound of ours allows.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
@@ -30,7 +31,7 @@ if EMULATE:
 
 def pytest_collection_modifyitems(items):
     # The longest first, so that no process is left with them at the end.
-    items.sort(key=lambda item: "every_op_is_clean" not in item.name)
+    items.sort(key=lambda item: not re.match("test_every_(op_is_clean|kernel)", item.name))
     if mx.default_device() != mx.Device(mx.gpu):
         skip = pytest.mark.skip(reason="needs a GPU that MLX can use")
         for item in items:

@@ -88,6 +88,9 @@ def folder():
 
 @cache
 def _library():
+    # It looks for its builtins where the system has libraries, unless they are loaded.
+    for path in folder().glob("lib/libnvrtc-builtins.so.*"):
+        ctypes.CDLL(str(path))
     return ctypes.CDLL(str(next(folder().glob("lib/libnvrtc.so.*"))))
 
 

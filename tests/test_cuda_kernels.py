@@ -18,13 +18,11 @@ from loader.op import Op
 pytestmark = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
 
 
-def cases(op):
-    """Inputs in float32 without an optional one, and in one mix of dtypes with all of them, of every rank."""
-    everything = [array.name for array in op.spec.optional]
-    mixes = dtype_mixes(op)
-    for (present, mix), length, ranks in itertools.product(
-        (((), mixes[0]), (everything, mixes[-1])), (1, 70), rank_sets(op)
-    ):
+def cases(op, whole):
+    """Inputs of every rank: in float32 the required ones or, whole, in a mix of dtypes all of them."""
+    present = [array.name for array in op.spec.optional if whole]
+    mix = dtype_mixes(op)[-1 if whole else 0]
+    for length, ranks in itertools.product((1, 70), rank_sets(op)):
         yield draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, present, mix, ranks=ranks)
 
 
@@ -40,16 +38,17 @@ def launch(op, inputs):
         step.run(arrays)
 
 
-def test_every_kernel(op, monkeypatch):
+@pytest.mark.parametrize("whole", [True, False])
+def test_every_kernel(op, whole, monkeypatch):
     engine = SimpleNamespace(NAME="cuda", LAZY=False, missing=lambda: None, ready=lambda arrays: True, build=cuda.build)
     recorder = nvrtc.Recorder()
     monkeypatch.setattr(mx.fast, "cuda_kernel", recorder)
-    for inputs in cases(op):
+    for inputs in cases(op, whole):
         launch(Op(op.spec, engine), inputs)
     kernels = {step.kernel.rpartition("/")[2] for step in op.spec.steps}
     assert len(recorder.units) >= len(kernels)
     emulator = Emulator(ptx.programs(nvrtc.compile_all(recorder.units)))
     monkeypatch.setattr(mx.fast, "cuda_kernel", emulator)
-    for inputs in cases(op):
+    for inputs in cases(op, whole):
         check(Op(op.spec, engine, op._reference), inputs)
     assert len(emulator.programs) == len(recorder.units)
