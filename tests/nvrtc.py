@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 import mlx.core as mx
+import pytest
 
 from loader.backends.cuda import unit
 
@@ -84,6 +85,9 @@ def folder():
     return (
         root if root and (root / "include" / "cccl").is_dir() and (root / "include" / "cuda_fp16.h").is_file() else None
     )
+
+
+needed = pytest.mark.skipif(folder() is None, reason="needs the extra nvrtc")
 
 
 @cache

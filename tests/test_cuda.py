@@ -10,8 +10,6 @@ import pytest
 from loader.backends.cuda.kernel import Kernel
 from loader.backends.cuda.rewrite import rewrite, swizzles
 
-needs_nvrtc = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
-
 CASES = {
     "x = 1.0 + .5e-3 + 2. + 1e9 + 0x1p-3;": "x = 1.0f + .5e-3f + 2.f + 1e9f + 0x1p-3f;",
     "x = 1.0f + 2.5F + 1 + 0x1e + a.x1 + v1.5e;": "x = 1.0f + 2.5f + 1 + 0x1e + a.x1 + v1.5e;",
@@ -73,7 +71,7 @@ def test_too_many_groups_say_what_to_do(recorder):
         call(kernel, grid=(1, 1, 65536), threadgroup=(1, 1, 1))
 
 
-@needs_nvrtc
+@nvrtc.needed
 def test_errors_point_into_the_source(recorder):
     header = "#include <metal_stdlib>\nusing namespace metal;\nfloat twice(float x) { return 2 * x; }\n"
     call(Kernel("wrong", [], ["y"], "\n\n  y[0] = twice(1.0) + missing;\n", header))
@@ -95,7 +93,7 @@ PROBES = {
 }
 
 
-@needs_nvrtc
+@nvrtc.needed
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_the_language_compiles(recorder, architecture):
     for name, source in PROBES.items():

@@ -15,7 +15,7 @@ from test_parity import check
 from loader.backends import cuda
 from loader.op import Op
 
-pytestmark = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
+pytestmark = nvrtc.needed
 
 
 def cases(op, whole):

@@ -9,8 +9,6 @@ from ptx.emulator import Emulator
 
 from loader.backends.cuda.kernel import Kernel
 
-needs_nvrtc = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
-
 
 @pytest.fixture
 def run(monkeypatch):
@@ -26,7 +24,7 @@ def run(monkeypatch):
     return call
 
 
-@needs_nvrtc
+@nvrtc.needed
 def test_paths_part_and_meet(run):
     source = "float x = a[i]; while (x > i % 5) { x -= i % 3 + 1; } y[i] = x + simd_sum(a[i]);"
     want = np.arange(64.0)
@@ -36,21 +34,21 @@ def test_paths_part_and_meet(run):
     np.testing.assert_array_equal(run(source), want + np.repeat(np.arange(64.0).reshape(2, 32).sum(1), 32))
 
 
-@needs_nvrtc
+@nvrtc.needed
 def test_lanes_that_never_come(run):
     matrix = "simdgroup_float8x8 m(1); simdgroup_multiply(m, m, m); simdgroup_store(m, y);"
     with pytest.raises(ptx.Deadlock, match="probe.* threads wait for ever at: bar.warp.sync -1; .*sync"):
         run(f"if (i < 48) {{ {matrix} }} simdgroup_barrier(mem_flags::mem_none);")
 
 
-@needs_nvrtc
+@nvrtc.needed
 @pytest.mark.parametrize("source", ["y[i + 1] = 0;", "y[i] = a[i * 2];", "y[i] = a[int(i) - 1];"])
 def test_addresses_outside(run, source):
     with pytest.raises(ptx.Outside, match="an address outside of every array: .*global"):
         run(source)
 
 
-@needs_nvrtc
+@nvrtc.needed
 def test_what_nobody_wrote_is_nan(run):
     found = run(
         "threadgroup float s[32]; if (i % 2) { s[i % 32] = 1; } simdgroup_barrier(mem_flags::mem_threadgroup);"

@@ -17,10 +17,10 @@ else:
     COLUMN = (LANE >> 3 & 1) << 2 | (LANE & 1) << 1
 
 
-def changed(matrix, lanes, first):
-    """`matrix` where `lanes` have put `first` into the first of their elements."""
-    result = matrix.copy()
-    result[ROW[lanes], COLUMN[lanes]] = first
+def matrix(first, second):
+    """The matrix of which each lane holds a first and a second element."""
+    result = np.empty((8, 8), np.float32)
+    result[ROW, COLUMN], result[ROW, COLUMN + 1] = first, second
     return result
 
 
@@ -39,27 +39,21 @@ CASES = {
     "diagonal": ("r = simdgroup_matrix<T, 8, 8>(T(3));", 3 * np.eye(8)),
     "identity": ("simdgroup_multiply(r, m, simdgroup_matrix<T, 8, 8>(T(1)));", A),
     "filled": ("r = make_filled_simdgroup_matrix<T, 8, 8>(T(5));", np.full((8, 8), 5)),
-    "thread_elements": ("r = m; r.thread_elements()[0] *= T(2); r.thread_elements()[1] += T(1);", None),
+    "thread_elements": (
+        "r = m; r.thread_elements()[0] *= T(2); r.thread_elements()[1] += T(1);",
+        matrix(2 * A[ROW, COLUMN], A[ROW, COLUMN + 1] + 1),
+    ),
     "product with one that some lanes change": (
         "if (lane % 3 == 0) { n.thread_elements()[0] = T(7); } simdgroup_multiply(r, m, n);",
-        A @ changed(B, LANE % 3 == 0, 7),
+        A @ matrix(np.where(LANE % 3 == 0, 7, B[ROW, COLUMN]), B[ROW, COLUMN + 1]),
     ),
-    "layout": ("r.thread_elements() = vec<T, 2>(T(lane), T(lane + 32));", None),
+    "layout": ("r.thread_elements() = vec<T, 2>(T(lane), T(lane + 32));", matrix(LANE, LANE + 32)),
     "through threadgroup memory": (
         "threadgroup T s[64]; simdgroup_store(m, s);\n"
         "simdgroup_barrier(mem_flags::mem_threadgroup); simdgroup_load(r, s, 8, 0, true);",
         A.T,
     ),
 }
-
-
-def expected(name):
-    want = CASES[name][1]
-    if want is None:
-        want = A.copy()
-        first, second = (LANE, LANE + 32) if name == "layout" else (2 * A[ROW, COLUMN], A[ROW, COLUMN + 1] + 1)
-        want[ROW, COLUMN], want[ROW, COLUMN + 1] = first, second
-    return want
 
 
 @once
@@ -85,7 +79,7 @@ def results():
 @pytest.mark.parametrize("name", CASES)
 def test_case(name):
     for dtype in FLOATS:
-        np.testing.assert_array_equal(results()[dtype][name], expected(name), err_msg=str(dtype))
+        np.testing.assert_array_equal(results()[dtype][name], CASES[name][1], err_msg=str(dtype))
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16], ids=str)

@@ -49,7 +49,7 @@ def _insert(x, into, start, count):
 
 def _digits(x):
     """How many bits a number takes."""
-    return np.frexp(x.astype(np.float64))[1] if x.itemsize < 8 else np.array([int(v).bit_length() for v in x])
+    return np.array([int(v).bit_length() for v in x])
 
 
 def _reversed(x):
@@ -187,7 +187,7 @@ def _cvt(machine, i, mask):
     if to == "bf16":
         result = _bfloat(x)
     elif x.dtype.kind == "f" and to[0] in "us":
-        bounds, x = np.iinfo(TYPES[to]), np.nan_to_num(x.astype(np.float64), posinf=np.inf, neginf=-np.inf)
+        bounds, x = np.iinfo(TYPES[to]), np.where(np.isnan(x), 0, x.astype(np.float64))
         low = np.where(x <= bounds.min, bounds.min, x).astype(TYPES[to])
         result = np.where(x >= float(bounds.max), TYPES[to](bounds.max), low)
     else:

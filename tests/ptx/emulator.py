@@ -15,8 +15,12 @@ class Emulator:
 
     def __call__(self, name, input_names, output_names, source, header="", ensure_row_contiguous=True):
         def run(inputs, output_shapes, output_dtypes, grid, threadgroup, init_value=None, **_):
-            text = nvrtc.kernel(name, input_names, inputs, output_names, output_dtypes, source)
-            program = self._program(name, header + text)
+            # A name's digest tells apart all that is compiled; the compiler adds letters before and after.
+            program = next((program for program in self.programs if name in program.name), None)
+            if program is None:
+                text = nvrtc.kernel(name, input_names, inputs, output_names, output_dtypes, source)
+                (program,) = programs(nvrtc.compile(header + text))
+                self.programs.append(program)
             given = []
             for input_name, x in zip(input_names, inputs):
                 x = mx.contiguous(x) if ensure_row_contiguous else x
@@ -28,12 +32,6 @@ class Emulator:
             return [_array(x, shape, dtype) for x, shape, dtype in zip(outputs, output_shapes, output_dtypes)]
 
         return run
-
-    def _program(self, name, text):
-        # A name's digest tells apart all that is compiled; the compiler adds letters before and after.
-        if not any(name in program.name for program in self.programs):
-            self.programs += programs(nvrtc.compile(text))
-        return next(program for program in self.programs if name in program.name)
 
 
 def _sizes(name, x, source):

@@ -54,12 +54,10 @@ def _cvta(machine, i, mask):
 def _ld(machine, i, mask):
     names, kind = _names(i.operands[0]), np.dtype(TYPES[i.op[-1]])
     threads, memory, at = machine.locate(_space(i), i.operands[1], len(names) * kind.itemsize, mask)
-    here = np.zeros(len(machine.threads), bool)
-    here[threads] = True
     x = np.zeros(len(machine.threads), kind)
     for n, name in enumerate(names):
         x[threads] = memory.view(kind)[at // kind.itemsize + n]
-        machine.write(name, x, here)
+        machine.write(name, x, mask)
 
 
 @_of("st")
@@ -90,9 +88,7 @@ def _atom(machine, i, mask):
             cells[cell] = _ATOMIC[name](old[thread], *given)
         elif old[thread] == given[0]:
             cells[cell] = given[1]
-    here = np.zeros(len(machine.threads), bool)
-    here[threads] = True
-    machine.write(to, old, here)
+    machine.write(to, old, mask)
 
 
 for name in ("bar", "membar"):

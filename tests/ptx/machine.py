@@ -7,8 +7,8 @@ import numpy as np
 from .instructions import EXECUTE, check
 from .memory import WINDOWS, Memory, Outside, Own
 from .program import TYPES
+from .warp import WARP
 
-WARP = 32
 # Instructions at which the lanes of a warp meet; at a barrier without a warp the threads of a block do.
 _MEETINGS = {"shfl", "vote", "mma", "movmatrix", "bar"}
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

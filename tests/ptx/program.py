@@ -56,7 +56,7 @@ def programs(text):
 
 def _program(entry, text, variables):
     program = Program(entry[1])
-    for m in _VARIABLE.finditer(entry[2].replace(".param .u64", ".param .align 8 .u64")):
+    for m in _VARIABLE.finditer(entry[2]):
         program.parameters[m[4]] = _size(m)
     depth, at = 1, entry.end()
     while depth:
