@@ -135,9 +135,10 @@ def test_a_renamed_output_is_told_in_both_files(mix):
     }
 
 
-def test_a_comment_may_name_the_shapes_of_another_op_too(mix):
+@pytest.mark.parametrize("comment", ["// [1] or [B, L]", "// [B, L] or\n    // [1]"])
+def test_a_comment_may_name_the_shapes_of_another_op_too(mix, comment):
     path = mix / "shaders/mix/product.metal"
-    path.write_text(path.read_text().replace("// [1]", "// [1] or [B, L]", 1))
+    path.write_text(path.read_text().replace("// [1]", comment, 1))
     assert not [f for f in run.everything([mix]) if f.rule == "shape"]
 
 

@@ -126,16 +126,17 @@ def _dtype(at, parameter, name, array, expressions):
 
 
 def _shape(at, source, parameter, name, array):
-    """The comment at the end of the parameter's line."""
-    line = source.text.splitlines()[source.lines.at(parameter.tokens[0].start)[0] - 1]
-    comment = re.search(r"//(.*)$", line)
+    """The comment at the end of the parameter's line, with the lines below it where it goes on."""
+    lines = source.text.splitlines()[source.lines.at(parameter.tokens[0].start)[0] - 1 :]
+    comment = re.search(r"//((.* or\s*\n\s*//)*.*)", "\n".join(lines)) if "//" in lines[0] else None
     expected = " or ".join(f"[{', '.join(axes)}]" for axes in array[1])
     if not comment:
         yield at(parameter.tokens[0], "shape", f"expected // {expected} after {name}")
         return
     # A kernel that several ops share names the shapes of all.
-    if not _plain(expected) <= _plain(comment[1]):
-        yield at(parameter.tokens[0], "shape", f"expected // {expected} after {name} but got //{comment[1].rstrip()}")
+    written = re.sub(r"\s*\n\s*//", "", comment[1]).rstrip()
+    if not _plain(expected) <= _plain(written):
+        yield at(parameter.tokens[0], "shape", f"expected // {expected} after {name} but got //{written}")
 
 
 def _plain(text):
