@@ -1,7 +1,8 @@
 // gated_delta forward, from chunk to chunk of 32 steps: e = x + N (beta o x), where x = v - upto o (S keys),
 // are the errors v[t] - S k[t] of a chunk that the state S enters, and S = decay o S + sum over the chunk of
 // keys[t] (x) rates[t] e[t]; inverse, which is N, keys, upto, rates and decay are as prepare.metal makes
-// them. S starts as initial_state or 0. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// them. S starts as initial_state or 0. Each S that enters a chunk is kept, but a 0 before other chunks is
+// not. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys.
 #include <metal_stdlib>
@@ -37,7 +38,7 @@ template <
     const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
     device float* error,                // [B, L, H, Dv]
     device float* final_state,          // [B, H, Dv, Dk]
     const constant int* v_shape,
@@ -65,6 +66,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
   const int chunks = (L + TILE - 1) / TILE;
+  const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const long corner = (state * Dv + value) * Dk + key;
@@ -87,6 +89,8 @@ template <
   const int wide = Dv - value;
   auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
+  auto kept_state =
+      chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
   auto chunk_inverse = inverse + state * chunks * TILE * TILE;
   auto chunk_decay = decay + state * chunks * KEYS + key;
   const long begins = sequence * H + head;
@@ -114,9 +118,9 @@ template <
     const bool more = rest > 0;
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
-    auto saved =
-        chunk_state + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    blocks_store<false, WHOLE>(S.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    // A 0 that is not kept gives way to the state after it.
+    blocks_store<false, WHOLE>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
+    kept_state += chunk < unkept ? 0 : KEYS * VALUES;
 
     walk_keys<TALL, TW> writes;
     walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);

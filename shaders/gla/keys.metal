@@ -36,13 +36,14 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
     const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     const device TV* grad_o,            // [B, L, H, Dv]
     device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     const constant int* v_shape,
+    const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -71,13 +72,16 @@ template <
   const int steps = min(TILE, L - chunk * TILE);
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto v_row = v + row * Dv;
   auto grad_row = grad_o + row * Dv;
-  auto state = chunk_state + at;
-  auto adjoint = chunk_adjoint + at;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto adjoint = chunk_adjoint + (own_head * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
@@ -188,6 +192,9 @@ template <
           tile_load_both<TQ, TK>(
               left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
+          if (from_zero) {
+            tile_clear(grads_q[t]);
+          }
           tile_times(grads_q[t], factor);
           tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
           tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
@@ -214,7 +221,7 @@ template <
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
-      const float decay = partial[0] + partial[1];
+      const float decay = from_zero ? 0.0f : partial[0] + partial[1];
       const float before = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, behind[lane], lane);

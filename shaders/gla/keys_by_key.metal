@@ -38,13 +38,14 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
     const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     const device TV* grad_o,            // [B, L, H, Dv]
     device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     const constant int* v_shape,
+    const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -70,13 +71,16 @@ template <
   const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto v_row = v + row * Dv;
   auto grad_row = grad_o + row * Dv;
-  auto state = chunk_state + at;
-  auto adjoint = chunk_adjoint + at;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto adjoint = chunk_adjoint + (own_head * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
@@ -84,7 +88,7 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
     tile_sum sum;

@@ -1,7 +1,7 @@
 // gla forward, states between chunks of 32 steps: S[n+1] = decay[n] o S[n] + sum over chunk n of k'[t] (x)
 // v[t], where k'[t] is k[t] times the gates after t, decay[n] the product of the gates of chunk n, and S[0]
-// is initial_state or 0. q, k are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635,
-// section 4.
+// is initial_state or 0. Each S[n] that enters a chunk is kept, but a 0 before other chunks is not. q, k are
+// [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup keeps 32 keys x 32 values of the state in registers and walks over the chunks.
 #include <metal_stdlib>
@@ -30,7 +30,7 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device float* initial_state,  // [B, H, Dk, Dv]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
     device float* final_state,          // [B, H, Dk, Dv]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -60,6 +60,7 @@ template <
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
+  const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
 
@@ -77,7 +78,7 @@ template <
   auto value_rows = v + (sequence * H + head) * Dv + value;
   auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? sequence : 0);
-  auto entry = chunk_state + ((state * chunks * ROWS + row) * COLUMNS + value / 8) * BLOCK;
+  auto entry = chunk_state + ((state * (chunks - unkept) * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
       key_rows,
@@ -94,7 +95,9 @@ template <
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
+    // A 0 that is not kept gives way to the state after it.
     blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+    entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
 
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -127,7 +130,6 @@ template <
     key_rows += TILE * Hk * Dk;
     value_rows += TILE * H * Dv;
     gate_rows += TILE * H * GATES;
-    entry += ROWS * COLUMNS * BLOCK;
     resets += HAS_RESET ? TILE : 0;
     if (chunk + 1 < chunks) {
       state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(

@@ -39,9 +39,11 @@ template <
     const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,         // [B, L]
     const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
+                                      // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device TO* mixed,                 // [B, L, H, Dv]
     const constant int* values_shape,
+    const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -70,8 +72,11 @@ template <
   auto value_row = values + row * Dv;
   auto out_row = mixed + row * Dv;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state =
-      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
+  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
+                                 ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   int begin = 0;
@@ -145,6 +150,9 @@ template <
         for (int c = simdgroup; c < 8; c += COLUMN_SIMDGROUPS) {
           decays[lane * ROW_STRIDE + c] = REVERSE ? kept : factor * kept;
         }
+      }
+      if (!REVERSE && from_zero) {
+        columns_clear(sum);
       }
       columns_keep<TV>(left, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);

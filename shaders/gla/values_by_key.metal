@@ -38,9 +38,11 @@ template <
     const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,         // [B, L]
     const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
+                                      // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
     device TO* mixed,                 // [B, L, H, Dv]
     const constant int* values_shape,
+    const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
@@ -70,15 +72,18 @@ template <
   auto out_row = mixed + row * Dv;
   auto gate_row = g + row * Dk;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state =
-      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
+  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
+                                 ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   masks_fill<false>(masks, simdgroup, lane);
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_state = REVERSE ? end == steps : begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
     const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
 

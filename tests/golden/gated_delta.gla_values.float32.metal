@@ -1199,7 +1199,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
+[[kernel]] void custom_kernel_gla_values_15ffbcd7__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1209,11 +1209,12 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
   const device bool* reset [[buffer(6)]],
   const constant float* scale [[buffer(7)]],
   const device float* chunk_state [[buffer(8)]],
-  device float* mixed [[buffer(9)]],
+  const constant int* chunk_state_shape [[buffer(9)]],
+  device float* mixed [[buffer(10)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 46 "shaders/gla/values.metal"
+#line 48 "shaders/gla/values.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   using TS = conditional_t<REVERSE, TK, TQ>;
@@ -1241,8 +1242,11 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
   auto value_row = values + row * Dv;
   auto out_row = mixed + row * Dv;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state =
-      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
+  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
+                                 ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   int begin = 0;
@@ -1317,6 +1321,9 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
           decays[lane * ROW_STRIDE + c] = REVERSE ? kept : factor * kept;
         }
       }
+      if (!REVERSE && from_zero) {
+        columns_clear(sum);
+      }
       columns_keep<TV>(left, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_scale<HAS_RESET>(sum, decays);
@@ -1343,4 +1350,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_7680fbf2__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_15ffbcd7__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_values_15ffbcd7__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_15ffbcd7__float_float_float_float_float_float_33_20_4_2_0_1_1_float_float_float_float_float_bool_floatc_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 0, 1, 1>;

@@ -1006,7 +1006,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TR, typename TO, int Dk, int Dv, int H, int Hk, bool REVERSE, bool RATED, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_values_by_key_1a74eddb__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_values_by_key_1093a795__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device float* values [[buffer(2)]],
@@ -1016,11 +1016,12 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
   const device bool* reset [[buffer(6)]],
   const constant float* scale [[buffer(7)]],
   const device float* chunk_state [[buffer(8)]],
-  device bfloat16_t* mixed [[buffer(9)]],
+  const constant int* chunk_state_shape [[buffer(9)]],
+  device bfloat16_t* mixed [[buffer(10)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 45 "shaders/gla/values_by_key.metal"
+#line 47 "shaders/gla/values_by_key.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1049,15 +1050,18 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
   auto out_row = mixed + row * Dv;
   auto gate_row = g + row * Dk;
   auto resets = reset + (HAS_RESET ? first : 0);
-  auto state =
-      chunk_state + ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
+  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
+                                 ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
   masks_fill<false>(masks, simdgroup, lane);
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_state = REVERSE ? end == steps : begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
     const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
 
@@ -1131,4 +1135,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TR, typen
 
 }
 
-template [[host_name("custom_kernel_gla_values_by_key_1a74eddb__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_by_key_1a74eddb__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_by_key_1a74eddb__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_values_by_key_1093a795__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_values_by_key_1093a795__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_values_by_key_1093a795__bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_0_1_1_bfloat16_t_bfloat16_t_float_bfloat16_t_bfloat16_t_bool_floatc_float_bfloat16_t<bfloat16_t, bfloat16_t, float, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 0, 1, 1>;

@@ -1281,7 +1281,7 @@ METAL_FUNC void readouts_take(
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_keys_by_key_d78d3309__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
+[[kernel]] void custom_kernel_gated_delta_keys_by_key_fe4f7c22__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device bfloat16_t* g [[buffer(2)]],
@@ -1289,19 +1289,20 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   const device bool* reset [[buffer(4)]],
   const constant float* scale [[buffer(5)]],
   const device float* chunk_state [[buffer(6)]],
-  const device float* chunk_adjoint [[buffer(7)]],
-  const device float* error [[buffer(8)]],
-  const device float* grad_update [[buffer(9)]],
-  const device bfloat16_t* grad_o [[buffer(10)]],
-  const constant int* grad_o_shape [[buffer(11)]],
-  device float* grad_q_head [[buffer(12)]],
-  device float* grad_k_head [[buffer(13)]],
-  device bfloat16_t* grad_g [[buffer(14)]],
-  device bfloat16_t* grad_beta [[buffer(15)]],
+  const constant int* chunk_state_shape [[buffer(7)]],
+  const device float* chunk_adjoint [[buffer(8)]],
+  const device float* error [[buffer(9)]],
+  const device float* grad_update [[buffer(10)]],
+  const device bfloat16_t* grad_o [[buffer(11)]],
+  const constant int* grad_o_shape [[buffer(12)]],
+  device float* grad_q_head [[buffer(13)]],
+  device float* grad_k_head [[buffer(14)]],
+  device bfloat16_t* grad_g [[buffer(15)]],
+  device bfloat16_t* grad_beta [[buffer(16)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 56 "shaders/gated_delta/keys_by_key.metal"
+#line 57 "shaders/gated_delta/keys_by_key.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1328,14 +1329,17 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto error_row = error + row * Dv;
   auto update_row = grad_update + row * Dv;
   auto grad_row = grad_o + row * Dv;
-  auto state = chunk_state + at;
-  auto adjoint = chunk_adjoint + at;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto adjoint = chunk_adjoint + (own_head * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
@@ -1343,7 +1347,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
     tile_sum sum;
@@ -1555,4 +1559,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, typen
 
 }
 
-template [[host_name("custom_kernel_gated_delta_keys_by_key_d78d3309__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_d78d3309__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_by_key_d78d3309__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gated_delta_keys_by_key_fe4f7c22__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gated_delta_keys_by_key_fe4f7c22__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gated_delta_keys_by_key_fe4f7c22__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_float_float_bfloat16_t_float_float_bfloat16_t_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;

@@ -5,6 +5,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/blocks.h"
@@ -552,7 +553,7 @@ METAL_FUNC void tile_store_blocks(
   }
 }
 
-#line 10 "shaders/gated_delta/states.metal"
+#line 11 "shaders/gated_delta/states.metal"
 #line 1 "shaders/common/gates.h"
 
 
@@ -742,7 +743,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
   return at;
 }
 
-#line 11 "shaders/gated_delta/states.metal"
+#line 12 "shaders/gated_delta/states.metal"
 
 #line 1 "shaders/common/walk.h"
 
@@ -863,7 +864,7 @@ METAL_FUNC void walk_multiply(
   }
 }
 
-#line 13 "shaders/gated_delta/states.metal"
+#line 14 "shaders/gated_delta/states.metal"
 #line 1 "shaders/gated_delta/state.h"
 
 
@@ -1262,13 +1263,13 @@ METAL_FUNC void walk_write(
   }
 }
 
-#line 14 "shaders/gated_delta/states.metal"
+#line 15 "shaders/gated_delta/states.metal"
 
 
 using namespace metal;
 
 template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_4665ee91__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_9f7d2e01__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float(
   const device float* inverse [[buffer(0)]],
   const device float* keys [[buffer(1)]],
   const device float* upto [[buffer(2)]],
@@ -1285,7 +1286,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 45 "shaders/gated_delta/states.metal"
+#line 46 "shaders/gated_delta/states.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
@@ -1309,6 +1310,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
   const int chunks = (L + TILE - 1) / TILE;
+  const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const long corner = (state * Dv + value) * Dk + key;
@@ -1331,6 +1333,8 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   const int wide = Dv - value;
   auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
+  auto kept_state =
+      chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
   auto chunk_inverse = inverse + state * chunks * TILE * TILE;
   auto chunk_decay = decay + state * chunks * KEYS + key;
   const long begins = sequence * H + head;
@@ -1358,9 +1362,9 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
     const bool more = rest > 0;
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
-    auto saved =
-        chunk_state + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    blocks_store<false, WHOLE>(S.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+
+    blocks_store<false, WHOLE>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
+    kept_state += chunk < unkept ? 0 : KEYS * VALUES;
 
     walk_keys<TALL, TW> writes;
     walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
@@ -1418,4 +1422,4 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_4665ee91__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_4665ee91__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_4665ee91__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_9f7d2e01__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_9f7d2e01__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_9f7d2e01__float_float_float_33_20_4_2_4_0_1_1_float_float_float_float_float_float_float_float_bool_float_float_float<float, float, float, 33, 20, 4, 2, 4, 0, 1, 1>;

@@ -1131,7 +1131,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_8d5aefda__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
+[[kernel]] void custom_kernel_gla_keys_f5ab482f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const device bfloat16_t* v [[buffer(2)]],
@@ -1140,15 +1140,16 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
   const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* chunk_state [[buffer(7)]],
-  const device float* chunk_adjoint [[buffer(8)]],
-  const device bfloat16_t* grad_o [[buffer(9)]],
-  device float* grad_q_head [[buffer(10)]],
-  device float* grad_k_head [[buffer(11)]],
-  device bfloat16_t* grad_g [[buffer(12)]],
+  const constant int* chunk_state_shape [[buffer(8)]],
+  const device float* chunk_adjoint [[buffer(9)]],
+  const device bfloat16_t* grad_o [[buffer(10)]],
+  device float* grad_q_head [[buffer(11)]],
+  device float* grad_k_head [[buffer(12)]],
+  device bfloat16_t* grad_g [[buffer(13)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 47 "shaders/gla/keys.metal"
+#line 48 "shaders/gla/keys.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1176,13 +1177,16 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
   const int steps = min(TILE, L - chunk * TILE);
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto v_row = v + row * Dv;
   auto grad_row = grad_o + row * Dv;
-  auto state = chunk_state + at;
-  auto adjoint = chunk_adjoint + at;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto adjoint = chunk_adjoint + (own_head * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
@@ -1293,6 +1297,9 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
           tile_load_both<TQ, TK>(
               left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
           threadgroup_barrier(mem_flags::mem_threadgroup);
+          if (from_zero) {
+            tile_clear(grads_q[t]);
+          }
           tile_times(grads_q[t], factor);
           tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
           tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
@@ -1319,7 +1326,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
-      const float decay = partial[0] + partial[1];
+      const float decay = from_zero ? 0.0f : partial[0] + partial[1];
       const float before = lane > 0 ? entering[(lane - 1) * ROW_STRIDE] : 1.0f;
       const float by_states =
           grad_gate_of_states<HAS_RESET>(pairs, pairs + TILE, decay, gates, before, behind[lane], lane);
@@ -1332,4 +1339,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
 
 }
 
-template [[host_name("custom_kernel_gla_keys_8d5aefda__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_8d5aefda__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_8d5aefda__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gla_keys_f5ab482f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t")]] [[kernel]] decltype(custom_kernel_gla_keys_f5ab482f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_f5ab482f__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_float_33_20_4_2_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_floatc_float_float_bfloat16_t_float_float_bfloat16_t<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, float, float, 33, 20, 4, 2, 1>;

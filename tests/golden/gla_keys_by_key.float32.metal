@@ -1133,7 +1133,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_by_key_b41c8219__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* v [[buffer(2)]],
@@ -1142,15 +1142,16 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
   const device bool* reset [[buffer(5)]],
   const constant float* scale [[buffer(6)]],
   const device float* chunk_state [[buffer(7)]],
-  const device float* chunk_adjoint [[buffer(8)]],
-  const device float* grad_o [[buffer(9)]],
-  device float* grad_q_head [[buffer(10)]],
-  device float* grad_k_head [[buffer(11)]],
-  device float* grad_g [[buffer(12)]],
+  const constant int* chunk_state_shape [[buffer(8)]],
+  const device float* chunk_adjoint [[buffer(9)]],
+  const device float* grad_o [[buffer(10)]],
+  device float* grad_q_head [[buffer(11)]],
+  device float* grad_k_head [[buffer(12)]],
+  device float* grad_g [[buffer(13)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 49 "shaders/gla/keys_by_key.metal"
+#line 50 "shaders/gla/keys_by_key.metal"
 
   static_assert(Dk <= 256 && Dv <= 256, "a head must not have more than 256 keys or values");
   constexpr int ROWS = (Dk + 7) / 8;
@@ -1175,13 +1176,16 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
   const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
-  const long at = ((static_cast<long>(batch) * H + head) * chunks + chunk) * ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const int states = chunk_state_shape[2];
+  const int unkept = chunks - states;
+  const bool from_zero = chunk < unkept;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto v_row = v + row * Dv;
   auto grad_row = grad_o + row * Dv;
-  auto state = chunk_state + at;
-  auto adjoint = chunk_adjoint + at;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto adjoint = chunk_adjoint + (own_head * chunks + chunk) * ROWS * COLUMNS * BLOCK;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
@@ -1189,7 +1193,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
+    const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
     tile_sum sum;
@@ -1353,4 +1357,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
 
 }
 
-template [[host_name("custom_kernel_gla_keys_by_key_b41c8219__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_b41c8219__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_by_key_b41c8219__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>;

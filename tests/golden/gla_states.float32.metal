@@ -810,7 +810,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float(
+[[kernel]] void custom_kernel_gla_states_44b3a919__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* v [[buffer(2)]],
@@ -849,6 +849,7 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
+  const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
 
@@ -866,7 +867,7 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   auto value_rows = v + (sequence * H + head) * Dv + value;
   auto gate_rows = g + (sequence * H + head) * GATES + (PER_KEY ? key : 0);
   auto resets = reset + (HAS_RESET ? sequence : 0);
-  auto entry = chunk_state + ((state * chunks * ROWS + row) * COLUMNS + value / 8) * BLOCK;
+  auto entry = chunk_state + ((state * (chunks - unkept) * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
       key_rows,
@@ -883,7 +884,9 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
       lane);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
+
     blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+    entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
 
 
     const int steps = min(TILE, L - chunk * TILE);
@@ -916,7 +919,6 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
     key_rows += TILE * Hk * Dk;
     value_rows += TILE * H * Dv;
     gate_rows += TILE * H * GATES;
-    entry += ROWS * COLUMNS * BLOCK;
     resets += HAS_RESET ? TILE : 0;
     if (chunk + 1 < chunks) {
       state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
@@ -949,4 +951,4 @@ template <typename TK, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
 
 }
 
-template [[host_name("custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_states_57edb893__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_states_44b3a919__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float")]] [[kernel]] decltype(custom_kernel_gla_states_44b3a919__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_states_44b3a919__float_float_float_33_20_4_2_0_1_1_float_float_float_float_bool_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
