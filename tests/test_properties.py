@@ -142,6 +142,17 @@ def test_steps_equal_the_scan(name, length, seed):
     assert_close(op, state, want_state, "final_state")
 
 
+def test_the_first_chunk_meets_no_state_of_its_own_making():
+    """Where its state is 0 it is not kept, and a chunk reads the next one's in its place: that leaves no trace."""
+    gla = loader.get("gla")
+    for seed, _ in enumerate(rank_sets(gla)):
+        inputs = pieces(gla, 2, 40, 1, seed, ())
+        later = (mx.arange(40) >= 31).reshape(1, 40, 1, 1)
+        poisoned = {**inputs, "v": mx.where(later, mx.nan, inputs["v"])}
+        (y, _), (want, _) = run(gla, poisoned), run(gla, inputs)
+        assert mx.isnan(y[:, 31:]).all() and mx.array_equal(y[:, :16], want[:, :16])
+
+
 def test_a_reset_forgets_even_infinity_and_nan():
     rglru = loader.get("rglru")
     a, b = mx.full((1, 40, 3), 0.5), mx.ones((1, 40, 3))
