@@ -17,7 +17,7 @@ def rglru(a, b, initial_state=None, reset=None):
     states = []
     for t in range(length):
         if reset is not None:
-            h = mx.where(reset[:, t, None], 0, h)
+            h = _fresh(h, reset[:, t])
         h = decay[:, t] * h + value[:, t]
         states.append(h)
     return _over_time(states, b), h
@@ -31,7 +31,7 @@ def rotlru(a, cos, sin, b, initial_state=None, reset=None):
     states = []
     for t in range(length):
         if reset is not None:
-            h = mx.where(reset[:, t, None], 0, h)
+            h = _fresh(h, reset[:, t])
         u, w = h[:, ::2], h[:, 1::2]
         turned = mx.stack([cosine[:, t] * u - sine[:, t] * w, sine[:, t] * u + cosine[:, t] * w], axis=-1)
         h = (decay[:, t, :, None] * turned).reshape(batch, channels) + value[:, t]
@@ -48,7 +48,7 @@ def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=Fals
     h, states = initial_state, []
     for t in reversed(range(length)) if reverse else range(length):
         if reset is not None and h is not None:
-            h = mx.where(reset[:, t, None], identity, h)
+            h = _fresh(h, reset[:, t], identity)
         h = value[:, t] if h is None else combine(h, value[:, t])
         states.append(h)
     h = mx.full((batch, channels), identity, value.dtype) if h is None else h
@@ -66,7 +66,7 @@ def ssd(u, delta, B, C, A, initial_state=None, reset=None):
     outputs = []
     for t in range(length):
         if reset is not None:
-            h = mx.where(reset[:, t, None, None, None], 0, h)
+            h = _fresh(h, reset[:, t])
         gate = _exp(step[:, t, :, None] * decay)
         drive = (step[:, t, :, None] * value[:, t])[..., None] * key[:, t, :, None]
         h = gate[:, :, None] * h + drive
@@ -86,7 +86,7 @@ def rglru_gated(u, delta, A, initial_state=None, reset=None, sqrt_grad_limit=100
     outputs = []
     for t in range(length):
         if reset is not None:
-            h = mx.where(reset[:, t, None, None], 0, h)
+            h = _fresh(h, reset[:, t])
         power = step[:, t, :, None] * decay
         h = _exp(power) * h + _bounded_sqrt(-mx.expm1(2 * power), sqrt_grad_limit) * value[:, t, :, None]
         outputs.append(h.sum(axis=-1))
@@ -117,7 +117,7 @@ def selective_scan(
     outputs = []
     for t in range(u.shape[1]):
         if reset is not None:
-            h = mx.where(reset[:, t, None, None], 0, h)
+            h = _fresh(h, reset[:, t])
         drive = (step[:, t] * value[:, t])[..., None] * key[:, t, None]
         h = _exp(step[:, t, :, None] * decay) * h + drive
         y = (h * query[:, t, None]).sum(axis=-1)
@@ -138,7 +138,7 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     outputs = []
     for t in range(length):
         if reset is not None:
-            h = mx.where(reset[:, t, None, None, None], 0, h)
+            h = _fresh(h, reset[:, t])
         h = gate[:, t] * h + key[:, t, ..., None] * value[:, t, :, None]
         outputs.append(scale * (query[:, t, ..., None] * h).sum(axis=-2))
     return _over_time(outputs, v), h
@@ -156,7 +156,7 @@ def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
     outputs = []
     for t in range(length):
         if reset is not None:
-            S = mx.where(reset[:, t, None, None, None], 0, S)
+            S = _fresh(S, reset[:, t])
         S = gate[:, t] * S
         error = value[:, t] - (S * key[:, t, :, None]).sum(axis=-1)
         S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
@@ -187,6 +187,16 @@ def gated_delta_chunk_state(k, w, u, g, h0=None):
 def _wide(x):
     """The dtype to compute in."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)
+
+
+def _fresh(state, reset, value=0):
+    """The state [B, ...], and `value` in its place where `reset` [B] holds.
+
+    An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
+    """
+    choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
+    chosen = reset.astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
+    return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
 
 
 def _per_head(x, heads):
