@@ -235,7 +235,8 @@ def test_init_value_fills_a_large_output():
 def test_grids_up_to_what_an_int_holds():
     largest = 2**31 - 1
     whole, last = Dispatch((largest, 1, 1), (1024, 1, 1)).boxes
-    assert whole == ((0, 0, 0), (2**21 - 1, 1, 1), (1024, 1, 1)) and last == ((2**21 - 1, 0, 0), (1, 1, 1), (1023, 1, 1))
+    assert whole == ((0, 0, 0), (2**21 - 1, 1, 1), (1024, 1, 1))
+    assert last == ((2**21 - 1, 0, 0), (1, 1, 1), (1023, 1, 1))
     groups = signature.VECTORS["threadgroups_per_grid"].format("x").replace("/", "//")
     assert eval(groups, {"_sizex": np.int32(largest), "_nx": np.int32(1024)}) == 2**21
     for grid in ((largest + 1, 1, 1), (1, 2**32 + 2, 1), (1, 1, 2**70)):
