@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import loader
+from loader.backends import signature
 from loader.backends.opencl import counts
+from loader.backends.opencl.dispatch import Dispatch
 
 ROOT = Path(__file__).parent.parent
 opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="the engine in use is not opencl")
@@ -117,7 +119,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
 def test_a_damaged_or_read_only_cache_only_costs_time(tmp_path):
     code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
     want, _ = python(code, LOADER_CACHE=str(tmp_path))
-    for path in tmp_path.iterdir():
+    for path in (tmp_path / "metal-recurrence" / "opencl").iterdir():
         path.write_bytes(path.read_bytes()[:-7])
     assert python(code, LOADER_CACHE=str(tmp_path))[0] == want
     (tmp_path / "file").write_text("")
@@ -186,6 +188,60 @@ def test_ids_of_any_threadgroup(grid, threads):
     index = (local[:, 2] * size[:, 1] + local[:, 1]) * size[:, 0] + local[:, 0]
     want = np.column_stack([at, group, local, index, index % 32, index // 32, size.prod(axis=1)])
     np.testing.assert_array_equal(np.array(ids), want)
+
+
+DTYPES = [mx.bool_, mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64]
+DTYPES += [mx.float16, mx.bfloat16, mx.float32, mx.complex64]
+
+
+@kernels
+@pytest.mark.parametrize("validate", [False, pytest.param(True, marks=opencl)])
+def test_init_value_fills_every_dtype(validate):
+    """As MLX does it: a float32, converted to the dtype of the output."""
+    names = [f"y{i}" for i in range(len(DTYPES))]
+    kernel = loader.metal_kernel("filled", [], names, "y0[0] = y0[0];", validate=validate)
+
+    def filled(value, shape):
+        shapes, one = [shape] * len(names), (1, 1, 1)
+        return kernel(
+            inputs=[], output_shapes=shapes, output_dtypes=DTYPES, grid=one, threadgroup=one, init_value=value
+        )
+
+    for value in (0.0, 1, True, 2.5, -0.0, 1e-3, float("nan"), mx.array(3.0), mx.array([7])):
+        for dtype, y in zip(DTYPES, filled(value, (3, 5))):
+            assert y.dtype == dtype and y.shape == (3, 5)
+            if value == value or mx.issubdtype(dtype, mx.inexact):
+                want = mx.array(np.full((3, 5), float(value), np.float32)).astype(dtype)
+                assert mx.array_equal(y, want, equal_nan=True), (value, dtype)
+    assert [y.item() for y in filled(1.0, ())] == [1] * len(names)
+
+
+@kernels
+def test_init_value_fills_a_large_output():
+    kernel = loader.metal_kernel("filled", [], ["y"], "y[0] = y[0];")
+    for value in (0.0, 7):
+        (y,) = kernel(
+            inputs=[],
+            output_shapes=[(2048, 2048)],
+            output_dtypes=[mx.int64],
+            grid=(1, 1, 1),
+            threadgroup=(1, 1, 1),
+            init_value=value,
+        )
+        assert y.dtype == mx.int64 and (y == value).all().item()
+
+
+@opencl
+def test_grids_up_to_what_an_int_holds():
+    largest = 2**31 - 1
+    whole, last = Dispatch((largest, 1, 1), (1024, 1, 1)).boxes
+    assert whole == ((0, 0, 0), (2**21 - 1, 1, 1), (1024, 1, 1))
+    assert last == ((2**21 - 1, 0, 0), (1, 1, 1), (1023, 1, 1))
+    groups = signature.VECTORS["threadgroups_per_grid"].format("x").replace("/", "//")
+    assert eval(groups, {"_sizex": np.int32(largest), "_nx": np.int32(1024)}) == 2**21
+    for grid in ((largest + 1, 1, 1), (1, 2**32 + 2, 1), (1, 1, 2**70)):
+        with pytest.raises(ValueError, match="2147483647 threads an axis"):
+            Dispatch(grid, (1, 1, 1))
 
 
 @opencl

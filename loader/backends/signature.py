@@ -30,7 +30,7 @@ VECTORS = {
     "dispatch_threads_per_threadgroup": "_n{0}",
     "threads_per_grid": "_size{0}",
     "grid_size": "_size{0}",
-    "threadgroups_per_grid": "(_size{0} + _n{0} - 1) / _n{0}",
+    "threadgroups_per_grid": "(_size{0} - 1) / _n{0} + 1",
 }
 SCALARS = {
     "thread_index_in_threadgroup": "_index",

@@ -8,6 +8,8 @@ from .library import check, library
 
 # Where the ids hold the order: the w of `threads`.
 _ORDER = 7
+# Ids are int in the unit.
+_LARGEST = 2**31 - 1
 
 
 class Dispatch:
@@ -19,6 +21,8 @@ class Dispatch:
     """
 
     def __init__(self, grid, threadgroup):
+        if max(grid) > _LARGEST:
+            raise ValueError(f"[opencl] expected a grid of at most {_LARGEST} threads an axis but got {tuple(grid)}.")
         nominal = tuple(min(t, g) for t, g in zip(threadgroup, grid))
         axes = []
         for g, t in zip(grid, nominal):

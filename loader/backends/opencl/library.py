@@ -26,6 +26,7 @@ _SIGNATURES = {
     "clGetProgramInfo": (_i, _p, _u, _size, _p, _p),
     "clCreateKernel": (_p, _p, ctypes.c_char_p, _p),
     "clReleaseKernel": (_i, _p),
+    "clReleaseProgram": (_i, _p),
     "clGetKernelWorkGroupInfo": (_i, _p, _p, _u, _size, _p, _p),
     "clSetKernelArg": (_i, _p, _u, _size, _p),
     "clSetKernelArgSVMPointer": (_i, _p, _u, _p),
@@ -61,14 +62,11 @@ def find_library():
 class Library:
     """The loaded runtime with its one device, a context and an in-order queue."""
 
-    def __init__(self):
-        path, missing = find_library()
-        if missing:
-            raise BackendError(f"[opencl] {missing}")
+    def __init__(self, path):
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            raise BackendError(f"[opencl] {path.name} cannot be loaded ({error}); {_INSTALL}") from None
+            raise BackendError(f"[opencl] {path} cannot be loaded ({error}); {_INSTALL}") from None
         for name, (result, *arguments) in _SIGNATURES.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
@@ -99,13 +97,20 @@ lock = threading.RLock()
 _state = {"library": None, "forked": False}
 
 
-def library():
-    """The runtime, loaded at the first call."""
+def library(path=None):
+    """The runtime, loaded at the first call: the one at `path`, or else where `find_library` finds it."""
     refuse_fork()
     if _state["library"] is None:
         with lock:
-            _state["library"] = _state["library"] or Library()
+            _state["library"] = _state["library"] or Library(path or _found())
     return _state["library"]
+
+
+def _found():
+    path, missing = find_library()
+    if missing:
+        raise BackendError(f"[opencl] {missing}")
+    return path
 
 
 def refuse_fork():

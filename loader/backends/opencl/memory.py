@@ -41,7 +41,8 @@ _STRIDED = 0x18
 def output(shape, dtype, init_value):
     """An array to write into. A small one is made of bytes: that spares the evaluation of a graph, 20 us."""
     if init_value is not None:
-        return mx.full(shape, init_value, dtype)
+        # As MLX does it: a float32, converted. `mx.full` itself takes a float for an array of integers amiss.
+        return mx.full(shape, mx.array(float(init_value), mx.float32).astype(dtype))
     size = math.prod(shape) * dtype.size
     if 0 < size <= _SMALL_OUTPUT and dtype in _FORMATS and shape:
         return mx.array(memoryview(bytearray(size)).cast(_FORMATS[dtype], shape))

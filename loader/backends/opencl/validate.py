@@ -4,20 +4,15 @@ It finds accesses out of bounds, elements that no thread wrote, results that dep
 simdgroups or threadgroups, and barriers that not all threads of a threadgroup reach.
 """
 
-import atexit
 import ctypes
-import os
-import pickle
-import subprocess
-import sys
-import threading
 
 import mlx.core as mx
 import numpy as np
 
 from ... import errors
 from .. import signature
-from . import memory, unit
+from . import memory, program, unit
+from .child import Child, Ended
 from .dispatch import Dispatch
 from .worker import Argument, Job
 
@@ -71,7 +66,7 @@ class _Call:
         # By the manifest's convention the gradient of an input that is absent is never written.
         self._idle = {f"grad_{flag[4:].lower()}" for flag, value in template if flag[:4] == "HAS_" and value is False}
         self._starts = [
-            b"" if self._filled else _argument(mx.full(s, init_value, d)).data for s, d in zip(shapes, dtypes)
+            b"" if self._filled else _argument(memory.output(s, d, init_value)).data for s, d in zip(shapes, dtypes)
         ]
 
     def run(self, order, fill, at_end):
@@ -86,7 +81,7 @@ class _Call:
         )
         job = Job(
             kernel.name,
-            source,
+            program.binary(source, kernel.name),
             tuple(arguments),
             self.grid,
             self.threadgroup,
@@ -94,11 +89,13 @@ class _Call:
             kernel.aligned,
             unit.ORDERS.index(order),
         )
-        kind, *answer = _worker.ask(job)
+        try:
+            kind, *answer = _worker.ask(job)
+        except Ended as how:
+            raise errors.BackendError(f"[{kernel.name}] ended the validating process ({how}).") from None
         if kind == "done":
             return answer[0]
-        if kind == "error":
-            raise getattr(errors, answer[0])(answer[1])
+        _worker.stop()
         return self._fault(*answer)
 
     def _fault(self, argument, offset, is_write):
@@ -197,35 +194,4 @@ def _array(data, shape, dtype):
     return x
 
 
-class _Worker:
-    """The process that runs jobs, started when needed and again after a job that ended it."""
-
-    def __init__(self):
-        self._process, self._lock = None, threading.Lock()
-
-    def ask(self, job):
-        with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
-            try:
-                pickle.dump(job, self._process.stdin)
-                self._process.stdin.flush()
-                answer = pickle.load(self._process.stdout)
-                if answer[0] == "fault":
-                    self._process.wait()
-                return answer
-            except (EOFError, BrokenPipeError):
-                code = self._process.wait()
-                raise errors.BackendError(f"[{job.name}] the validating process ended with code {code}.") from None
-
-    def _start(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LOADER_BACKEND": "opencl"},
-        )
-        atexit.register(self._process.kill)
-
-
-_worker = _Worker()
+_worker = Child("worker")

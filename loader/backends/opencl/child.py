@@ -1,0 +1,97 @@
+"""Processes that may die in the caller's place: the compiler, and kernels under validation."""
+
+import atexit
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from ... import errors
+from .library import find_library
+
+_START = Path(__file__).parent / "start.py"
+
+
+class Ended(Exception):
+    """A child ended instead of answering. The message says how."""
+
+
+class Child:
+    """A process that answers requests by a module beside this one, started when needed and again after it ended."""
+
+    def __init__(self, module):
+        self._module, self._process, self._lock = module, None, threading.Lock()
+        atexit.register(self._stop_at_exit)
+
+    def ask(self, request):
+        """The tuple that the module answers. Raises the LoaderError that the module raised, or Ended."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            said = os.fstat(self._said).st_size
+            try:
+                pickle.dump(request, self._process.stdin)
+                self._process.stdin.flush()
+                answer = pickle.load(self._process.stdout)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                raise Ended(self._end(said)) from None
+            except BaseException:
+                # Nobody will read the answer to a request that was interrupted.
+                self._stop()
+                raise
+        if answer[0] == "error":
+            _, kind, message = answer
+            raise getattr(errors, kind)(message)
+        return answer
+
+    def stop(self):
+        """End the process; the next request starts another."""
+        with self._lock:
+            self._stop()
+
+    def _start(self):
+        # Imported late: it takes a tenth of our import, and a process that finds all it needs in the cache starts none.
+        import subprocess
+
+        self._stop()
+        if getattr(sys, "frozen", False):
+            raise errors.BackendError(
+                "[opencl] compiles in a process of its own, which a frozen application cannot start; choose "
+                "LOADER_BACKEND=reference."
+            )
+        self._owner, self._said = os.getpid(), os.memfd_create("standard error")
+        command = [sys.executable, "-I", "-S", _START, self._module, find_library()[0]]
+        try:
+            # In a session of its own Ctrl-C reaches this process alone.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, start_new_session=True
+            )
+        except OSError as error:
+            os.close(self._said)
+            raise errors.BackendError(f"[opencl] expected {sys.executable!r} to start but got: {error}.") from None
+
+    def _stop(self):
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.kill()
+        with contextlib.suppress(OSError), process:
+            os.close(self._said)
+
+    def _stop_at_exit(self):
+        # A forked child that exits must leave its parent's process alone.
+        if self._process is not None and self._owner == os.getpid():
+            self._stop()
+
+    def _end(self, said):
+        """How the process ended, with the last line that it printed after the first `said` bytes."""
+        code = self._process.wait()
+        lines = os.pread(self._said, 1 << 16, said).decode(errors="replace").splitlines()
+        self._stop()
+        how = f"code {code}" if code >= 0 else f"signal {-code}, {signal.strsignal(-code)}"
+        # A backtrace and the request to report it to Intel are no line to show.
+        said = [line for line in lines if line.strip() and not line.startswith(("PLEASE", " #", "Stack dump"))]
+        return ": ".join([how, *said[-1:]])

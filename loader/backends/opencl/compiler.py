@@ -1,0 +1,50 @@
+"""The process that compiles: Intel's compiler ends it, and not the caller's, where a kernel is too much for it."""
+
+import ctypes
+import os
+from pathlib import Path
+
+from ...errors import CompileError
+from .library import check, library
+
+INCLUDE = Path(__file__).parent / "include"
+OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
+_BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
+
+
+def prepare():
+    # The compiler finds its headers where it runs: not every path can be written in its options.
+    os.chdir(INCLUDE)
+
+
+def answer(source, send):
+    """The binary of a unit. Raises CompileError with the compiler's log."""
+    text = (ctypes.c_char_p * 1)(source.encode())
+    status = ctypes.c_int()
+    program = library().clCreateProgramWithSource(library().context, 1, text, None, ctypes.byref(status))
+    check("clCreateProgramWithSource", status.value)
+    try:
+        if library().clBuildProgram(program, 1, library().devices, f"{OPTIONS} -I .".encode(), None, None) != 0:
+            raise CompileError(_log(program))
+        return _binary(program)
+    finally:
+        library().clReleaseProgram(program)
+
+
+def _log(program):
+    size = ctypes.c_size_t()
+    get = library().clGetProgramBuildInfo
+    get(program, library().devices[0], _BUILD_LOG, 0, None, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    get(program, library().devices[0], _BUILD_LOG, size.value, text, None)
+    return text.value.decode(errors="replace").strip()
+
+
+def _binary(program):
+    size = ctypes.c_size_t()
+    get = library().clGetProgramInfo
+    check("clGetProgramInfo", get(program, _BINARY_SIZES, ctypes.sizeof(size), ctypes.byref(size), None))
+    binary = ctypes.create_string_buffer(size.value)
+    pointer = (ctypes.c_void_p * 1)(ctypes.addressof(binary))
+    check("clGetProgramInfo", get(program, _BINARIES, ctypes.sizeof(pointer), pointer, None))
+    return binary.raw
