@@ -1,5 +1,7 @@
 """Layers on the ops, as mlx.nn modules: `RGLRU`, the recurrent block of Griffin, and its `CausalConv`."""
 
+import operator
+
 import mlx.core as mx
 import mlx.nn as nn
 
@@ -16,23 +18,51 @@ class CausalConv(nn.Module):
 
     def __init__(self, width: int, taps: int = 4):
         super().__init__()
+        width, taps = _count("CausalConv", "width", width), _count("CausalConv", "taps", taps)
         self.weight = mx.random.uniform(-1, 1, (taps, width)) * taps**-0.5
         self.bias = mx.zeros(width)
 
-    def __call__(self, x: mx.array, past: mx.array | None = None, reset: mx.array | None = None):
+    def __call__(
+        self,
+        x: mx.array,
+        past: mx.array | None = None,
+        reset: mx.array | None = None,
+        *,
+        mask: mx.array | None = None,
+        lengths: mx.array | None = None,
+    ) -> tuple[mx.array, mx.array]:
         """`x` [B, L, width] after the inputs `past` [B, taps - 1, width], zeros by default; returns y as x, and the
-        `past` of what comes next. Before a True of `reset` [B, L] no step sees what was earlier."""
-        taps, length = len(self.weight), x.shape[1]
+        `past` of what comes next. Before a True of `reset` [B, L] no step sees what was earlier.
+
+        `mask` and `lengths` say which steps are padding, as for `RGLRU`: y is 0 there, and no step, nor `past`, sees
+        them. Raises TypeError and ValueError for an argument of another type or shape.
+        """
+        taps, width = self.weight.shape
+        mask = _steps("CausalConv", x, width, reset, mask, lengths)
+        batch, length, _ = x.shape
         if past is None:
-            past = mx.zeros((x.shape[0], taps - 1, x.shape[2]), x.dtype)
+            past = mx.zeros((batch, taps - 1, width), x.dtype)
+        _check("CausalConv", "past", past, mx.floating, {"B": batch, "taps - 1": taps - 1, "width": width})
+        if mask is None:
+            return self._convolve(x, past, reset, lambda padded: padded[:, length:])
+        order = mx.argsort(mx.where(mask, 0, length) + mx.arange(length), axis=1)  # padding last
+        rank = mx.cumsum(mask.astype(mx.int32), axis=1)
+        last = mask.sum(axis=1, keepdims=True) + mx.arange(taps - 1)
+        x, reset = (None if each is None else _take(_only(mask, each), order) for each in (x, reset))
+        y, past = self._convolve(x, past, reset, lambda padded: _take(padded, last))
+        return _only(mask, _take(y, mx.maximum(rank - 1, 0))), past
+
+    def _convolve(self, x, past, reset, last):
+        """y and the next `past`; `last` takes what that keeps of an array with taps - 1 steps put in front."""
+        taps, length = len(self.weight), x.shape[1]
         x = mx.concatenate([past, x], axis=1)
         windows = [x[:, i : i + length] for i in range(taps)]
-        past = x[:, length:]
+        past = last(x)
         if reset is not None:
             sequence = mx.pad(mx.cumsum(reset.astype(mx.int32), axis=1), [(0, 0), (taps - 1, 0)])
             now = sequence[:, taps - 1 :]
             windows = [_only(now == sequence[:, i : i + length], window) for i, window in enumerate(windows)]
-            past = _only(sequence[:, length:] == sequence[:, -1:], past)
+            past = _only(last(sequence) == sequence[:, -1:], past)
         return sum(w * window for w, window in zip(self.weight, windows)) + self.bias, past
 
 
@@ -51,17 +81,21 @@ class RGLRU(nn.Module):
 
     a and h are float32, whatever the dtype of the parameters. sqrt(1 - a^2) comes from log a, without cancellation
     near a = 1, and its derivative is held at 1000, as RecurrentGemma does.
-    Raises ValueError where `heads` does not divide `hidden`.
+    Raises TypeError where a size is no int, and ValueError where it is not positive or `heads` does not divide
+    `hidden`.
     """
 
     C = 8.0
 
     def __init__(self, width: int, hidden: int | None = None, *, heads: int = 1, conv_width: int = 4):
         super().__init__()
-        hidden = width if hidden is None else hidden
+        width, heads = _count("RGLRU", "width", width), _count("RGLRU", "heads", heads)
+        hidden = width if hidden is None else _count("RGLRU", "hidden", hidden)
+        conv_width = _count("RGLRU", "conv_width", conv_width)
         if hidden % heads:
             raise ValueError(f"[RGLRU] expected heads to divide hidden, {hidden}, but got {heads}.")
         block = hidden // heads
+        self.width = width
         self.enter = nn.Linear(width, 2 * hidden)
         self.conv = CausalConv(hidden, conv_width)
         self.gate_weight = mx.random.normal((heads, block, 2 * block)) * block**-0.5
@@ -70,7 +104,15 @@ class RGLRU(nn.Module):
         self.decay = mx.log(mx.expm1(slowest))  # softplus(decay) = slowest
         self.leave = nn.Linear(hidden, width)
 
-    def __call__(self, x: mx.array, cache: list | None = None, reset: mx.array | None = None) -> mx.array:
+    def __call__(
+        self,
+        x: mx.array,
+        cache: list | None = None,
+        reset: mx.array | None = None,
+        *,
+        mask: mx.array | None = None,
+        lengths: mx.array | None = None,
+    ) -> mx.array:
         """`x` [B, L, width] to y [B, L, width], of any L: a whole text, a piece of it or one token.
 
         `cache` is `make_cache()` before the first call; each call continues from what it holds, and leaves in it what
@@ -78,14 +120,47 @@ class RGLRU(nn.Module):
         float32. Any object with items 0 and 1 will do. `reset` [B, L] bool marks the first steps of packed sequences:
         neither the convolution nor h reaches back across them. h is zeroed there; RecurrentGemma also leaves out the
         factor sqrt(1 - a^2) at the first step of a sequence.
+
+        A batch of prompts is padded: `mask` [B, L] bool is False at padding, wherever it is, and `lengths` [B] ints
+        is short for the mask `mx.arange(L) < lengths[:, None]`, padding on the right; with both, both must hold. A row
+        gives and leaves in the cache what it would without those steps, be there a NaN; y is 0 there, and `reset`
+        means nothing. A prompt cut into pieces of N steps has `lengths - N` for its second one: less than 0 is as 0.
+        Raises TypeError and ValueError for an argument of another type or shape.
         """
-        past, state = (None, None) if cache is None else (cache[0], cache[1])
+        mask = _steps("RGLRU", x, self.width, reset, mask, lengths)
+        past, state = self._cached(cache, len(x))
+        if mask is not None:
+            x, reset = _only(mask, x), None if reset is None else reset & mask
         gate, u = mx.split(_linear(self.enter, x), 2, axis=-1)
-        u, past = self.conv(u, past, reset)
-        h, state = get("rglru")(*self.coefficients(u), initial_state=state, reset=reset, return_state=True)
+        u, past = self.conv(u, past, reset, mask=mask)
+        a, b = self.coefficients(u)
+        if mask is not None:
+            a, b = mx.where(mask[..., None], a, 1), _only(mask, b)
+        h, state = get("rglru")(a, b, initial_state=state, reset=reset, return_state=True)
         if cache is not None:
             cache[0], cache[1] = past, state
-        return _linear(self.leave, nn.gelu_approx(gate) * h)
+        y = _linear(self.leave, nn.gelu_approx(gate) * h)
+        return y if mask is None else _only(mask, y)
+
+    def _cached(self, cache, batch):
+        """The last inputs of the convolution and h that a cache holds, None where it is empty."""
+        if cache is None:
+            return None, None
+        try:
+            past, state = cache[0], cache[1]
+            cache[0] = past
+        except (IndexError, KeyError, TypeError) as error:
+            raise TypeError(
+                f"[RGLRU] expected cache to have items 0 and 1, to be read and set, but got {cache!r}; "
+                "begin with make_cache()."
+            ) from error
+        taps, hidden = self.conv.weight.shape
+        if past is not None:
+            axes = {"B": batch, "conv_width - 1": taps - 1, "hidden": hidden}
+            _check("RGLRU", "cache[0]", past, mx.floating, axes)
+        if state is not None:
+            _check("RGLRU", "cache[1]", state, mx.float32, {"B": batch, "hidden": hidden})
+        return past, state
 
     def coefficients(self, u: mx.array) -> tuple[mx.array, mx.array]:
         """a, float32, and b of h[t] = a[t] h[t-1] + b[t] for `u` [B, L, hidden], the output of the convolution."""
@@ -109,13 +184,62 @@ class RGLRU(nn.Module):
 
 
 def _linear(layer, x):
-    """`layer(x)`; MLX 0.32's CUDA build ends the process on a product without rows."""
-    return layer(x) if x.size else mx.zeros((*x.shape[:-1], layer.weight.shape[0]), x.dtype)
+    """`layer(x)`; MLX 0.32's CUDA build ends the process on a product without rows: there one row tells the shape."""
+    if x.size:
+        return layer(x)
+    y = layer(mx.zeros((1,) * (x.ndim - 1) + x.shape[-1:], x.dtype))
+    return mx.zeros((*x.shape[:-1], y.shape[-1]), y.dtype)
 
 
 def _only(where, x):
-    """`x` [B, L, D] where `where` [B, L] holds and zeros elsewhere."""
-    return mx.where(where[..., None], x, 0)
+    """`x` [B, L, ...] where `where` [B, L] holds and zeros elsewhere."""
+    return mx.where(where.reshape(where.shape + (1,) * (x.ndim - 2)), x, mx.zeros((), x.dtype))
+
+
+def _take(x, steps):
+    """The steps [B, N] of `x` [B, L, ...]."""
+    return mx.take_along_axis(x, steps.reshape(steps.shape + (1,) * (x.ndim - 2)), axis=1)
+
+
+def _steps(layer, x, width, reset, mask, lengths):
+    """The mask of the steps that count, None where all do; raises where an argument is not as the layer takes it."""
+    _check(layer, "x", x, mx.floating, {"B": None, "L": None, "width": width})
+    batch, length, _ = x.shape
+    for name, each in (("reset", reset), ("mask", mask)):
+        if each is not None:
+            _check(layer, name, each, mx.bool_, {"B": batch, "L": length})
+    if lengths is None:
+        return mask
+    _check(layer, "lengths", lengths, mx.integer, {"B": batch})
+    within = mx.arange(length) < lengths[:, None]
+    return within if mask is None else within & mask
+
+
+def _check(layer, name, x, kind, axes):
+    """Refuse `x` where it is no array of a kind of dtype whose `axes` have these sizes; None is any size."""
+    if not isinstance(x, mx.array):
+        raise TypeError(
+            f"[{layer}] expected {name} to be an mlx.core.array but got {type(x).__name__}; convert it with mx.array."
+        )
+    if not mx.issubdtype(x.dtype, kind):
+        kind, got = (str(each).rpartition(".")[2] for each in (kind, x.dtype))
+        raise TypeError(f"[{layer}] expected {name} to be of dtype {kind} but got {got}.")
+    if x.ndim != len(axes) or any(size not in (None, got) for size, got in zip(axes.values(), x.shape)):
+        sizes = ", ".join(axis if size is None else str(size) for axis, size in axes.items())
+        raise ValueError(f"[{layer}] expected {name} to have shape ({', '.join(axes)}) = ({sizes}) but got {x.shape}.")
+
+
+def _count(layer, name, value):
+    """`value` as an int, which counts something and so is positive."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = None
+    if count is None or isinstance(value, bool):
+        raise TypeError(f"[{layer}] expected {name} to be an int but got {value!r}.")
+    if count < 1:
+        raise ValueError(f"[{layer}] expected {name} to be positive but got {count}.")
+    return count
 
 
 def _sqrt(x):

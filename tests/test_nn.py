@@ -1,5 +1,8 @@
 """loader.nn against the equations of Griffin's block, stepped through in NumPy and float64."""
 
+import copy
+import pickle
+import re
 import subprocess
 import sys
 
@@ -11,7 +14,7 @@ import pytest
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import loader
-from loader.nn import RGLRU, _sqrt
+from loader.nn import RGLRU, CausalConv, _sqrt
 
 B, L, WIDTH, HIDDEN = 2, 37, 12, 24
 
@@ -158,11 +161,152 @@ def test_later_inputs_do_not_reach_earlier_outputs(block):
     assert mx.array_equal(block(x)[:, :20], block(changed)[:, :20])
 
 
+class Plus(nn.Module):
+    """Two layers in the place of one, as LoRA has them: there is no weight that says how wide it is."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.addition = layer, nn.Sequential(nn.Linear(WIDTH, 3), nn.Linear(3, 2 * HIDDEN))
+
+    def __call__(self, x):
+        return self.layer(x) + self.addition(x)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "mask"])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Plus, nn.Sequential], ids=["linear", "lora", "sequential"])
 @pytest.mark.parametrize("shape", [(B, 0, WIDTH), (0, L, WIDTH)])
-def test_no_elements(block, shape):
-    cache = block.make_cache()
-    assert block(mx.zeros(shape), cache).shape == shape
+def test_no_elements(block, shape, wrap, masked, dtype):
+    block.enter = wrap(block.enter)
+    block.set_dtype(dtype)
+    cache, mask = block.make_cache(), mx.ones(shape[:2], mx.bool_) if masked else None
+    y = block(mx.zeros(shape, dtype), cache, mask=mask)
+    assert y.shape == shape and y.dtype == dtype
     assert cache[0].shape == (shape[0], 3, HIDDEN) and cache[1].shape == (shape[0], HIDDEN)
+
+
+def test_no_elements_of_quantized_layers():
+    block, x = RGLRU(64), mx.random.normal((B, 5, 64))
+    nn.quantize(block)
+    cache, whole = block.make_cache(), block.make_cache()
+    assert block(x[:, :0], cache).shape == (B, 0, 64)
+    close(block(x, cache), block(x, whole))
+
+
+# Padding.
+
+STEPS = mx.arange(L)
+# By name, what a call is told of the padding of two rows.
+PADDING = {
+    "left": {"mask": STEPS >= mx.array([[5], [0]])},
+    "right": {"lengths": mx.array([L, 20])},
+    "nothing and two steps": {"lengths": mx.array([0, 2])},
+    "out of bounds": {"lengths": mx.array([-3, L + 5])},
+    "unsigned": {"lengths": mx.array([9, 21], mx.uint32)},
+    "both": {"mask": STEPS >= mx.array([[5], [0]]), "lengths": mx.array([30, 3])},
+    "holes": {"mask": STEPS * mx.array([[7], [3]]) % 5 > 1},
+    "single steps": {"mask": STEPS % 9 == mx.array([[3], [8]])},
+    "all": {"mask": mx.zeros((B, L), mx.bool_)},
+}
+each_padding = pytest.mark.parametrize("padding", PADDING.values(), ids=PADDING)
+
+
+def valid(padding):
+    """The mask, and for each row the steps where it holds."""
+    mask = padding.get("mask", mx.ones((B, L), mx.bool_))
+    if "lengths" in padding:
+        mask = mask & (STEPS < padding["lengths"][:, None])
+    return mask, [np.flatnonzero(row) for row in np.array(mask)]
+
+
+def alone(block, x, steps, cache, reset):
+    """y [1, steps of all rows, width] of rows that are run one by one without their padding, and the cache after it."""
+    ys, caches = [], []
+    for row, at in enumerate(steps):
+        one, at = slice(row, row + 1), mx.array(at, mx.int32)
+        after = [None if item is None else item[one] for item in cache]
+        ys.append(block(x[one, at], after, None if reset is None else reset[one, at]))
+        caches.append(after)
+    return mx.concatenate(ys, axis=1), [mx.concatenate(items) for items in zip(*caches)]
+
+
+def used(block, filled):
+    """A cache, empty or with what some steps left."""
+    cache = block.make_cache()
+    if filled:
+        block(inputs(6), cache)
+    return cache
+
+
+@each_padding
+@pytest.mark.parametrize("starts", [(), (0, 7, 8, 19, 36)], ids=["", "reset"])
+@pytest.mark.parametrize("filled", [False, True], ids=["", "filled"])
+def test_a_padded_row_gives_what_it_gives_alone(block, filled, starts, padding):
+    mask, steps = valid(padding)
+    x, reset, cache = inputs(), resets(*starts) if starts else None, used(block, filled)
+    want, after = alone(block, x, steps, cache, reset)
+    y = block(mx.where(mask[..., None], x, float("nan")), cache, reset, **padding)
+    assert not np.array(y)[~np.array(mask)].any()
+    near(np.array(y)[np.array(mask)], want[0])
+    for got, wanted in zip(cache, after):
+        near(got, wanted)
+    following = inputs(3)
+    near(block(following, cache), block(following, after))
+
+
+@each_padding
+@pytest.mark.parametrize("filled", [False, True], ids=["", "filled"])
+def test_gradients_of_padded_rows(block, filled, padding):
+    mask, steps = valid(padding)
+    x, target, cache, reset = inputs(), inputs(), used(block, filled), resets(7, 19)
+    wanted_of_y = [target[row : row + 1, mx.array(at, mx.int32)] for row, at in enumerate(steps)]
+
+    def padded(parameters, x, *cache):
+        block.update(parameters)
+        after = list(cache) or block.make_cache()
+        return (block(x, after, reset, **padding) * target).sum() + sum(mx.cos(item).sum() for item in after)
+
+    def rows(parameters, x, *cache):
+        block.update(parameters)
+        y, after = alone(block, x, steps, list(cache) or block.make_cache(), reset)
+        return (y * mx.concatenate(wanted_of_y, axis=1)).sum() + sum(mx.cos(item).sum() for item in after)
+
+    arguments = [block.parameters(), mx.where(mask[..., None], x, float("nan")), *(cache if filled else [])]
+    got, want = (mx.grad(f, argnums=list(range(len(arguments))))(*arguments) for f in (padded, rows))
+    for (name, x), (_, y) in zip(tree_flatten(list(got)), tree_flatten(list(want)), strict=True):
+        near(x, y, name)
+
+
+def near(got, want, what="", limit=1e-5):
+    """As `close`, where what is wanted may be 0, or nothing."""
+    got, want = np.array(got, np.float64), np.array(want, np.float64)
+    assert got.shape == want.shape and np.isfinite(got).all(), what
+    assert np.linalg.norm(got - want) <= limit * np.linalg.norm(want), what
+
+
+def test_padded_prompts_in_pieces(block):
+    x, lengths = inputs(), mx.array([31, 3])
+    cache, whole = block.make_cache(), block.make_cache()
+    want = block(x, whole, lengths=lengths)
+    ys = [block(x[:, at : at + 10], cache, lengths=lengths - at) for at in range(0, L, 10)]
+    near(mx.concatenate(ys, axis=1), want)
+    for got, kept in zip(cache, whole):
+        near(got, kept)
+
+
+@pytest.mark.parametrize("taps", [1, 2, 5])
+@each_padding
+def test_convolution_of_padded_rows(taps, padding):
+    conv, x, reset = CausalConv(WIDTH, taps), inputs(), resets(7, 8, 19)
+    mask, steps = valid(padding)
+    past = mx.random.normal((B, taps - 1, WIDTH))
+    y, after = conv(mx.where(mask[..., None], x, float("nan")), past, reset, **padding)
+    for row, at in enumerate(steps):
+        one, at = slice(row, row + 1), mx.array(at, mx.int32)
+        want, kept = conv(x[one, at], past[one], reset[one, at])
+        near(y[one, at], want)
+        near(after[one], kept)
+    assert not np.array(y)[~np.array(mask)].any()
 
 
 def test_one_tap_keeps_no_inputs():
@@ -194,6 +338,91 @@ def test_the_decay_starts_evenly_between_0_9_and_0_999():
     a = np.sort(np.array(mx.exp(-RGLRU.C * mx.logaddexp(RGLRU(8, 4096).decay, 0))))
     assert 0.9 <= a[0] and a[-1] <= 0.999
     np.testing.assert_allclose(a, np.linspace(0.9, 0.999, 4096), atol=5e-3)
+
+
+def test_copies(block):
+    x = inputs()
+    want = block(x)
+    for made in (copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
+        assert mx.array_equal(made(x), want)
+
+
+# Wrong arguments.
+
+
+@pytest.mark.parametrize("name", ["width", "hidden", "heads", "conv_width"])
+@pytest.mark.parametrize(
+    "value, error, message",
+    [
+        (0, ValueError, "positive but got 0."),
+        (-2, ValueError, "positive but got -2."),
+        (2.0, TypeError, "an int but got 2.0."),
+        (True, TypeError, "an int but got True."),
+        ("2", TypeError, "an int but got '2'."),
+    ],
+)
+def test_sizes_are_positive_ints(name, value, error, message):
+    with pytest.raises(error, match=re.escape(f"[RGLRU] expected {name} to be {message}")):
+        RGLRU(**{"width": WIDTH, name: value})
+
+
+def test_sizes_of_the_convolution():
+    with pytest.raises(ValueError, match=re.escape("[CausalConv] expected taps to be positive but got 0.")):
+        CausalConv(WIDTH, 0)
+    with pytest.raises(TypeError, match=re.escape("[CausalConv] expected width to be an int but got None.")):
+        CausalConv(None)
+    assert CausalConv(np.int64(5), np.int8(2)).weight.shape == (2, 5)
+
+
+X = np.zeros((B, L, WIDTH), np.float32)
+# Arguments, and what the error says of them.
+BAD = {
+    "rank 2": (dict(x=mx.zeros((B, WIDTH))), ValueError, "x to have shape (B, L, width) = (B, L, 12) but got (2, 12)."),
+    "width": (dict(x=mx.zeros((B, L, 5))), ValueError, "x to have shape (B, L, width) = (B, L, 12) but got (2, 37, 5)"),
+    "numpy": (dict(x=X), TypeError, "x to be an mlx.core.array but got ndarray; convert it with mx.array."),
+    "none": (dict(x=None), TypeError, "x to be an mlx.core.array but got NoneType"),
+    "integers": (dict(x=mx.array(X, mx.int32)), TypeError, "x to be of dtype floating but got int32."),
+    "complex": (dict(x=mx.array(X, mx.complex64)), TypeError, "x to be of dtype floating but got complex64."),
+    "reset list": (dict(reset=[True]), TypeError, "reset to be an mlx.core.array but got list"),
+    "reset ints": (dict(reset=mx.zeros((B, L), mx.int32)), TypeError, "reset to be of dtype bool but got int32."),
+    "reset shape": (dict(reset=mx.zeros((1, L), mx.bool_)), ValueError, "reset to have shape (B, L) = (2, 37) but got"),
+    "mask floats": (dict(mask=mx.zeros((B, L))), TypeError, "mask to be of dtype bool but got float32."),
+    "mask shape": (dict(mask=mx.zeros((B, 1, L), mx.bool_)), ValueError, "mask to have shape (B, L) = (2, 37) but got"),
+    "lengths list": (dict(lengths=[3, 4]), TypeError, "lengths to be an mlx.core.array but got list"),
+    "lengths floats": (dict(lengths=mx.zeros(B)), TypeError, "lengths to be of dtype integer but got float32."),
+    "lengths shape": (dict(lengths=mx.array([1])), ValueError, "lengths to have shape (B) = (2) but got (1,)."),
+}
+BAD_CACHES = {
+    "past": (
+        dict(cache=[mx.zeros((B, 4, HIDDEN)), None]),
+        ValueError,
+        "cache[0] to have shape (B, conv_width - 1, hidden) = (2, 3, 24) but got (2, 4, 24).",
+    ),
+    "past list": (dict(cache=[[0.0], None]), TypeError, "cache[0] to be an mlx.core.array but got list"),
+    "h": (dict(cache=[None, mx.zeros((1, HIDDEN))]), ValueError, "cache[1] to have shape (B, hidden) = (2, 24) but"),
+    "h half": (dict(cache=[None, mx.zeros((B, 24), mx.float16)]), TypeError, "cache[1] to be of dtype float32 but got"),
+} | {
+    repr(cache): (dict(cache=cache), TypeError, f"cache to have items 0 and 1, to be read and set, but got {cache!r};")
+    for cache in ((), [], (None, None), [None], {}, 3, "ab")
+}
+
+
+@pytest.mark.parametrize("arguments, error, message", (BAD | BAD_CACHES).values(), ids=BAD | BAD_CACHES)
+def test_wrong_arguments(block, arguments, error, message):
+    with pytest.raises(error, match=re.escape(f"[RGLRU] expected {message}")):
+        block(**({"x": mx.array(X)} | arguments))
+
+
+@pytest.mark.parametrize("arguments, error, message", BAD.values(), ids=BAD)
+def test_wrong_arguments_of_the_convolution(arguments, error, message):
+    with pytest.raises(error, match=re.escape(f"[CausalConv] expected {message}")):
+        CausalConv(WIDTH)(**({"x": mx.array(X)} | arguments))
+
+
+def test_a_wrong_past_of_the_convolution():
+    message = "[CausalConv] expected past to have shape (B, taps - 1, width) = (2, 3, 12) but got (2, 4, 12)."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        CausalConv(WIDTH)(mx.array(X), mx.zeros((B, 4, WIDTH)))
 
 
 def test_heads_must_divide_the_hidden_width():

@@ -1,18 +1,20 @@
 """mlx-lm with its recurrences routed to our ops: patch, unpatch, and a context manager that does both.
 
-A route is put where mlx-lm defines the function and into every loaded module of mlx-lm that bound it; a module
-imported later binds it from where it is defined. Unpatching looks for the route in the same places, and so finds
-those as well.
+A route is put where mlx-lm defines the function and into every loaded module, mlx-lm's or not, that bound it; a
+module imported later binds it from where it is defined. Unpatching looks for the route in the same places, and so
+finds those as well.
 """
 
 import contextlib
 import importlib
 import inspect
 import sys
+from types import ModuleType
 
 from ..errors import LoaderError
 
 _KNOWN = "mlx-lm==0.32.2"
+_OURS = __name__.partition(".")[0]
 _originals = {}
 
 
@@ -33,8 +35,10 @@ def patch_mlx_lm():
     RecurrentGemma's `rglru`, and the linear attention of Bailing MoE Linear `gla`. Arguments, results, masks, caches
     and dtypes stay as they were. What mx.compile has traced before keeps what it was traced with.
 
-    Models made before and after, and modules imported before and after, use the ops; patching twice is harmless.
-    Returns the patched names, a list with a method `unpatch`.
+    Models made before and after, and modules imported before and after, use the ops, yours as well where they bind a
+    function by name (`from mlx_lm.models.ssm import ssm_update`). What holds it otherwise, such as an attribute of a
+    class or an object, a list, a partial or a default argument, keeps what it holds, both here and in unpatching.
+    Patching twice is harmless. Returns the patched names, a list with a method `unpatch`.
     Raises ImportError where mlx-lm is not installed, and LoaderError, with nothing patched, where it has no such
     function or one with other parameters.
     """
@@ -43,17 +47,16 @@ def patch_mlx_lm():
     for name, route in routes.items():
         if found[name] is not route:
             _check(name, found[name], route)
-    for name, route in routes.items():
-        if found[name] is not route:
-            _originals[route] = found[name]
-            _swap(found[name], route)
-    return Patched(sorted(name for route in routes.values() for name in _places(route)))
+    _originals.update((route, found[name]) for name, route in routes.items() if found[name] is not route)
+    _replace({original: route for route, original in _originals.items()})
+    return Patched(sorted({f"{name}.{attribute}" for name, _, attribute, _ in _places(routes.values())}))
 
 
 def unpatch_mlx_lm():
-    """Put mlx-lm's own functions back wherever a route is; harmless where nothing is patched."""
-    while _originals:
-        _swap(*_originals.popitem())
+    """Put mlx-lm's own functions back wherever `patch_mlx_lm` would find them; harmless where nothing is patched."""
+    if _originals:
+        _replace(_originals)
+        _originals.clear()
 
 
 @contextlib.contextmanager
@@ -125,20 +128,27 @@ def _unfit(expected):
     )
 
 
-def _places(function):
-    """(owner, attribute) of every place in mlx-lm that holds a function, by full name."""
-    modules = {
-        name: module for name, module in list(sys.modules.items()) if module and name.partition(".")[0] == "mlx_lm"
-    }
-    owners = modules | {name.rpartition(".")[0]: _owner(name)[0] for name in _routes()}
-    return {
-        f"{name}.{attribute}": (owner, attribute)
-        for name, owner in owners.items()
-        for attribute, value in list(vars(owner).items())
-        if value is function
-    }
+def _places(functions):
+    """(full name of the owner, owner, attribute, function) where a module, or a class of a route, holds one of these.
+
+    Only dictionaries are read: a lazy module would load itself if it was asked for an attribute.
+    """
+    wanted = {id(function) for function in functions}
+    owners = [(name.rpartition(".")[0], _owner(name)[0]) for name in _routes()]
+    owners += [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if issubclass(type(module), ModuleType) and name.partition(".")[0] != _OURS
+    ]
+    return [
+        (name, owner, attribute, value)
+        for name, owner in owners
+        for attribute, value in list(object.__getattribute__(owner, "__dict__").items())
+        if id(value) in wanted
+    ]
 
 
-def _swap(old, new):
-    for owner, attribute in _places(old).values():
-        setattr(owner, attribute, new)
+def _replace(functions):
+    """Put what `functions` leads to in the place of each function."""
+    for _, owner, attribute, function in _places(functions):
+        setattr(owner, attribute, functions[function])

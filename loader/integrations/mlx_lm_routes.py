@@ -28,15 +28,17 @@ def gated_delta_update(
 
     `use_kernel`, by which mlx-lm's models choose the path that has a gradient, has no meaning here: the op has one.
     """
+    if mask is not None:
+        q, k, v, a, b = _only(mask, q, k, v, a, b)
     beta = mx.sigmoid(b) * 2.0 if allow_neg_eigval else mx.sigmoid(b)
     if lower_bound is None:
         g = compute_g(A_log, a, dt_bias)
     else:
         g = compute_lower_bound_g(A_log, a, dt_bias, lower_bound)
     if mask is not None:
-        g, beta = _where(mask, g, 1), _where(mask, beta, 0)
+        g = _where(mask, g, 1)
     o, state = get("gated_delta")(q, k, v, g, beta, initial_state=_single(state), return_state=True)
-    return (o if mask is None else _where(mask, o, 0)).astype(q.dtype), state
+    return o.astype(q.dtype), state
 
 
 def ssm_update(
@@ -52,10 +54,14 @@ def ssm_update(
     mask=None,
     lengths=None,
 ):
-    """y [B, L, H, Dh] and the state [B, H, Dh, N]; a masked step, or one past `lengths` [B], leaves the state."""
+    """y [B, L, H, Dh] and the state [B, H, Dh, N]; a step that `mask` [B, L] or `lengths` [B] leaves out leaves the
+    state and gives 0."""
+    if lengths is not None:
+        within = mx.arange(dt.shape[1]) < lengths[:, None]
+        mask = within if mask is None else within & mask.astype(mx.bool_)
+    if mask is not None:
+        hidden_states, B, C, dt = _only(mask, hidden_states, B, C, dt)
     delta = compute_dt(dt, dt_bias, time_step_limit)
-    if mask is None and lengths is not None:
-        mask = mx.arange(delta.shape[1]) < lengths[:, None]
     if mask is not None:
         delta = _where(mask, delta, 0)
     decay = -mx.exp(A_log.astype(mx.float32))
@@ -117,6 +123,11 @@ def _mamba_norms(block, *projected):
 
 def _jamba_norms(block, delta, B, C):
     return block.dt_layernorm(delta), block.b_layernorm(B), block.c_layernorm(C)
+
+
+def _only(mask, *arrays):
+    """`arrays` with 0 for what padding holds: even a NaN times 0, forward or backward, would reach the valid steps."""
+    return [_where(mask, x, 0) for x in arrays]
 
 
 def _where(mask, x, other):

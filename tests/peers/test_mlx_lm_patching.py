@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+import time
+from types import ModuleType
 
 import pytest
 from mlx_lm.models import (  # noqa: F401
@@ -100,6 +102,71 @@ def test_modules_imported_later(monkeypatch):
         later = importlib.import_module("mlx_lm.models.falcon_h1")
         assert later.ssm_update is ssm.ssm_update and later.ssm_update.__module__.startswith("loader.")
     assert later.ssm_update is ssm.ssm_update and later.ssm_update.__module__ == "mlx_lm.models.ssm"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A loaded module of somebody else's."""
+    made = ModuleType("somebodys")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    return made
+
+
+def test_names_that_other_modules_bound(module):
+    """Before the patch and while it holds, under a name of their own too."""
+    own = ssm.ssm_update
+    module.ssm_update = module.scan = own
+    with loader.patched_mlx_lm() as names:
+        assert {"somebodys.ssm_update", "somebodys.scan"} <= set(names)
+        assert module.ssm_update is module.scan is ssm.ssm_update is not own
+        module.bound_later = ssm.ssm_update
+        module.delta = gated_delta.gated_delta_update
+    assert module.ssm_update is module.scan is module.bound_later is own
+    assert module.delta is gated_delta.gated_delta_update and module.delta.__module__ == gated_delta.__name__
+
+
+def test_twice_finds_what_was_bound_in_between(module):
+    own = ssm.ssm_update
+    loader.patch_mlx_lm()
+    module.ssm_update = own
+    assert "somebodys.ssm_update" in loader.patch_mlx_lm() and module.ssm_update is ssm.ssm_update
+    loader.unpatch_mlx_lm()
+    assert module.ssm_update is ssm.ssm_update is own
+
+
+def test_the_routes_stay_where_they_are_defined():
+    from loader.integrations import mlx_lm_routes
+
+    before = dict(vars(mlx_lm_routes))
+    loader.patch_mlx_lm().unpatch()
+    assert vars(mlx_lm_routes) == before
+
+
+def test_modules_that_are_none_or_answer_to_everything(monkeypatch):
+    """A lazy module loads itself at the first attribute that somebody asks for; nobody does."""
+
+    class Strange(ModuleType):
+        def __getattribute__(self, name):
+            raise AssertionError(f"asked for {name}")
+
+    class Object:
+        __slots__ = ()
+
+    for name, each in {"strange": Strange("strange"), "slots": Object(), "none": None, "number": 3}.items():
+        monkeypatch.setitem(sys.modules, name, each)
+    before = snapshot()
+    loader.patch_mlx_lm().unpatch()
+    assert not changed(before, snapshot())
+
+
+def test_thousands_of_modules_are_searched_in_no_time(monkeypatch):
+    for i in range(5000):
+        module = ModuleType(f"many.module{i}")
+        vars(module).update((f"name{j}", object()) for j in range(40))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    start = time.process_time()
+    loader.patch_mlx_lm().unpatch()
+    assert time.process_time() - start < 0.5
 
 
 def refused(message):

@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models import bailing_moe_linear, gated_delta, recurrent_gemma, ssm
 from peer import normal, uniform
-from references import assert_close, compare
+from references import compare
 
 import loader
 
@@ -108,32 +108,99 @@ def test_gla(length):
     compare(ours, theirs, arrays)
 
 
-def test_gated_delta_update_with_a_lower_bound_and_a_mask():
-    """As Kimi K3 and Bailing MoE V3 call it; what comes out of masked steps is not defined in mlx-lm."""
-    H, Dk, Dv, length = 3, 8, 6, 20
-    inputs = [unit(B, length, H, Dk), unit(B, length, H, Dk), normal(B, length, H, Dv), normal(B, length, H, Dk)]
-    inputs += [normal(B, length, H), normal(H, 1), normal(H, Dk), normal(B, H, Dv, Dk)]
-    mask = (mx.arange(length) >= mx.array([[0], [6]])) & (mx.arange(length) < mx.array([[15], [20]]))
-    with loader.patched_mlx_lm():
-        y, state = gated_delta.gated_delta_update(*inputs, mask, lower_bound=-5.0)
-    want, wanted_state = gated_delta.gated_delta_update(*inputs, mask, lower_bound=-5.0)
-    assert_close(mx.where(mask[..., None, None], y, 0), mx.where(mask[..., None, None], want, 0), "o")
-    assert_close(state, wanted_state, "state")
+# Masked steps: (mask, lengths). mlx-lm's caches have left padding in the mask, and in `lengths` where a row ends.
+STEPS = mx.arange(20)
+LEFT = STEPS >= mx.array([[5], [0]])
+MASKS = {
+    "left": (LEFT, None),
+    "right": (STEPS < mx.array([[20], [13]]), None),
+    "holes": (STEPS * mx.array([[7], [3]]) % 5 > 1, None),
+    "no steps": (STEPS < mx.array([[0], [11]]), None),
+    "lengths": (None, mx.array([0, 13])),
+    "lengths of pieces": (None, mx.array([-3, 25])),
+    "left and lengths": (LEFT, mx.array([17, 13])),
+    "ones and lengths": (mx.ones_like(LEFT), mx.array([4, 20])),
+    "numbers and lengths": (LEFT.astype(mx.float32), mx.array([4, 20])),
+}
 
 
-def test_ssm_update_with_lengths():
-    """The state after `lengths` steps, whatever comes after them, with a mask as well or without."""
-    H, Dh, N, length = 4, 6, 5, 20
-    x, keys, queries = normal(B, length, H, Dh), normal(B, length, 2, N), normal(B, length, 2, N)
-    A_log, D, dt, dt_bias, state = normal(H), normal(H), normal(B, length, H), normal(H), normal(B, H, Dh, N)
-    lengths = mx.array([9, 20])
-    mask = mx.arange(length) < lengths[:, None]
-    for given in (mask, None):
+def delta_arguments(per_key):
+    """The arguments of gated_delta_update without a state; with a gate a key, as Kimi K3 has them."""
+    length, Hk, H, Dk, Dv = len(STEPS), 2, 4, 20, 12
+    arrays = {
+        "q": unit(B, length, Hk, Dk),
+        "k": unit(B, length, Hk, Dk),
+        "v": normal(B, length, H, Dv),
+        "a": normal(B, length, H, *[Dk] * per_key),
+        "b": normal(B, length, H),
+        "A_log": normal(H, *[1] * per_key),
+        "dt_bias": normal(H, *[Dk] * per_key),
+    }
+    return arrays, (H, Dv, Dk)
+
+
+def duality_arguments():
+    H, G, Dh, N = 4, 2, 12, 9
+    arrays = {
+        "hidden_states": normal(B, len(STEPS), H, Dh),
+        "A_log": uniform(H),
+        "B": normal(B, len(STEPS), G, N),
+        "C": normal(B, len(STEPS), G, N),
+        "D": normal(H),
+        "dt": normal(B, len(STEPS), H) - 3,
+        "dt_bias": normal(H),
+    }
+    return arrays, (H, Dh, N)
+
+
+def masked(module, name, arrays, shape, options, padding, initial, mask, lengths):
+    """Compare a route, with `padding` in masked steps, to mlx-lm's function on the other steps of each row alone."""
+    valid = mx.ones_like(LEFT) if mask is None else mask.astype(mx.bool_)
+    valid = valid if lengths is None else valid & (STEPS < lengths[:, None])
+    rows = [mx.array([t for t, holds in enumerate(row) if holds], mx.int32) for row in valid.tolist()]
+    timed = {each for each, x in arrays.items() if x.shape[:2] == LEFT.shape}
+    for each in timed:
+        x = arrays[each]
+        arrays[each] = mx.where(valid.reshape(valid.shape + (1,) * (x.ndim - 2)), x, padding)
+    if initial:
+        arrays["state"] = normal(B, *shape)
+
+    def ours(*inputs):
         with loader.patched_mlx_lm():
-            options = dict(mask=given, lengths=lengths)
-            y, after = ssm.ssm_update(x, A_log, keys, queries, D, dt, dt_bias, state, **options)
-        for row, count in enumerate([9, 20]):
-            at = slice(row, row + 1), slice(count)
-            want = ssm.ssm_update(x[at], A_log, keys[at], queries[at], D, dt[at], dt_bias, state[at[0]])
-            assert_close(y[at], want[0], "y")
-            assert_close(after[at[0]], want[1], "state")
+            given = options | ({"mask": mask} if lengths is None else {"mask": mask, "lengths": lengths})
+            return getattr(module, name)(**dict(zip(arrays, inputs)), **given)
+
+    def theirs(*inputs):
+        ys, states = [], []
+        for row, steps in enumerate(rows):
+            y, state = mx.zeros((1, len(STEPS), *shape[:2])), mx.zeros((1, *shape))
+            named = {each: x[row : row + 1] if each in timed | {"state"} else x for each, x in zip(arrays, inputs)}
+            if steps.size:
+                named |= {each: named[each][:, steps] for each in timed}
+                y[:, steps], state = getattr(module, name)(**named, **options)
+            ys.append(y)
+            states.append(state if steps.size else named.get("state", state))
+        return mx.concatenate(ys), mx.concatenate(states)
+
+    compare(ours, theirs, arrays)
+
+
+each_padding = pytest.mark.parametrize("padding", [float("nan"), float("-inf")], ids=str)
+each_initial = pytest.mark.parametrize("initial", [False, True], ids=["", "initial"])
+
+
+@pytest.mark.parametrize("steps", [name for name, (_, lengths) in MASKS.items() if lengths is None])
+@pytest.mark.parametrize("per_key", [False, True], ids=["gate a head", "gate a key"])
+@each_padding
+@each_initial
+def test_masked_steps_of_gated_delta_update(per_key, initial, padding, steps):
+    arrays, shape = delta_arguments(per_key)
+    options = {"lower_bound": -5.0} if per_key else {}
+    masked(gated_delta, "gated_delta_update", arrays, shape, options, padding, initial, *MASKS[steps])
+
+
+@pytest.mark.parametrize("steps", MASKS)
+@each_padding
+@each_initial
+def test_masked_steps_of_ssm_update(initial, padding, steps):
+    masked(ssm, "ssm_update", *duality_arguments(), {}, padding, initial, *MASKS[steps])
