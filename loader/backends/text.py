@@ -3,9 +3,7 @@
 import re
 
 # Comments, strings and characters, those that are never closed included: so no search starts twice at one place.
-QUIET = re.compile(
-    r"//[^\n]*|/\*(?:.*?\*/|.*)|\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?|'(?:\\.|[^'\\\n]){1,8}'", re.DOTALL
-)
+QUIET = re.compile(r"//[^\n]*|/\*(?:.*?\*/|.*)|\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?|'(?:\\.|[^'\\\n]){1,8}'", re.DOTALL)
 # The declaration of threadgroup variables, but not of pointers and references to threadgroup memory.
 SHARED = re.compile(r"\bthreadgroup\s+((?![\s;{}=*&()])(?:[^;{}=*&()\[\]]|\[[^\]]{0,999}\]){1,999});")
 
