@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import mlx.core as mx
 
+from .arguments import LARGEST
 from .document import suggest
 
 _DTYPES = (
@@ -30,8 +31,6 @@ _FUNCTIONS = {"cdiv": cdiv, "round_up": round_up, "min": min, "max": max}
 _QUERIES = ("dtype", "ndim", "has")
 # What expressions know already, so that nothing else may be called that.
 RESERVED = frozenset((*DTYPES, *_FUNCTIONS, *_QUERIES, *keyword.kwlist))
-# MLX counts sizes and threads in int32.
-LARGEST = 2**31 - 1
 _LENGTH, _DEPTH, _BITS = 1000, 100, 63
 _NODES = (
     *(ast.Expression, ast.Name, ast.Load, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
@@ -49,12 +48,13 @@ class Expression:
 
     def __init__(self, text, where):
         self.text, self.where = text, where
-        self.names, self.arrays = _parse(text)[1:]
+        tree, self.names, self.arrays = _parse(text)
+        self.literal = getattr(tree.body, "value", None)
 
     def __call__(self, scope):
         """The value in `scope`, a mapping of names; see `Scope`. Raises ManifestError where it has none."""
         try:
-            value = eval(_compiled(self.text), {"__builtins__": {}}, scope)
+            value = eval(_compiled(self.text), {"__builtins__": {}}, scope) if self.literal is None else self.literal
         except KeyError as error:
             raise self.error(f"{error.args[0]} is absent", scope) from None
         except (ArithmeticError, TypeError) as error:

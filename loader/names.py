@@ -38,7 +38,7 @@ class Names:
         """The value of an expression that no call changes, as a size where `least` is given; else None."""
         if parsed.arrays or not parsed.names <= self.values.keys():
             return None
-        scope = Scope(self.values, {}, {})
+        scope = {} if parsed.literal is not None else Scope(self.values, {}, {})
         return parsed(scope) if least is None else parsed.size(scope, least)
 
     def sizes(self, values, least=0):

@@ -6,7 +6,8 @@ from functools import cache
 
 import mlx.core as mx
 
-from .expression import DTYPES, LARGEST, Scope
+from .arguments import LARGEST
+from .expression import DTYPES, Scope
 from .spec import MOST_THREADS, SumStep
 
 # An absent optional input reaches its kernel as this many elements that are never read.
