@@ -9,11 +9,14 @@ The environment variable LOADER_BACKEND (metal, cuda, opencl, reference) chooses
 the first that can run here.
 """
 
+import copyreg
 import importlib
+import re
+import weakref
 from pathlib import Path
 
 try:
-    import mlx.core  # noqa: F401
+    import mlx.core
 except ImportError as error:
     raise ImportError(
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
@@ -59,11 +62,14 @@ def load(path, references=None, backend=None):
     """The ops of a manifest, `{name: Op}`, built for the engine in use or for `backend`.
 
     `references` maps an op's name to the same op in plain MLX: a function of the inputs and options by
-    name that returns every output, as a tuple. Without one an op runs only where its kernels do.
+    name that returns every output, as a tuple. Without one an op runs only where its kernels do. An op that is
+    pickled is loaded again from `path`; its reference must be a function that can be imported.
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
-    return _build(manifest.load(path), references or {}, engine)
+    ops = _build(manifest.load(path), references or {}, engine)
+    _loaded.update((_pickled(op), op) for op in ops.values())
+    return ops
 
 
 def get(name, backend=None):
@@ -135,6 +141,28 @@ def _build(specs, references, engine):
     return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
 
 
+def _pickled(op):
+    """What tells an op of another manifest than ours from every other; None for the backend in use."""
+    return op.spec.name, str(op.spec.path), op._reference, None if op.engine is _engine else op.engine.NAME
+
+
+def _reduce(op):
+    """How an op is pickled: as what finds it again, here or on another machine."""
+    name, path, _, backend = _pickled(op)
+    return (get, (name, backend)) if path == str(_PATH) else (_restore, _pickled(op))
+
+
+def _restore(*pickled):
+    """The op that was pickled, where it is still there, else loaded anew."""
+    name, path, reference, backend = pickled
+    if pickled not in _loaded:
+        ops = load(path, {name: reference}, backend)
+        if name not in ops:
+            raise ValueError(f"[loader] expected {path} to have the op {name!r}, as when it was pickled.")
+        return ops[name]
+    return _loaded[pickled]
+
+
 def _find_manifest():
     """manifest.yaml lies inside this package in a wheel, and beside it in a checkout."""
     here = Path(__file__).resolve().parent
@@ -142,8 +170,18 @@ def _find_manifest():
     return inside if inside.is_file() else here.parent / "manifest.yaml"
 
 
+def _check_mlx(version):
+    """Refuse an MLX whose gradients of strided slices may be silently wrong."""
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) < (0, 32, 4):
+        raise ImportError(f"[loader] expected MLX 0.32.4 or later but got {version}; run: pip install --upgrade mlx.")
+
+
+_check_mlx(mlx.core.__version__)
 _PATH = _find_manifest()
 _REFERENCES = {name: f for name, f in vars(reference).items() if callable(f) and not name.startswith("_")}
 _engine = backends.choose()
+_loaded = weakref.WeakValueDictionary()
+copyreg.pickle(Op, _reduce)
+copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))
 _specs = manifest.load(_PATH)
 _ops = {_engine.NAME: _build(_specs, _REFERENCES, _engine)}

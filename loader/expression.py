@@ -1,10 +1,13 @@
 """Integer arithmetic and conditions over dims, constants and dtypes, as the manifest writes them."""
 
 import ast
-from functools import cache, cached_property
+import keyword
+import warnings
+from functools import lru_cache
 
 import mlx.core as mx
 
+from .arguments import LARGEST
 from .document import suggest
 
 _DTYPES = (
@@ -26,6 +29,9 @@ def round_up(a, b):
 
 _FUNCTIONS = {"cdiv": cdiv, "round_up": round_up, "min": min, "max": max}
 _QUERIES = ("dtype", "ndim", "has")
+# What expressions know already, so that nothing else may be called that.
+RESERVED = frozenset((*DTYPES, *_FUNCTIONS, *_QUERIES, *keyword.kwlist))
+_LENGTH, _DEPTH, _BITS = 1000, 100, 63
 _NODES = (
     *(ast.Expression, ast.Name, ast.Load, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.USub, ast.Not, ast.And, ast.Or),
@@ -34,65 +40,101 @@ _NODES = (
 
 
 class Expression:
-    """One expression, checked at once and compiled at its first use.
+    """One expression. `where` is its place in the manifest, for errors.
 
-    `names` are the dims, constants and options it reads, `arrays` those it asks about through
-    dtype(x), ndim(x) and has(x).
+    `names` are the dims, constants and options it reads, `arrays` those it asks about through dtype(x), ndim(x) and
+    has(x). Raises ValueError saying what is not allowed in it.
     """
 
-    def __init__(self, text):
-        self.text = text
-        self.names, self.arrays = set(), set()
-        try:
-            tree = ast.parse(text, mode="eval")
-        except SyntaxError:
-            raise ValueError(f"{text!r} is not an expression") from None
-        self._check(tree.body)
-        self._tree = tree
-
-    @cached_property
-    def _code(self):
-        return compile(ast.fix_missing_locations(self._tree), "<manifest>", "eval")
+    def __init__(self, text, where):
+        self.text, self.where = text, where
+        tree, self.names, self.arrays = _parse(text)
+        self.literal = getattr(tree.body, "value", None)
 
     def __call__(self, scope):
-        """The value in `scope`, a mapping of names; see `Scope`."""
-        return eval(self._code, {"__builtins__": {}}, scope)
+        """The value in `scope`, a mapping of names; see `Scope`. Raises ManifestError where it has none."""
+        try:
+            value = eval(_compiled(self.text), {"__builtins__": {}}, scope) if self.literal is None else self.literal
+        except KeyError as error:
+            raise self.error(f"{error.args[0]} is absent", scope) from None
+        except (ArithmeticError, TypeError) as error:
+            raise self.error(str(error), scope) from None
+        if isinstance(value, int) and value.bit_length() > _BITS:
+            raise self.error(f"the result has more than {_BITS} bits", scope)
+        return value
+
+    def size(self, scope, least):
+        """The value as a size, from `least` to what int32 holds. Raises ManifestError where it is none."""
+        value = self(scope)
+        if type(value) is not int or not least <= value <= LARGEST:
+            raise self.error(f"expected a size from {least} to {LARGEST} but got {value}", scope)
+        return value
+
+    def error(self, message, scope):
+        """The error to raise about the value in `scope`."""
+        values = ", ".join(f"{name} = {scope[name]}" for name in sorted(self.names))
+        return self.where.error(f"{self.text}: {message}{f' ({values})' if values else ''}")
 
     def __repr__(self):
         return self.text
 
-    def _check(self, node):
-        if isinstance(node, ast.Call):
-            return self._check_call(node)
-        if isinstance(node, ast.Constant) and type(node.value) in (int, bool):
-            return None
-        if not isinstance(node, _NODES):
-            raise ValueError(f"{self.text!r} may not hold {type(node).__name__}")
-        if isinstance(node, ast.Name) and node.id not in DTYPES:
-            self.names.add(node.id)
-        for child in ast.iter_child_nodes(node):
-            self._check(child)
-        return None
 
-    def _check_call(self, node):
-        name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
-        known = (*_FUNCTIONS, *_QUERIES)
-        if name not in known or node.keywords:
-            raise ValueError(f"{self.text!r}: unknown function {name!r}.{suggest(name, known)}")
-        if name not in _QUERIES:
-            for argument in node.args:
-                self._check(argument)
-            return
+@lru_cache(maxsize=4096)
+def _parse(text):
+    """(syntax tree, names, arrays) of an expression."""
+    shown = text if len(text) <= 80 else f"{text[:80]}..."
+    if len(text) > _LENGTH:
+        raise ValueError(f"{shown!r} is longer than {_LENGTH} characters; name parts of it as constants")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{shown!r} is not an expression") from None
+    names, arrays = set(), set()
+    _check(tree.body, shown, names, arrays, 0)
+    return tree, frozenset(names), frozenset(arrays)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text):
+    return compile(ast.fix_missing_locations(_parse(text)[0]), "<manifest>", "eval")
+
+
+def _check(node, text, names, arrays, depth):
+    """Refuse all but the grammar, and collect the names."""
+    if depth > _DEPTH:
+        raise ValueError(f"{text!r} nests deeper than {_DEPTH}; name parts of it as constants")
+    if isinstance(node, ast.Constant) and type(node.value) in (int, bool):
+        return
+    if isinstance(node, ast.Call):
+        children = _arguments(node, text, arrays)
+    elif isinstance(node, _NODES):
+        children = ast.iter_child_nodes(node)
+    else:
+        raise ValueError(f"{text!r} may not hold {type(node).__name__}")
+    if isinstance(node, ast.Name) and node.id not in DTYPES:
+        names.add(node.id)
+    for child in children:
+        _check(child, text, names, arrays, depth + 1)
+
+
+def _arguments(node, text, arrays):
+    """The arguments of a call that are expressions; the name of an array in a query becomes a string."""
+    name = node.func.id if isinstance(node.func, ast.Name) else type(node.func).__name__
+    known = (*_FUNCTIONS, *_QUERIES)
+    if name not in known or node.keywords:
+        raise ValueError(f"{text!r}: unknown function {name!r}.{suggest(name, known)}")
+    if name in _QUERIES:
         if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
-            raise ValueError(f"{self.text!r}: {name}() takes the name of one array")
-        self.arrays.add(node.args[0].id)
+            raise ValueError(f"{text!r}: {name}() takes the name of one array")
+        arrays.add(node.args[0].id)
         node.args[0] = ast.Constant(node.args[0].id)
-
-
-@cache
-def parse(text):
-    """The expression of a text. Raises ValueError saying what is not allowed in it."""
-    return Expression(text)
+        return ()
+    if len(node.args) < 2 or (name in ("cdiv", "round_up") and len(node.args) > 2):
+        raise ValueError(f"{text!r}: {name}() takes two arguments but got {len(node.args)}")
+    return node.args
 
 
 class Scope(dict):

@@ -1,47 +1,18 @@
 """Reads manifest.yaml, strictly. The format is documented at the top of manifest.yaml itself."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+import math
+import os
+import re
+from dataclasses import replace
+from pathlib import Path, PurePath
 
-from . import document, expression
+from . import document
 from .document import suggest
-from .expression import DTYPES
-from .spec import BATCH, FLOATS, TIME, Array, KernelStep, OpSpec, Option, SumStep, Variant
+from .expression import DTYPES, RESERVED
+from .names import Names
+from .spec import BATCH, FLOATS, MOST_THREADS, STATE, TIME, Array, KernelStep, OpSpec, Option, SumStep, Variant
 
 EDITION = 1
-
-
-@dataclass(frozen=True)
-class Names:
-    """What an expression may mention: `numbers` by name, `arrays` through dtype(), ndim() and has()."""
-
-    numbers: frozenset
-    arrays: frozenset
-
-    def expression(self, value, text=None):
-        """The expression that a value writes."""
-        try:
-            parsed = expression.parse(value.text() if text is None else text)
-        except ValueError as error:
-            raise value.error(str(error)) from None
-        for name in sorted(parsed.names - self.numbers):
-            known = ", ".join(sorted(self.numbers))
-            raise value.error(f"{parsed}: no input binds {name!r}; known are {known}.{suggest(name, self.numbers)}")
-        for name in sorted(parsed.arrays - self.arrays):
-            raise value.error(f"{parsed}: {name!r} is no input.{suggest(name, self.arrays)}")
-        return parsed
-
-    def expressions(self, values):
-        return tuple(self.expression(value) for value in values)
-
-    def triple(self, value):
-        items = value.items()
-        if len(items) != 3:
-            raise value.error(f"expected three sizes but got {len(items)}")
-        return self.expressions(items)
-
-    def plus(self, numbers):
-        return replace(self, numbers=self.numbers | set(numbers))
 
 
 def load(path):
@@ -49,11 +20,11 @@ def load(path):
 
     Raises ManifestError naming file, line, op and key.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     root = document.read(path, path.name).fields(("edition", "ops"))
     if root["edition"].integer() != EDITION:
         raise root["edition"].error(f"this loader reads edition {EDITION}")
-    ops = {name: _op(name, value, path.parent) for name, value in root["ops"].named().items()}
+    ops = {name: _op(name, value, path) for name, value in root["ops"].named().items()}
     _refuse_orphans(root["ops"], ops, path.parent / "shaders")
     return ops
 
@@ -65,14 +36,14 @@ def _refuse_orphans(value, ops, shaders):
             raise value.error(f"no op uses the kernel file {path.relative_to(shaders.parent)}")
 
 
-def _op(name, value, root):
+def _op(name, value, path):
     value = value.within(name)
     fields = value.fields(
         ("summary", "inputs", "outputs", "forward"),
         ("paper", "options", "requires", "bounds", "examples", "variants", *_VARIANT_KEYS),
     )
-    arrays = frozenset(fields["inputs"].named())
-    options = _options(fields["options"], arrays) if "options" in fields else ()
+    arrays = frozenset(_named(fields["inputs"]))
+    options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
     names = Names(dims | {o.name for o in options if o.kind != "float"}, arrays)
     spec = OpSpec(
@@ -86,9 +57,9 @@ def _op(name, value, root):
         bounds=_bounds(fields["bounds"]) if "bounds" in fields else (),
         examples=_examples(fields["examples"], dims) if "examples" in fields else (),
         variants=(),
-        root=root,
+        path=path,
     )
-    _refuse_shared_names(value, spec)
+    _refuse_shared_names(value, spec, dims)
     base = _variant(value, fields, spec, names, Variant())
     variants = [
         _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base)
@@ -97,21 +68,44 @@ def _op(name, value, root):
     return replace(spec, variants=(*variants, base))
 
 
-def _refuse_shared_names(value, spec):
-    seen = set()
+def _refuse_shared_names(value, spec, dims):
+    """Inputs may be called as a dim is; all else that a call mentions has a name of its own."""
+    if not spec.inputs or all(array.name == STATE for array in spec.outputs):
+        raise value.error(f"expected at least one input, and one output besides {STATE}")
+    seen = set(_CALL)
     for thing in (*spec.inputs, *spec.outputs, *spec.options):
-        if thing.name in seen:
-            raise value.error(f"{thing.name!r} is declared twice among inputs, outputs and options")
+        if thing.name in seen or (isinstance(thing, Option) and thing.name in dims):
+            what = (
+                "is a word of every call"
+                if thing.name in _CALL
+                else "is declared twice among dims, inputs, outputs and options"
+            )
+            raise value.error(f"{thing.name!r} {what}")
         seen.add(thing.name)
+
+
+def _named(value):
+    """A mapping whose keys become names of an op."""
+    fields = value.named()
+    for name, child in fields.items():
+        _refuse_reserved(name, child)
+    return fields
+
+
+def _refuse_reserved(name, value):
+    if name in RESERVED:
+        raise value.error(f"{name!r} has a meaning in expressions; choose another name")
 
 
 def _dims(inputs):
     """The names that stand alone in an input's shape: these bind, every other expression is checked."""
     dims = set()
-    for value in inputs.named().values():
+    for value in _named(inputs).values():
         shape = value.fields(("shape", "dtype"), _INPUT_KEYS)["shape"]
-        sizes = [size for axes in _alternatives(shape) for size in axes]
-        dims |= {size.text() for size in sizes if size.text().isidentifier()}
+        for size in (size for axes in _alternatives(shape) for size in axes):
+            if size.text().isidentifier():
+                _refuse_reserved(size.text(), size)
+                dims.add(size.text())
     return frozenset(dims)
 
 
@@ -121,7 +115,11 @@ def _alternatives(shape):
     return [item.items() for item in items] if items and items[0].is_list() else [items]
 
 
+# What every op takes beside its own inputs and options.
+_CALL = ("self", "return_state", "stream")
 _INPUT_KEYS = ("optional", "sample")
+# What no #line mark may hold.
+_UNQUOTED = re.compile(r'["\\\n]')
 _VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
 
 
@@ -132,7 +130,7 @@ def _input(name, value, names):
         raise fields["dtype"].error(f"expected float or one of {', '.join(DTYPES)} but got {dtype!r}")
     return Array(
         name=name,
-        shapes=tuple(names.expressions(axes) for axes in _alternatives(fields["shape"])),
+        shapes=tuple(names.sizes(axes) for axes in _alternatives(fields["shape"])),
         dtypes=FLOATS if dtype == "float" else (dtype,),
         optional="optional" in fields and fields["optional"].boolean(),
         sample=_sample(fields["sample"]) if "sample" in fields else ("normal",),
@@ -141,11 +139,10 @@ def _input(name, value, names):
 
 def _arrays(value, names, constants=()):
     """Outputs, saved or workspace arrays: one shape, and a dtype, an input whose dtype they take or a constant."""
-    arrays = []
-    for name, child in value.named().items():
+    arrays, known = [], (*DTYPES, *sorted(names.arrays), *constants)
+    for name, child in _named(value).items():
         fields = child.fields(("shape", "dtype"))
-        dtype, shape = fields["dtype"].text(), names.expressions(fields["shape"].items())
-        known = (*DTYPES, *sorted(names.arrays), *constants)
+        dtype, shape = fields["dtype"].text(), names.sizes(fields["shape"].items())
         if dtype not in known:
             what = f"a dtype or an input{' or a constant' if constants else ''}"
             raise fields["dtype"].error(f"expected {what}, one of {', '.join(known)}, but got {dtype!r}")
@@ -163,16 +160,16 @@ def _sample(value):
     return ("uniform", *(bound.number() for bound in bounds))
 
 
-def _options(value, arrays):
+def _options(value):
     options = []
-    for name, child in value.named().items():
-        fields = child.fields(("type", "default"))
+    for name, child in _named(value).items():
+        fields = child.fields(("type", "default"), ("note",))
         default = fields["default"]
         readers = {"float": default.number, "int": default.integer, "bool": default.boolean}
         kind = fields["type"].text()
         if kind not in readers:
             raise fields["type"].error(f"expected one of {', '.join(readers)} but got {kind!r}")
-        options.append(Option(name, kind, readers[kind]()))
+        options.append(Option(name, kind, readers[kind](), fields["note"].text() if "note" in fields else ""))
     return tuple(options)
 
 
@@ -199,12 +196,19 @@ def _examples(value, dims):
 def _variant(value, fields, spec, names, base):
     """The variant that `fields` describes; what they leave out is as in `base`."""
     constants = dict(base.constants)
+    known = {*names.numbers, *constants}
     made = {"when": names.expression(fields["when"])} if "when" in fields else {}
-    for name, child in (fields["constants"].named() if "constants" in fields else {}).items():
-        constants[name] = names.plus(constants).expression(child)
+    for name, child in (_named(fields["constants"]) if "constants" in fields else {}).items():
+        if name in names.numbers or name in names.arrays:
+            raise child.error(f"{name!r} is a dim, an input or an option already")
+        constants[name] = Names(known, names.arrays).expression(child)
+        known.add(name)
     names = names.plus(constants)
     for key in {"saved", "workspace"} & fields.keys():
         made[key] = _arrays(fields[key], names, constants)
+        for array in made[key]:
+            if array.name in {a.name for a in (*spec.inputs, *spec.outputs)}:
+                raise fields[key].error(f"{array.name!r} is an input or output already")
     for key in {"forward", "backward"} & fields.keys():
         made[key] = tuple(_step(item, names, spec) for item in fields[key].items())
     variant = replace(base, constants=tuple(constants.items()), **made)
@@ -243,17 +247,23 @@ def _step(value, names, spec):
         return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
     fields = value.fields(("kernel", "inputs", "outputs", "grid"), ("template",))
     kernel = fields["kernel"].text()
-    if not (spec.root / "shaders" / f"{kernel}.metal").is_file():
+    if PurePath(kernel).is_absolute() or ".." in PurePath(kernel).parts or _UNQUOTED.search(kernel):
+        raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
+    if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
         raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
     grid = fields["grid"].fields(("groups", "threads"))
+    groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
+    counts = [names.fixed(size) for size in threads]
+    if None not in counts and math.prod(counts) > MOST_THREADS:
+        raise grid["threads"].error(f"expected at most {MOST_THREADS} threads but got {math.prod(counts)}")
     template = fields["template"].named() if "template" in fields else {}
     return KernelStep(
         kernel=kernel,
         inputs=_pairs(fields["inputs"]),
         outputs=_pairs(fields["outputs"]),
         template=tuple((name, names.expression(child)) for name, child in template.items()),
-        groups=names.triple(grid["groups"]),
-        threads=names.triple(grid["threads"]),
+        groups=groups,
+        threads=threads,
         where=value,
     )
 

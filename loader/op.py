@@ -3,17 +3,18 @@
 import contextlib
 import inspect
 import warnings
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import mlx.core as mx
 
 from . import plan, source, transforms
+from .arguments import LARGEST, check_stream, integer, number, shown
 from .document import suggest
 from .errors import LoaderError
-from .spec import TIME
+from .spec import STATE, TIME
 
-STATE = "final_state"
 _PLANS = 512
+_FUNCTIONS = 64
 _SCALARS = 128
 
 
@@ -21,14 +22,15 @@ class Op:
     """One recurrence. `print(op)` shows its inputs, shapes, kernels and paper.
 
     `engine` is a backend module; `reference` is the same op in plain MLX, a function of the inputs by
-    name that returns all outputs as a tuple.
+    name that returns all outputs as a tuple. An op never changes: a copy of it is itself, and `pickle` writes
+    its name and its manifest's path.
     """
 
     def __init__(self, spec, engine, reference=None):
         self.spec, self.engine, self._reference = spec, engine, reference
         self._kernels = _build(spec, engine)
         self._plan = lru_cache(maxsize=_PLANS)(self._make_plan)
-        self._differentiable = lru_cache(maxsize=None)(self._make_differentiable)
+        self._differentiable = lru_cache(maxsize=_FUNCTIONS)(self._make_differentiable)
         self._warned = False
         self.__name__ = self.__qualname__ = spec.name
         self.__signature__ = _signature(spec)
@@ -41,9 +43,9 @@ class Op:
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
         """
         inputs, options = self._arguments(arrays, keywords)
-        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+        with self._on(stream, return_state):
             if self._on_kernels(inputs, options):
-                results = self._differentiable(tuple(inputs), options)(*inputs.values())
+                results = self._run(inputs, options)
             else:
                 results = self._call_reference(inputs, options)
         return self._present(results, return_state)
@@ -55,7 +57,7 @@ class Op:
             return self(*arrays, return_state=return_state, stream=stream, **keywords)
         inputs, options = self._arguments(arrays, keywords)
         runs = self.engine.ready(list(inputs.values())) or self.engine.missing()
-        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+        with self._on(stream, return_state):
             if self.plan(inputs, options).empty or not runs:
                 return self._present(self._call_reference(inputs, options), return_state)
             return self._present(self.run_forward(inputs, options), return_state)
@@ -64,7 +66,7 @@ class Op:
         """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
         inputs, options = self._arguments(arrays, keywords)
         self.plan(inputs, options)
-        with mx.stream(stream) if stream is not None else contextlib.nullcontext():
+        with self._on(stream, return_state):
             return self._present(self._call_reference(inputs, options), return_state)
 
     def step(self, *arrays, stream=None, **keywords):
@@ -93,7 +95,8 @@ class Op:
     def plan(self, inputs, options):
         """The plan for a mapping of arrays by name; raises where they do not fit the op."""
         signature = (inputs.get(array.name) for array in self.spec.inputs)
-        return self._plan(tuple(x if x is None else (tuple(x.shape), x.dtype) for x in signature), options)
+        signature = tuple(x if x is None else (tuple(x.shape), x.dtype) for x in signature)
+        return self._plan(signature, self._fixed(options))
 
     def results(self, inputs, options):
         """The outputs and saved arrays, as the manifest declares them, that these inputs lead to."""
@@ -102,7 +105,7 @@ class Op:
     def run_forward(self, inputs, options):
         """Outputs and saved arrays, by the kernels."""
         made = self.plan(inputs, options)
-        arrays = {**inputs, **self._scalars(options)}
+        arrays = {**self._scalars(options), **inputs}
         for launch in made.forward:
             launch.run(arrays)
         return tuple(arrays[array.name] for array in made.results)
@@ -112,7 +115,7 @@ class Op:
         if not self.engine.ready((*inputs.values(), *results, *cotangents)):
             return self._reference_gradients(inputs, options, cotangents)
         made = self.plan(inputs, options)
-        arrays = {**inputs, **self._scalars(options)}
+        arrays = {**self._scalars(options), **inputs}
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.spec.outputs, cotangents))
         for launch in made.backward:
@@ -131,7 +134,11 @@ class Op:
 
         _, gradients = mx.vjp(function, [inputs[name] for name in names], list(cotangents))
         found = dict(zip(names, gradients))
-        return tuple(found.get(name, mx.zeros_like(x)) for name, x in inputs.items())
+        return tuple(
+            found.get(array.name, mx.zeros_like(inputs[array.name]))
+            for array in self.spec.inputs
+            if array.name in inputs
+        )
 
     def _arguments(self, arrays, keywords):
         """Inputs by name, in the manifest's order, and the options' values."""
@@ -176,7 +183,7 @@ class Op:
     def _call_reference(self, inputs, options):
         if self._reference is None:
             raise LoaderError(f"[{self.spec.name}] has no plain-MLX reference; pass one to loader.load.")
-        return tuple(self._reference(**inputs, **{o.name: v for o, v in zip(self.spec.options, options)}))
+        return tuple(self._reference(**{o.name: v for o, v in zip(self.spec.options, options)} | inputs))
 
     def _present(self, results, return_state):
         """What the caller sees of the outputs: the state only where it asked for it."""
@@ -187,13 +194,35 @@ class Op:
     def _scalars(self, options):
         """Options that are floats reach kernels as arrays of one element."""
         pairs = zip(self.spec.options, options)
-        return {option.name: _scalar(value) for option, value in pairs if option.kind == "float"}
+        return {o.name: _scalar(value) for o, value in pairs if o.kind == "float" and value is not None}
+
+    def _fixed(self, options):
+        """The options that plans and functions are made for: a float is an input of theirs, here None."""
+        return tuple(None if o.kind == "float" else value for o, value in zip(self.spec.options, options))
+
+    def _run(self, inputs, options):
+        """All outputs, by the kernels, differentiable."""
+        given = {**inputs, **self._scalars(options)}
+        return self._differentiable(tuple(given), self._fixed(options))(*given.values())
+
+    def _on(self, stream, return_state):
+        """The context of a call on `stream`; refuses both arguments where they are not what they should be."""
+        check_stream(self.spec.name, stream)
+        if not isinstance(return_state, bool):
+            raise TypeError(f"[{self.spec.name}] expected return_state to be a bool but got {return_state!r}.")
+        return contextlib.nullcontext() if stream is None else mx.stream(stream)
 
     def _make_plan(self, inputs, options):
         return plan.make(self.spec, self._kernels, inputs, options)
 
     def _make_differentiable(self, present, options):
         return transforms.differentiable(self, present, options)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __repr__(self):
         return f"<loader.Op {self.spec.name} on {self.engine.NAME}>"
@@ -202,6 +231,9 @@ class Op:
         spec = self.spec
         lines = [f"{spec.name}{_signature(spec)} on {self.engine.NAME}", f"  {spec.summary}", ""]
         lines += [_row(array, "optional" if array.optional else "") for array in spec.inputs]
+        lines += [
+            f"  {o.name:<16} {o.kind}, {o.default} by default{'; ' + o.note if o.note else ''}" for o in spec.options
+        ]
         lines += ["  ->"] + [
             _row(array, "with return_state=True" if array.name == STATE else "") for array in spec.outputs
         ]
@@ -212,8 +244,9 @@ class Op:
 def _build(spec, engine):
     """The engine's kernel of every step; steps that name the same file share one."""
     made = {}
+    read = cache(lambda name: source.read(spec.root / "shaders" / f"{name}.metal", spec.root))
     for step in spec.steps:
-        kernel = _read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
+        kernel = read(step.kernel)
         _check(step, spec, kernel)
         if step.kernel not in made:
             made[step.kernel] = engine.build(
@@ -244,14 +277,18 @@ def _scalar(value):
     return x
 
 
-_read = lru_cache(maxsize=None)(source.read)
-
-
 def _option(spec, option, value):
-    kinds = {"float": (int, float), "int": (int,), "bool": (bool,)}[option.kind]
-    if not isinstance(value, kinds) or (option.kind != "bool" and isinstance(value, bool)):
-        raise TypeError(f"[{spec.name}] expected {option.name} to be a {option.kind} but got {value!r}.")
-    return value
+    """The value of an option, as Python's own float, int or bool."""
+    if option.kind == "float":
+        found, expected = number(value), "float, finite and within float32"
+    elif option.kind == "int":
+        found, expected = integer(value), "int"
+        expected, found = (expected, found) if found is None or abs(found) <= LARGEST else ("int of 32 bits", None)
+    else:
+        found, expected = value if isinstance(value, bool) else None, "bool"
+    if found is None:
+        raise TypeError(f"[{spec.name}] expected {option.name} to be a {expected} but got {shown(value)}.")
+    return found
 
 
 def _signature(spec):

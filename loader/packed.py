@@ -2,23 +2,36 @@
 
 import mlx.core as mx
 
+from .arguments import LARGEST, integer
+
 
 def reset_from_cu_seqlens(cu_seqlens, length):
     """The `reset` [1, length] bool of sequences packed one after the other into a batch of one.
 
-    `cu_seqlens` are their bounds, as FlashAttention has them: 0, the end of the first, the end of the second, up to
-    `length`; N + 1 integers as a list or a 1-d array. A sequence may be empty.
-    Raises TypeError where they are no integers and ValueError where they do not rise from 0 to `length`.
+    `cu_seqlens` are their bounds, as FlashAttention has them: 0, the end of the first, the end of the second, and so
+    on; N + 1 integers of Python, NumPy or MLX, as a list or a 1-d array. A sequence may be empty. Where the last ends
+    before `length`, the padding after it is a sequence of its own: no state reaches it.
+    Raises TypeError where they are no integers and ValueError where they do not rise from 0 to at most `length`.
     """
-    bounds = cu_seqlens.tolist() if hasattr(cu_seqlens, "tolist") else list(cu_seqlens)
-    if not isinstance(bounds, list) or not all(isinstance(bound, int) for bound in bounds):
+    size = integer(length)
+    if size is None:
+        raise TypeError(f"[reset_from_cu_seqlens] expected length to be an integer but got {length!r}.")
+    if not 0 <= size <= LARGEST:
+        raise ValueError(f"[reset_from_cu_seqlens] expected length to lie between 0 and {LARGEST} but got {size}.")
+    try:
+        given = cu_seqlens.tolist() if hasattr(cu_seqlens, "tolist") else cu_seqlens
+        bounds = [integer(bound) for bound in given]
+    except TypeError:
+        bounds = [None]
+    if None in bounds:
         raise TypeError(f"[reset_from_cu_seqlens] expected cu_seqlens to hold integers, in 1-d, but got {cu_seqlens}.")
-    if not bounds or bounds[0] != 0 or bounds[-1] != length or bounds != sorted(bounds):
+    if not bounds or bounds[0] != 0 or bounds[-1] > size or bounds != sorted(bounds):
         raise ValueError(
-            f"[reset_from_cu_seqlens] expected cu_seqlens to rise from 0 to the length, {length}, but got {bounds}."
+            f"[reset_from_cu_seqlens] expected cu_seqlens to rise from 0 to at most {size}, the length, but "
+            f"got {bounds}."
         )
-    reset = mx.zeros((1, length), dtype=mx.bool_)
-    starts = [bound for bound in bounds if bound < length]
+    reset = mx.zeros((1, size), dtype=mx.bool_)
+    starts = [bound for bound in bounds if bound < size]
     if starts:
         reset[0, mx.array(starts)] = True
     return reset

@@ -1,12 +1,14 @@
 """What one call of an op comes to: sizes bound, inputs checked, and the launches of either pass."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
 import mlx.core as mx
 
+from .arguments import LARGEST
 from .expression import DTYPES, Scope
-from .spec import SumStep
+from .spec import MOST_THREADS, SumStep
 
 # An absent optional input reaches its kernel as this many elements that are never read.
 _DUMMY_SIZE = 8
@@ -172,7 +174,7 @@ def _declared(spec, variant, given, dtypes, scope):
             dtype = dtypes[array.like] if array.like in dtypes else scope[array.like]
         else:
             dtype = DTYPES[array.dtypes[0]]
-        arrays[array.name] = (tuple(axis(scope) for axis in array.shapes[0]), dtype)
+        arrays[array.name] = (tuple(axis.size(scope, 0) for axis in array.shapes[0]), dtype)
     for array in spec.inputs:
         arrays[f"grad_{array.name}"] = given.get(array.name, ((_DUMMY_SIZE,), dtypes[array.name]))
     return arrays
@@ -187,13 +189,14 @@ def _idle(step, spec, given):
 
 def _launch(step, spec, kernels, arrays, given, scope):
     if isinstance(step, SumStep):
-        return Sum(step.array, step.axis, step.into, *arrays[step.into])
+        return _sum(step, arrays, given)
     absent = {a.name: DTYPES[a.dtypes[0]] for a in spec.optional if a.name not in given}
-    template = [(name, value(scope)) for name, value in step.template]
+    template = [(name, _constant(value, scope)) for name, value in step.template]
     template += [(flag, name in given) for flag, name in flags(step, spec)]
     shapes, dtypes = zip(*(arrays[name] for name in step.makes))
-    threads = tuple(value(scope) for value in step.threads)
-    groups = tuple(value(scope) for value in step.groups)
+    threads = tuple(value.size(scope, 1) for value in step.threads)
+    groups = tuple(value.size(scope, 1) for value in step.groups)
+    _check_grid(step, groups, threads)
     return Launch(
         kernel=kernels[step],
         inputs=tuple(absent.get(name, name) for name in step.reads),
@@ -206,6 +209,36 @@ def _launch(step, spec, kernels, arrays, given, scope):
             "template": template,
         },
     )
+
+
+def _constant(value, scope):
+    """A template constant: a dtype, bool or int32, as MLX takes it."""
+    constant = value(scope)
+    if type(constant) is int and not -LARGEST - 1 <= constant <= LARGEST:
+        raise value.error(f"expected a template constant that int32 holds but got {constant}", scope)
+    return constant
+
+
+def _check_grid(step, groups, threads):
+    if math.prod(threads) > MOST_THREADS:
+        raise step.where.error(f"expected at most {MOST_THREADS} threads in a group but got {math.prod(threads)}")
+    if max(g * t for g, t in zip(groups, threads)) > LARGEST:
+        raise step.where.error(
+            f"expected at most {LARGEST} threads along an axis of the grid, all that MLX counts, but got {groups} "
+            f"groups of {threads}; make several calls, each on a part of the batch."
+        )
+
+
+def _sum(step, arrays, given):
+    """A reduction whose result fits the array it goes into."""
+    shape, (into, dtype) = (given | arrays).get(step.array, ((),))[0], arrays[step.into]
+    if not -len(shape) <= step.axis < len(shape):
+        raise step.where.error(f"expected an axis of {step.array}, of shape {shape}, but got {step.axis}")
+    if math.prod(shape) != math.prod(into) * shape[step.axis]:
+        raise step.where.error(
+            f"the sum of {step.array}, {shape}, over axis {step.axis} does not fit {step.into}, {into}"
+        )
+    return Sum(step.array, step.axis, step.into, into, dtype)
 
 
 def flags(step, spec):

@@ -4,21 +4,22 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
+from . import files
+from .backends.text import QUIET, spaces
 from .errors import ManifestError
+from .files import line_of
 
-# A string, or a comment; strings are matched so that "//" inside one stays.
-_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"[ \t]*$', re.MULTILINE)
+# Each pattern takes time linear in the text: no two repeats in a row may match the same characters.
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[ \t]*$', re.MULTILINE)
 _ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
-_KERNEL = re.compile(
-    r"^(?:template\s*<(?P<template>[^{}]*?)>\s*)?\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(", re.MULTILINE
-)
-_PARAMETER = re.compile(
-    r"(?P<type>.*[\w>*&])\s*?(?<=[\s*&])(?P<name>\w+)\s*(?:\[\[(?P<attribute>[^]]*)\]\])?$", re.DOTALL
-)
+_KERNEL = re.compile(r"\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(")
+_TEMPLATE = re.compile(r"^template\s*<(?P<constants>[^{};]*)>\s*\Z", re.MULTILINE)
+_PARAMETER = re.compile(r"(?P<type>.*[ *&])(?P<name>\w+)")
+# How deep files may include each other.
+_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -69,73 +70,86 @@ def read(path, root):
     """
     path, root = Path(path), Path(root)
     file = path.relative_to(root).as_posix()
-    text = _strip_comments(path.read_text(encoding="utf-8"))
-    match = _one_kernel(text, file)
+    text = _strip_comments(files.read(path, file), file)
+    start, template, match = _one_kernel(text, file)
     end_of_parameters = _matching(text, match.end() - 1, "()", file)
-    start = text.find("{", end_of_parameters)
-    end = _matching(text, start, "{}", file) if start >= 0 else -1
-    if start < 0 or text[end_of_parameters + 1 : start].strip():
+    body = text.find("{", end_of_parameters)
+    end = _matching(text, body, "{}", file) if body >= 0 else -1
+    if body < 0 or text[end_of_parameters + 1 : body].strip():
         raise _error(file, text, end_of_parameters, "expected { after the kernel's parameters")
     if text[end + 1 :].strip():
         raise _error(file, text, end + 1, "the kernel must be the last thing in its file")
     return KernelSource(
         name=match["name"],
         file=file,
-        header=inline(text[: match.start()], path, root),
-        body=f"\n{_line(text, start, file)}\n{text[start + 1 : end].rstrip()}\n",
-        template=tuple(_parameter(p) for p in _split(match["template"] or "")),
-        parameters=tuple(_parameter(p) for p in _split(text[match.end() : end_of_parameters])),
+        header=inline(text[:start], path, root),
+        body=f"\n{_line(text, body, file)}\n{text[body + 1 : end].rstrip()}\n",
+        template=tuple(map(_parameter, _split(template))),
+        parameters=tuple(map(_parameter, _split(text[match.end() : end_of_parameters]))),
     )
 
 
 def _one_kernel(text, file):
+    """(start, template constants, match) of the file's kernel, which starts at the start of a line."""
     matches = list(_KERNEL.finditer(text))
     if len(matches) != 1:
         at = matches[1].start() if matches else 0
         raise _error(file, text, at, f"expected one [[kernel]] void function but found {len(matches)}")
-    return matches[0]
+    start, before = matches[0].start(), text[: matches[0].start()].rstrip()
+    template = _TEMPLATE.match(before, before.rfind("\ntemplate") + 1)
+    if template:
+        return template.start(), template["constants"], matches[0]
+    if start and text[start - 1] != "\n":
+        raise _error(file, text, start, "expected [[kernel]], or its template <...>, at the start of a line")
+    return start, "", matches[0]
 
 
-def _strip_comments(text):
+def _strip_comments(text, file):
     """Comments become spaces, lines stay where they are: MLX looks for names in them too."""
 
     def blank(match):
-        found = match[0]
-        return found if found.startswith('"') else re.sub(r"[^\n]", " ", found)
+        if match[0].startswith("/*") and not match[0].endswith("*/", 2):
+            raise _error(file, text, match.start(), "this comment is never closed")
+        return match[0] if match[0][0] in "\"'" else spaces(match)
 
-    return re.sub(r"[ \t]+$", "", _COMMENT.sub(blank, text), flags=re.MULTILINE)
+    return "\n".join(line.rstrip(" \t") for line in QUIET.sub(blank, text).split("\n"))
 
 
-def inline(text, path, root, seen=None):
+def inline(text, path, root, seen=(), depth=0):
     """`text` of the file `path` with every `#include "..."` put in place, each file once, with #line marks to find
     the way back.
 
-    Raises ManifestError where a file is not there.
+    Raises ManifestError where a file is not there, or lies outside of `root`.
     """
     path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    seen = {path} if seen is None else seen
+    file, seen = path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
 
     def expand(match):
         target = Path(os.path.normpath(path.parent / match[1]))
-        if not target.is_file():
-            raise _error(path.relative_to(root).as_posix(), text, match.start(), f"there is no file {match[1]}")
-        if target in seen:
+        if not target.is_relative_to(root):
+            raise _error(file, text, match.start(), f"{match[1]} lies outside of the manifest's folder; move it inside")
+        if not os.path.exists(target):
+            raise _error(file, text, match.start(), f"there is no file {match[1]}")
+        if depth == _DEPTH:
+            raise _error(file, text, match.start(), f"files include each other more than {_DEPTH} deep")
+        if (real := os.path.realpath(target)) in seen:
             return ""
-        seen.add(target)
-        included = inline(_header(target.read_text(encoding="utf-8")), target, root, seen)
-        return f"{included}\n{_line(text, match.end(), path.relative_to(root).as_posix(), next_line=True)}"
+        seen.add(real)
+        name = target.relative_to(root).as_posix()
+        included = inline(_header(files.read(target, name), name), target, root, seen, depth + 1)
+        return f"{included}\n{_line(text, match.end(), file, next_line=True)}"
 
-    return f'#line 1 "{path.relative_to(root).as_posix()}"\n{_INCLUDE.sub(expand, text)}'
+    return f'#line 1 "{file}"\n{_INCLUDE.sub(expand, text)}'
 
 
-@cache
-def _header(text):
+@lru_cache(maxsize=256)
+def _header(text, file):
     """A header as it is put in place of its include; many kernels share one."""
-    return _ONCE.sub("", _strip_comments(text))
+    return _ONCE.sub("", _strip_comments(text, file))
 
 
 def _line(text, position, file, next_line=False):
-    return f'#line {text.count(chr(10), 0, position) + 1 + next_line} "{file}"'
+    return f'#line {line_of(text, position) + next_line} "{file}"'
 
 
 def _matching(text, start, pair, file):
@@ -160,11 +174,12 @@ def _split(text):
 
 
 def _parameter(text):
-    match = _PARAMETER.match(text.split("=")[0].strip())
+    text, _, attribute = " ".join(text.split("=")[0].split()).partition("[[")
+    match = _PARAMETER.fullmatch(text.rstrip())
     if not match:
         return Parameter(text, "")
-    return Parameter(" ".join(match["type"].split()), match["name"], match["attribute"])
+    return Parameter(match["type"].strip(), match["name"], attribute.partition("]]")[0] or None)
 
 
 def _error(file, text, position, message):
-    return ManifestError(f"{file}:{text.count(chr(10), 0, position) + 1}: {message}")
+    return ManifestError(f"{file}:{line_of(text, position)}: {message}")

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TIME, BATCH = "L", "B"
+STATE = "final_state"
+# In a threadgroup, on any engine.
+MOST_THREADS = 1024
 FLOATS = ("float32", "float16", "bfloat16")
 
 
@@ -33,11 +36,12 @@ class Array:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword of the op that is no array: `kind` is float, int or bool."""
+    """A keyword of the op that is no array: `kind` is float, int or bool; `note` is for its users."""
 
     name: str
     kind: str
     default: object
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class OpSpec:
-    """One op. `variants` are tried in order, and the last one has no condition."""
+    """One op of the manifest at `path`. `variants` are tried in order, and the last one has no condition."""
 
     name: str
     summary: str
@@ -105,7 +109,12 @@ class OpSpec:
     bounds: tuple
     examples: tuple
     variants: tuple
-    root: Path = field(repr=False)
+    path: Path = field(repr=False)
+
+    @property
+    def root(self):
+        """The folder that `shaders` lies in."""
+        return self.path.parent
 
     @property
     def required(self):

@@ -7,13 +7,14 @@ from .spec import BATCH, Array
 
 
 def differentiable(op, present, options):
-    """The function of the inputs called `present` that returns the op's outputs and what it saves.
+    """The function of the inputs and float options called `present` that returns the op's outputs and what it saves.
 
     Its gradient is the op's backward pass, exact in count, shape and dtype; vmap folds the mapped axis
     into the batch, on either side of grad; jvp and second order raise.
     """
     spec = op.spec
     inputs = tuple(array for array in spec.inputs if array.name in present)
+    floats = tuple(Array(name, shapes=((),)) for name in present[len(inputs) :])
     outputs = len(spec.outputs)
 
     @mx.custom_function
@@ -22,7 +23,7 @@ def differentiable(op, present, options):
 
     @mx.custom_function
     def backward(*arrays):
-        primals, rest = arrays[: len(inputs)], arrays[len(inputs) :]
+        primals, rest = arrays[: len(present)], arrays[len(present) :]
         results, cotangents = rest[:-outputs], rest[-outputs:]
         return op.run_backward(dict(zip(present, primals)), options, results, cotangents)
 
@@ -30,15 +31,16 @@ def differentiable(op, present, options):
     def _(primals, cotangents, results):
         primals = _several(primals)
         gradients = backward(*primals, *results, *cotangents[:outputs])
-        return tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
+        fitted = tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
+        return fitted + tuple(mx.zeros_like(x) for x in primals[len(inputs) :])
 
     def results_of(arrays):
         return op.results(dict(zip(present, arrays)), options)
 
     def backward_inputs(arrays):
-        return (*inputs, *results_of(arrays), *spec.outputs)
+        return (*inputs, *floats, *results_of(arrays), *spec.outputs)
 
-    forward.vmap(_folding(forward, lambda arrays: inputs, results_of))
+    forward.vmap(_folding(forward, lambda arrays: (*inputs, *floats), results_of))
     backward.vmap(_folding(backward, backward_inputs, lambda arrays: inputs))
     forward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
     backward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))

@@ -2,16 +2,22 @@
 
 import re
 
-_QUIET = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+# Comments, strings and characters, those that are never closed included: so no search starts twice at one place.
+QUIET = re.compile(r"//[^\n]*|/\*(?:.*?\*/|.*)|\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?|'(?:\\.|[^'\\\n]){1,8}'", re.DOTALL)
 # The declaration of threadgroup variables, but not of pointers and references to threadgroup memory.
-SHARED = re.compile(r"\bthreadgroup\s+((?:[^;{}=*&()\[\]]|\[[^\]]*\])+);")
+SHARED = re.compile(r"\bthreadgroup\s+((?![\s;{}=*&()])(?:[^;{}=*&()\[\]]|\[[^\]]{0,999}\]){1,999});")
+
+
+def spaces(match: re.Match) -> str:
+    """What matched as spaces, each line of it as long as it was."""
+    return "\n".join(" " * len(line) for line in match[0].split("\n"))
 
 
 def blank(source: str, also: re.Pattern | None = None) -> str:
     """The source with comments and strings as spaces, so that positions stay and braces in them do not count."""
-    for pattern in (_QUIET, also):
+    for pattern in (QUIET, also):
         if pattern:
-            source = pattern.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source)
+            source = pattern.sub(spaces, source)
     return source
 
 

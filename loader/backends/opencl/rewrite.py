@@ -14,6 +14,9 @@ _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
 _READ_ONLY = re.compile(r"\bthread[ \t]+(?=const\b)|(?<=\bconst)[ \t]+thread\b")
+# How far before a word lies all that tells what it is.
+_NEAR = 200
+_ELSE = re.compile(r"\s*else\b")
 _POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
 _DECLARED = re.compile(rf"(?<![\w.>:])({_VECTOR})\s+(\w+)\s*(?=\()")
 _PARAMETER = re.compile(r"\s*(?:const\s+|device\s+|constant\s+|thread\s+|threadgroup\s+)*[\w:]+[\s*&]+\w+\s*|\s*")
@@ -66,7 +69,7 @@ def _constructors(text: str, names: set[str]) -> list[tuple[int, int, str]]:
         if (
             end
             and text[end:].lstrip()[:1] == "("
-            and not re.search(r"\boperator\s*(?:metal::)?$", text[: match.start()])
+            and not re.search(r"\boperator\s*(?:metal::)?\Z", text[max(match.start() - _NEAR, 0) : match.start()])
         ):
             edits += [(match.start(), match.start(), "make_vector<"), (end, end, ">")]
     return edits
@@ -103,8 +106,8 @@ def _casts(text: str) -> list[tuple[int, int, str]]:
     """`(half4)x` -> `half4(x)`: OpenCL's cast does not convert between vectors."""
     edits = []
     for match in _CAST.finditer(text):
-        before = re.search(rf"(\w+|\(\s*{_VECTOR}\s*\)|[)\]>])\s*$", text[: match.start()])
-        if before and before[1] != "return" and before[1][0] != "(":
+        before = text[max(match.start() - _NEAR, 0) : match.start()].rstrip()
+        if re.search(r"[\w)\]>]\Z", before) and not re.search(rf"\breturn\Z|\(\s*{_VECTOR}\s*\)\Z", before):
             continue  # a call, or a list of parameters
         end = start = match.end()
         while inner := _CAST.match(text, end):
@@ -120,13 +123,13 @@ def _casts(text: str) -> list[tuple[int, int, str]]:
 
 def _hoists(source: str, text: str) -> list[tuple[int, int, str]]:
     """A threadgroup variable of a nested scope moves before the statement it is in; a reference takes its place."""
-    edits = []
+    edits, depth, boundary, seen = [], 0, 0, 0
     for count, match in enumerate(SHARED.finditer(text)):
-        depth = boundary = 0
-        for i, c in enumerate(text[: match.start()]):
-            depth += (c in "({[") - (c in ")}]")
-            if depth == 0 and c in ";}" and not re.match(r"\s*else\b", text[i + 1 :]):
+        for i in range(seen, match.start()):
+            depth += (text[i] in "({[") - (text[i] in ")}]")
+            if depth == 0 and text[i] in ";}" and not _ELSE.match(text, i + 1):
                 boundary = i + 1
+        seen = match.start()
         declaration = _DECLARATION.fullmatch(source[match.start(1) : match.end(1)].strip())
         if depth == 0 or not declaration:
             continue

@@ -1,0 +1,43 @@
+"""Checks of arguments that ops, kernels and functions share."""
+
+import numbers
+import operator
+
+import mlx.core as mx
+
+# MLX counts sizes and threads in int32.
+LARGEST = 2**31 - 1
+LARGEST_FLOAT = 3.4028234663852886e38
+_STREAMS = (mx.Stream, mx.ThreadLocalStream, mx.Device, mx.DeviceType)
+
+
+def integer(value):
+    """`value` as an int where it is one of Python's, NumPy's or MLX's, else None; a bool is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def number(value):
+    """`value` as a float that float32 holds where it is one, else None; a bool, nan or inf is none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value) if abs(value) <= LARGEST_FLOAT else None
+
+
+def check_stream(name, stream):
+    """Refuse what MLX cannot run on."""
+    if stream is not None and not isinstance(stream, _STREAMS):
+        raise TypeError(f"[{name}] expected stream to be an mx.Stream or a device such as mx.cpu but got {stream!r}.")
+
+
+def shown(value):
+    """The value in an error; Python refuses to print an integer of thousands of digits."""
+    return (
+        f"an integer of {value.bit_length()} bits"
+        if isinstance(value, int) and value.bit_length() > 64
+        else repr(value)
+    )
