@@ -143,6 +143,7 @@ class MetalKernel:
             )
 
     def _init_value(self, value):
+        value = value.item() if isinstance(value, mx.array) and value.size == 1 else value
         if value is None or isinstance(value, (bool, float)):
             return value
         whole = integer(value)
