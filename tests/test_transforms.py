@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 import pytest
 from oracle import KERNELS_VMAP, assert_close, draw
 from test_manifest_ops import MANIFEST
@@ -53,6 +54,23 @@ def test_grad_and_value_and_grad(rglru):
     close(mx.grad(loss(rglru), argnums=(0, 1))(a, b), want)
     value, gradients = mx.value_and_grad(loss(rglru), argnums=(0, 1))(a, b)
     close([value, *gradients], [loss(rglru.reference)(a, b), *want])
+
+
+def test_a_float_option_is_no_key_of_a_cache(monkeypatch):
+    """Thousands of values of `scale`, of `sqrt_grad_limit`: one plan, one function, no memory that stays."""
+    gla = loader.get("gla")
+    x = mx.random.normal((1, 4, 2, 8))
+
+    def run(scale):
+        return mx.grad(lambda x: gla(x, x, x, x[..., 0], scale=scale).sum())(x)
+
+    first = run(1.0)
+    before = gla._plan.cache_info().currsize, gla._differentiable.cache_info().currsize
+    for i in range(300):
+        run(1 + i / 7)
+    assert (gla._plan.cache_info().currsize, gla._differentiable.cache_info().currsize) == before
+    assert mx.array_equal(run(1.0), first) and mx.allclose(run(np.float32(2)), 2 * first, rtol=1e-4)
+    assert gla._differentiable.cache_info().maxsize and gla._plan.cache_info().maxsize
 
 
 def test_grad_of_one_argument_and_of_the_state(rglru):
