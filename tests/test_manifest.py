@@ -319,6 +319,16 @@ def test_what_only_a_call_shows_names_the_place(write, old, new, message):
     assert re.search(re.escape(message).replace(r"\.\*", ".*"), said)
 
 
+def test_a_dim_of_an_input_that_is_absent(write):
+    path, _ = write("half: {shape", "half: {shape: [B, H], dtype: float32, optional: true}")
+    text = path.read_text().replace("SIZE: B * L * D", "SIZE: B * L * H").replace("{D: 2}, {D: 34}", "{D: 2, H: 1}")
+    path.write_text(text)
+    with pytest.raises(
+        loader.ManifestError, match=r"yaml:\d+: \[mix\] constants.SIZE: .*the input that binds 'H' is absent"
+    ):
+        loader.load(path)["mix"](mx.ones((1, 2, 4)), mx.ones((4,)))
+
+
 def test_an_edited_kernel_is_the_one_that_runs(write):
     """The manifest is loaded again, in one process; a kernel's file, or a header it includes, changed in between."""
     path, _ = write("edition: 1", "edition: 1")
