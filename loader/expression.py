@@ -57,6 +57,8 @@ class Expression:
             value = eval(_compiled(self.text), {"__builtins__": {}}, scope) if self.literal is None else self.literal
         except KeyError as error:
             raise self.error(f"{error.args[0]} is absent", scope) from None
+        except NameError as error:
+            raise self.error(f"the input that binds {error.name!r} is absent", scope) from None
         except (ArithmeticError, TypeError) as error:
             raise self.error(str(error), scope) from None
         if isinstance(value, int) and value.bit_length() > _BITS:
@@ -72,7 +74,7 @@ class Expression:
 
     def error(self, message, scope):
         """The error to raise about the value in `scope`."""
-        values = ", ".join(f"{name} = {scope[name]}" for name in sorted(self.names))
+        values = ", ".join(f"{name} = {scope[name]}" for name in sorted(self.names & scope.keys()))
         return self.where.error(f"{self.text}: {message}{f' ({values})' if values else ''}")
 
     def __repr__(self):

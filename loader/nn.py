@@ -149,7 +149,7 @@ class RGLRU(nn.Module):
         try:
             past, state = cache[0], cache[1]
             cache[0] = past
-        except (IndexError, KeyError, TypeError) as error:
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             raise TypeError(
                 f"[RGLRU] expected cache to have items 0 and 1, to be read and set, but got {cache!r}; "
                 "begin with make_cache()."
@@ -224,7 +224,8 @@ def _check(layer, name, x, kind, axes):
     if not mx.issubdtype(x.dtype, kind):
         kind, got = (str(each).rpartition(".")[2] for each in (kind, x.dtype))
         raise TypeError(f"[{layer}] expected {name} to be of dtype {kind} but got {got}.")
-    if x.ndim != len(axes) or any(size not in (None, got) for size, got in zip(axes.values(), x.shape)):
+    expected = [got if size is None else size for size, got in zip(axes.values(), x.shape)]
+    if x.ndim != len(axes) or x.shape != tuple(expected):
         sizes = ", ".join(axis if size is None else str(size) for axis, size in axes.items())
         raise ValueError(f"[{layer}] expected {name} to have shape ({', '.join(axes)}) = ({sizes}) but got {x.shape}.")
 

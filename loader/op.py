@@ -37,7 +37,7 @@ class Op:
         self.__doc__ = str(self)
 
     def __call__(self, *arrays, return_state=False, stream=None, **keywords):
-        """Run the op. Required inputs are positional; optional ones and options are keywords.
+        """Run the op. Required inputs are positional; optional ones and options are keywords, None their default.
 
         Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.

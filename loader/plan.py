@@ -154,7 +154,7 @@ def _check_sizes(spec, given, dims, scope):
             raise ValueError(_shape_error(spec, array, shape, expected))
     for condition, sentence in spec.requires:
         if not condition(scope):
-            sizes = ", ".join(f"{name} = {scope[name]}" for name in sorted(condition.names))
+            sizes = ", ".join(f"{name} = {scope[name]}" for name in sorted(condition.names & scope.keys()))
             raise ValueError(f"[{spec.name}] {sentence} ({sizes}).")
 
 

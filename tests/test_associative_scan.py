@@ -417,7 +417,18 @@ def test_reset_from_cu_seqlens(kind):
     assert loader.reset_from_cu_seqlens(kind([0]), 0).shape == (1, 0)
 
 
-@pytest.mark.parametrize("bounds", [[], [1, 5], [0, 4], [0, 6], [0, 3, 2, 5]])
+@pytest.mark.parametrize("number", [int, np.int32, np.uint64, mx.array])
+def test_bounds_of_any_integers_and_a_padded_tail(number):
+    """What is not packed, at the end, is cut off from the last sequence."""
+    bounds = [number(bound) for bound in (0, 2, 3)]
+    assert loader.reset_from_cu_seqlens(bounds, number(3)).tolist() == [[True, False, True]]
+    assert loader.reset_from_cu_seqlens(bounds, 5).tolist() == [[True, False, True, True, False]]
+    assert loader.reset_from_cu_seqlens([number(0)], 2).tolist() == [[True, False]]
+    reset, x = loader.reset_from_cu_seqlens(bounds, 5), mx.arange(1, 6, dtype=mx.float32)[None, :, None]
+    assert loader.get("rglru")(mx.ones((1, 5, 1)), x, reset=reset).flatten().tolist() == [1, 3, 3, 4, 9]
+
+
+@pytest.mark.parametrize("bounds", [[], [1, 5], [0, 6], [0, 3, 2, 5]])
 def test_bounds_that_do_not_rise_to_the_length(bounds):
     with pytest.raises(ValueError, match=r"\[reset_from_cu_seqlens\] expected cu_seqlens to rise from 0 to .* 5"):
         loader.reset_from_cu_seqlens(bounds, 5)

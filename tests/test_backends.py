@@ -86,6 +86,15 @@ def test_impossible_choices_say_what_to_do():
     assert "Intel's OpenCL runtime is not installed; run: pip install" in errors
 
 
+def test_an_mlx_with_wrong_gradients_is_refused():
+    code = "import mlx.core; mlx.core.__version__ = '{}'; import loader; print(loader.backend())"
+    for version in ("0.32.3", "0.32.1.dev20260101+abc", "0.9.12", "0.32"):
+        _, errors = python(code.format(version))
+        assert f"ImportError: [loader] expected MLX 0.32.4 or later but got {version}; run: pip" in errors
+    for version in ("0.32.4", "0.32.10", "0.33.0.dev1", "1.0"):
+        assert python(code.format(version))[0]
+
+
 def test_metal_kernels_are_built_everywhere():
     for name in loader.names():
         assert loader.get(name, backend="metal").engine.NAME == "metal"

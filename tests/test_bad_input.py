@@ -12,7 +12,17 @@ from loader.expression import Scope
 
 A, B = mx.ones((2, 16, 64)), mx.ones((2, 16, 64))
 STATE, RESET = mx.ones((2, 64)), mx.zeros((2, 16), dtype=mx.bool_)
-rglru = loader.get("rglru")
+rglru, packed = loader.get("rglru"), loader.reset_from_cu_seqlens
+
+
+def gla(**options):
+    x = mx.ones((1, 4, 2, 8))
+    return loader.get("gla")(x, x, x, x[..., 0], **options)
+
+
+def scan(**options):
+    return loader.get("associative_scan")(A, **options)
+
 
 CALLS = [
     (lambda: rglru(), TypeError, "[rglru] expected 2 arrays (a, b) but got 0."),
@@ -77,6 +87,66 @@ CALLS = [
     (lambda: loader.get("rglr"), ValueError, "Did you mean 'rglru'?"),
     (lambda: loader.get("rglru", backend="vulkan"), loader.BackendError, "expected LOADER_BACKEND to be one of"),
     (lambda: loader.load("no/such/manifest.yaml"), loader.ManifestError, "manifest.yaml:1: cannot be read"),
+    (lambda: loader.load("no\0such"), loader.ManifestError, "cannot be read: embedded null byte"),
+    (lambda: rglru(A, B, return_state="x"), TypeError, "[rglru] expected return_state to be a bool but got 'x'"),
+    (lambda: rglru(A, B, return_state=1), TypeError, "[rglru] expected return_state to be a bool but got 1"),
+    (lambda: rglru(A, B, return_state=None), TypeError, "[rglru] expected return_state to be a bool but got None"),
+    (
+        lambda: rglru(A, B, stream="x"),
+        TypeError,
+        "[rglru] expected stream to be an mx.Stream or a device such as mx.cpu",
+    ),
+    (lambda: rglru.forward(A, B, stream=0), TypeError, "[rglru] expected stream to be an mx.Stream"),
+    (lambda: rglru.reference(A, B, return_state=0), TypeError, "[rglru] expected return_state to be a bool"),
+    (
+        lambda: gla(scale=10**400),
+        TypeError,
+        "[gla] expected scale to be a float, finite and within float32 but got an int",
+    ),
+    (lambda: gla(scale=1e39), TypeError, "[gla] expected scale to be a float, finite and within float32 but got 1e+39"),
+    (lambda: gla(scale=float("nan")), TypeError, "expected scale to be a float, finite and within float32 but got nan"),
+    (lambda: gla(scale=-np.inf), TypeError, "expected scale to be a float, finite and within float32 but got -inf"),
+    (lambda: gla(scale=True), TypeError, "expected scale to be a float, finite and within float32 but got True"),
+    (
+        lambda: gla(scale=mx.array(1.0)),
+        TypeError,
+        "expected scale to be a float, finite and within float32 but got array",
+    ),
+    (
+        lambda: scan(operator=2**40),
+        TypeError,
+        "[associative_scan] expected operator to be a int of 32 bits but got 1099511",
+    ),
+    (lambda: scan(operator=1.0), TypeError, "[associative_scan] expected operator to be a int but got 1.0"),
+    (lambda: scan(reverse=1), TypeError, "[associative_scan] expected reverse to be a bool but got 1"),
+    (lambda: packed(None, 3), TypeError, "expected cu_seqlens to hold integers, in 1-d, but got None"),
+    (
+        lambda: packed([False, True], 1),
+        TypeError,
+        "expected cu_seqlens to hold integers, in 1-d, but got [False, True]",
+    ),
+    (lambda: packed(mx.array([False, True]), 1), TypeError, "expected cu_seqlens to hold integers, in 1-d"),
+    (lambda: packed([0, 1.0], 1), TypeError, "expected cu_seqlens to hold integers, in 1-d, but got [0, 1.0]"),
+    (lambda: packed([[0, 1]], 1), TypeError, "expected cu_seqlens to hold integers, in 1-d, but got [[0, 1]]"),
+    (lambda: packed(mx.array([[0, 1]]), 1), TypeError, "expected cu_seqlens to hold integers, in 1-d"),
+    (lambda: packed("01", 1), TypeError, "expected cu_seqlens to hold integers, in 1-d, but got 01"),
+    (lambda: packed([0, 3], 3.0), TypeError, "expected length to be an integer but got 3.0"),
+    (lambda: packed([0, 3], None), TypeError, "expected length to be an integer but got None"),
+    (lambda: packed([0, 1], True), TypeError, "expected length to be an integer but got True"),
+    (lambda: packed([0], 2**31), ValueError, "expected length to lie between 0 and 2147483647 but got 2147483648"),
+    (lambda: packed([0], -1), ValueError, "expected length to lie between 0 and 2147483647 but got -1"),
+    (lambda: packed([], 3), ValueError, "expected cu_seqlens to rise from 0 to at most 3, the length, but got []"),
+    (
+        lambda: packed([1, 3], 3),
+        ValueError,
+        "expected cu_seqlens to rise from 0 to at most 3, the length, but got [1, 3]",
+    ),
+    (
+        lambda: packed([0, 4], 3),
+        ValueError,
+        "expected cu_seqlens to rise from 0 to at most 3, the length, but got [0, 4]",
+    ),
+    (lambda: packed([0, 2, 1], 3), ValueError, "expected cu_seqlens to rise from 0 to at most 3, the length"),
 ]
 
 

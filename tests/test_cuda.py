@@ -6,7 +6,9 @@ import re
 import mlx.core as mx
 import nvrtc
 import pytest
+from ptx.emulator import Emulator
 
+from loader.backends.cuda import kernel as kernel_module
 from loader.backends.cuda.kernel import Kernel
 from loader.backends.cuda.rewrite import rewrite, swizzles
 
@@ -33,6 +35,9 @@ def test_swizzles_are_declared_where_used():
     assert swizzles("a.xy = b.zyx + c.x; // d.ww\n e.rgba") == (
         "#define MSL_SWIZZLES(M) M(rgba, 0, 1, 2, 3) M(xy, 0, 1) M(zyx, 2, 1, 0)"
     )
+
+
+A = mx.ones((8,))
 
 
 @pytest.fixture
@@ -65,10 +70,36 @@ def test_one_kernel_for_all_sizes_and_one_for_each_type(recorder):
     assert all(re.search(r"void scaled_[0-9a-f]{16}\(", text) for text in recorder.units.values())
 
 
-def test_too_many_groups_say_what_to_do(recorder):
-    kernel = Kernel("tall", [], ["y"], "y[0] = 1;")
-    with pytest.raises(ValueError, match=r"\[tall\] expected at most 65535 .* got \(1, 1, 65536\); put the longest"):
-        call(kernel, grid=(1, 1, 65536), threadgroup=(1, 1, 1))
+def test_more_groups_than_cuda_takes_along_z_lie_in_a_line(monkeypatch):
+    launched = []
+    monkeypatch.setattr(mx.fast, "cuda_kernel", lambda **_: lambda **call: launched.append(call))
+    kernel = Kernel("tall", ["a"], ["y"], "y[0] = a[0];")
+    call(kernel, A, grid=(4, 1, 65535), threadgroup=(2, 1, 1))
+    call(kernel, A, grid=(4, 3, 65536), threadgroup=(2, 1, 1))
+    call(kernel, A, grid=(5, 65536, 3), threadgroup=(2, 1, 3))
+    assert [(c["grid"], c["threadgroup"]) for c in launched] == [
+        ((4, 1, 65535), (2, 1, 1)),
+        ((4 * 3 * 65536, 1, 1), (2, 1, 1)),
+        ((6 * 65536, 1, 3), (2, 1, 3)),
+    ]
+    assert [x.tolist() for x in launched[2]["inputs"][1:]] == [[5, 65536, 3]] and len(launched[0]["inputs"]) == 1
+    with pytest.raises(ValueError, match=r"at most 2147483647 .* \(1024, 1, 65536\); put the longest"):
+        call(kernel, A, grid=(32768, 1, 65536), threadgroup=(32, 1, 1))
+
+
+@nvrtc.needed
+@pytest.mark.parametrize("grid, threads", [((4, 3, 5), (2, 1, 1)), ((6, 5, 3), (4, 2, 1)), ((3, 7, 1), (3, 2, 1))])
+def test_ids_of_groups_in_a_line(monkeypatch, grid, threads):
+    monkeypatch.setattr(mx.fast, "cuda_kernel", Emulator())
+    body = (
+        "uint3 at = thread_position_in_grid, n = threads_per_grid, g = threadgroup_position_in_grid;"
+        "uint i = (at.z * n.y + at.y) * n.x + at.x;"
+        "y[i] = 100 * g.z + 10 * g.y + g.x + 1000 * threads_per_threadgroup.x;"
+    )
+    (want,) = call(Kernel("ids", [], ["y"], body), grid=grid, threadgroup=threads)
+    monkeypatch.setattr(kernel_module, "_MAX_GROUPS", 1)
+    (got,) = call(Kernel("ids", [], ["y"], body), grid=grid, threadgroup=threads)
+    assert mx.array_equal(got, want) and not mx.isnan(got).any()
 
 
 @nvrtc.needed

@@ -1,6 +1,8 @@
 """loader.metal_kernel as a caller meets it: bad calls, transformations, limits, threads, processes, the cache."""
 
+import copy
 import os
+import pickle
 import re
 import resource
 import subprocess
@@ -40,6 +42,8 @@ def call(kernel, *inputs, **changes):
 
 
 A, B = mx.arange(64, dtype=mx.float32), mx.ones((64,))
+with mx.stream(mx.cpu):
+    FLOAT64 = mx.zeros((64,), mx.float64)
 
 MAKING = [
     (dict(name="no name"), ValueError, "expected name to hold identifiers but got 'no name'"),
@@ -51,6 +55,13 @@ MAKING = [
     (dict(output_names=["a"]), ValueError, "expected input_names and output_names to be distinct but 'a'"),
     (dict(output_names=[]), ValueError, "expected at least one output"),
     (dict(output_names=["y-1"]), ValueError, "expected output_names to hold identifiers but got 'y-1'"),
+    (dict(name="a\0b"), ValueError, "expected name to hold identifiers but got 'a\\x00b'"),
+    (dict(input_names="ab"), TypeError, "expected input_names to be a list of names but got 'ab'"),
+    (dict(source="y[0] = 1;\n\0y[1] = 2;"), ValueError, "expected source to be text but it holds '\\x00', in line 2"),
+    (dict(header="\0"), ValueError, "expected header to be text but it holds '\\x00', in line 1"),
+    (dict(source="\ud800"), ValueError, "expected source to be text but it holds '\\ud800', in line 1"),
+    (dict(source=None), TypeError, "expected source to be a string but got NoneType"),
+    (dict(header=b"int x;"), TypeError, "expected header to be a string but got bytes"),
 ]
 
 CALLING = [
@@ -60,6 +71,43 @@ CALLING = [
     (dict(inputs=[A, None]), TypeError, "expected b to be an array or a number but got NoneType"),
     (dict(inputs=[A, "1"]), TypeError, "expected b to be an array or a number but got str"),
     (dict(inputs=[A, np.ones(64)]), TypeError, "expected b to be an array or a number but got ndarray"),
+    (dict(inputs=None), ValueError, "expected 2 inputs (a, b) but got NoneType"),
+    (dict(inputs=[A, 10**400]), ValueError, "expected b to be a number that an array can hold"),
+    (
+        dict(inputs=[A, FLOAT64]),
+        TypeError,
+        "expected the dtype of b to be one that kernels know but got mlx.core.float64",
+    ),
+    (dict(output_dtypes=[mx.float64]), TypeError, "expected the dtype of y to be one that kernels know but got"),
+    (dict(output_shapes=[8]), TypeError, "expected the shape of y to be a tuple of sizes but got 8"),
+    (dict(output_shapes=8), ValueError, "expected 1 output_shapes (y) but got int"),
+    (dict(output_shapes=[(True,)]), ValueError, "expected sizes of y that are not negative but got (True,)"),
+    (dict(output_shapes=[(2**31,)]), ValueError, "expected sizes of y up to 2147483647 but got (2147483648,)"),
+    (
+        dict(grid=(2**32 + 2, 1, 1)),
+        ValueError,
+        "expected sizes of grid up to 2147483647, all that MLX counts, but got (4294",
+    ),
+    (dict(grid=(1, 2**70, 1)), ValueError, "expected sizes of grid up to 2147483647"),
+    (dict(grid=(1, 1, 2**31)), ValueError, "expected sizes of grid up to 2147483647"),
+    (dict(grid=64), ValueError, "expected grid to be three positive sizes but got 64"),
+    (dict(grid="641"), ValueError, "expected grid to be three positive sizes but got 641"),
+    (dict(grid=(True, 1, 1)), ValueError, "expected grid to be three positive sizes but got (True, 1, 1)"),
+    (dict(threadgroup=(2**32 + 2, 1, 1)), ValueError, "expected sizes of threadgroup up to 2147483647"),
+    (dict(stream="x"), TypeError, "expected stream to be an mx.Stream or a device such as mx.cpu but got 'x'"),
+    (dict(init_value="0"), TypeError, "expected init_value to be a number or None but got '0'"),
+    (dict(init_value=10**5000), TypeError, "expected init_value to be a number or None but got an integer of"),
+    (dict(template="T"), TypeError, "expected template to be a list of pairs, a name and a value, but got 'T'"),
+    (dict(template={"N": 3}), TypeError, "but got {'N': 3}; pass list(template.items())"),
+    (dict(template=["N"]), TypeError, "expected template to be a list of pairs, a name and a value, but got ['N']"),
+    (dict(template=[("N", 2**31)]), ValueError, "template argument N to fit an int of 32 bits but got 2147483648"),
+    (
+        dict(template=[("N", -(2**31) - 1)]),
+        ValueError,
+        "to fit an int of 32 bits but got -2147483649; pass it as an input",
+    ),
+    (dict(template=[("N", 10**5000)]), ValueError, "to fit an int of 32 bits but got an integer of"),
+    (dict(template=[("T", mx.float64)]), TypeError, "expected the template argument T to be one that kernels know"),
     (dict(output_shapes=[]), ValueError, "expected 1 output_shapes (y) but got 0"),
     (dict(output_shapes=[(64,), (64,)]), ValueError, "expected 1 output_shapes (y) but got 2"),
     (dict(output_shapes=[(-64,)]), ValueError, "expected sizes of y that are not negative but got (-64,)"),
@@ -104,10 +152,37 @@ def test_numbers_are_inputs():
     assert mx.array_equal(call(kernel, A, 3.0)[0], 3 * A)
 
 
+def test_sizes_of_numpy_and_of_mlx(add):
+    """MLX's own documentation writes grid=(np.prod(shape), 1, 1)."""
+    want = A + B
+    for changes in (
+        dict(grid=(np.prod(A.shape), 1, 1)),
+        dict(grid=np.array([64, 1, 1])),
+        dict(grid=(mx.array(64), 1, 1), threadgroup=(np.uint8(32), np.int64(1), 1)),
+        dict(output_shapes=[(np.int64(8), 8)]),
+        dict(output_shapes=(tuple(np.array([8, 8])),), output_dtypes=(mx.float32,)),
+        dict(grid=[64, 1, 1], threadgroup=[32, 1, 1], output_shapes=[[64]]),
+    ):
+        assert mx.array_equal(call(add, A, B, **changes)[0].flatten(), want), changes
+    kernel = loader.metal_kernel("size", [], ["y"], "y[thread_position_in_grid.x] = N;")
+    for n in (np.int64(2**31 - 1), np.int8(-3), -(2**31)):
+        assert call(kernel, template=[("N", n)], output_dtypes=[mx.int32])[0][5].item() == n
+
+
 def test_template_values_that_are_equal_but_not_alike():
     kernel = loader.metal_kernel("size", [], ["y"], "y[thread_position_in_grid.x] = sizeof(N) + N;")
     assert call(kernel, template=[("N", 1)])[0][0].item() == 5
     assert call(kernel, template=[("N", True)])[0][0].item() == 2
+
+
+def test_copies_and_pickles(add):
+    assert copy.copy(add) is copy.deepcopy(add) is add
+    header = "inline float twice(float x) { return 2 * x; }\n"
+    kernel = loader.metal_kernel(
+        "twice", ["a"], ["y"], "y[i_] = twice(a[i_]);", header="#define i_ thread_position_in_grid.x\n" + header
+    )
+    again = pickle.loads(pickle.dumps(kernel))
+    assert again.made_of == kernel.made_of and repr(again) == repr(kernel)
 
 
 def test_gradients_raise_as_mlx_does(add):

@@ -403,7 +403,7 @@ BAD_CACHES = {
     "h half": (dict(cache=[None, mx.zeros((B, 24), mx.float16)]), TypeError, "cache[1] to be of dtype float32 but got"),
 } | {
     repr(cache): (dict(cache=cache), TypeError, f"cache to have items 0 and 1, to be read and set, but got {cache!r};")
-    for cache in ((), [], (None, None), [None], {}, 3, "ab")
+    for cache in ((), [], (None, None), [None], {}, 3, "ab", mx.array(1.0))
 }
 
 

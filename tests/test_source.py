@@ -1,5 +1,8 @@
 """A kernel file cut into header, body and signature."""
 
+import os
+import time
+
 import pytest
 
 import loader
@@ -108,3 +111,82 @@ def test_errors_name_the_line(tree, old, new, message):
     (tree / "shaders" / "op" / "twice.metal").write_text(text)
     with pytest.raises(loader.ManifestError, match=message):
         read(tree)
+
+
+BYTES = [
+    (b"\xff", r"twice.h:2: expected UTF-8 but got the byte 0xff"),
+    (b"a\0b", r"twice.h:2: expected text but got the character '\\x00'"),
+    (b"\x1b", r"twice.h:2: expected text but got the character '\\x1b'"),
+    (b"/* for ever", r"twice.h:2: this comment is never closed"),
+    (b'#include "/etc/hostname"', r"twice.h:2: /etc/hostname lies outside of the manifest's folder"),
+    (b'#include "../../../x.h"', r"twice.h:2: ../../../x.h lies outside of the manifest's folder"),
+    (b'#include "round/a.h"', r"twice.h:2: there is no file round/a.h"),
+    (b'#include "pipe.h"', r"pipe.h:1: expected a regular file"),
+    (b'#include "folder"', r"folder:1: expected a regular file"),
+    (b'#include "' + b"x" * 5000 + b'"', r"twice.h:2: there is no file xxx"),
+]
+
+
+@pytest.mark.parametrize("line, message", BYTES, ids=[case[0][:20] for case in BYTES])
+def test_what_no_header_may_hold(tree, line, message):
+    common = tree / "shaders" / "common"
+    (common / "round").symlink_to("round")
+    (common / "folder").mkdir()
+    os.mkfifo(common / "pipe.h")
+    (common / "twice.h").write_bytes(b"#pragma once\n" + line + b"\n")
+    with pytest.raises(loader.ManifestError, match=message):
+        read(tree)
+
+
+def test_headers_that_include_each_other_without_end(tree):
+    common = tree / "shaders" / "common"
+    for i in range(80):
+        (common / f"h{i}.h").write_text(f'#include "h{i + 1}.h"\n')
+    (common / "deep.h").write_text('#include "h0.h"\n')
+    with pytest.raises(loader.ManifestError, match=r"h61.h:1: files include each other more than 64 deep"):
+        read(tree)
+
+
+def test_a_file_of_another_system(tree):
+    """A byte order mark and two characters at the end of each line."""
+    want, path = read(tree), tree / "shaders" / "op" / "twice.metal"
+    path.write_bytes(b"\xef\xbb\xbf" + KERNEL.replace("\n", "\r\n").encode())
+    assert read(tree) == want
+
+
+MANY = 200_000
+LONG = {
+    "blanks": " " * MANY,
+    "lines": "\n" * MANY,
+    "a comment": "/*" + " *" * MANY + "*/",
+    "a comment that never ends": "/*" * MANY,
+    "line comments": "// x\n" * (MANY // 5),
+    "a string that never ends": '"' + '\\"' * MANY,
+    "templates": "template <typename T>\n" * (MANY // 21),
+    "words": "a " * MANY,
+    "one word": "a" * MANY,
+    "greater": "> " * MANY,
+    "brackets": "[[kernel " * (MANY // 9),
+    "numbers": "1" * MANY,
+}
+
+
+@pytest.mark.parametrize("place", ["// Twice x.", "const device T* x", "/* y_ndim", "int N = 2", "[[kernel]]"])
+@pytest.mark.parametrize("what", LONG)
+def test_time_is_linear_in_the_text(tree, what, place):
+    (tree / "shaders" / "op" / "twice.metal").write_text(KERNEL.replace(place, LONG[what] + place))
+    before = time.process_time()
+    try:
+        kernel = read(tree)
+    except loader.ManifestError:
+        kernel = None
+    assert time.process_time() - before < 1
+    if kernel and what in ("blanks", "lines"):
+        assert [p.name for p in kernel.parameters][0] == "x"
+
+
+def test_a_comment_of_ten_megabytes(tree):
+    (tree / "shaders" / "op" / "twice.metal").write_text("/*" + "so much to say\n" * 700_000 + "*/\n" + KERNEL)
+    before = time.process_time()
+    assert read(tree).name == "twice"
+    assert time.process_time() - before < 2

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 import pytest
 from oracle import KERNELS_VMAP, assert_close, draw
 from test_manifest_ops import MANIFEST
@@ -53,6 +54,37 @@ def test_grad_and_value_and_grad(rglru):
     close(mx.grad(loss(rglru), argnums=(0, 1))(a, b), want)
     value, gradients = mx.value_and_grad(loss(rglru), argnums=(0, 1))(a, b)
     close([value, *gradients], [loss(rglru.reference)(a, b), *want])
+
+
+def test_a_float_option_is_no_key_of_a_cache():
+    """Hundreds of values of `scale`: one plan, one function, and no memory that stays."""
+    mix = loader.load(MANIFEST, references={"mix": mix_reference})["mix"]
+    x, w = mx.random.normal((1, 2, 4)), mx.ones((4,))
+
+    def run(scale):
+        return mx.grad(lambda w: mix(x, w, scale=scale).sum())(w)
+
+    first = run(1.0)
+    before = mix._plan.cache_info().currsize, mix._differentiable.cache_info().currsize
+    for i in range(300):
+        assert mx.allclose(run(1 + i / 7), (1 + i / 7) * first, rtol=1e-5)
+    assert (mix._plan.cache_info().currsize, mix._differentiable.cache_info().currsize) == before
+    assert mx.array_equal(run(None), first) and mx.array_equal(run(np.float32(2)), 2 * first)
+    assert mix._differentiable.cache_info().maxsize and mix._plan.cache_info().maxsize
+
+
+def test_a_float_option_under_nested_transforms():
+    mix = loader.load(MANIFEST, references={"mix": mix_reference})["mix"]
+    x, w = mx.random.normal((3, 2, 4)), mx.ones((4,))
+
+    def gradient(x):
+        return mx.grad(lambda x: mix(x[None], w, scale=0.3, square=True).sum())(x)
+
+    want = mx.stack([gradient(row) for row in x])
+    assert mx.allclose(want, 2 * 0.09 * x, rtol=1e-5)
+    if KERNELS_VMAP:
+        assert mx.allclose(quietly(mx.vmap(gradient), x), want, rtol=1e-5)
+    assert mx.allclose(quietly(mx.compile(gradient), x[0]), want[0], rtol=1e-5)
 
 
 def test_grad_of_one_argument_and_of_the_state(rglru):

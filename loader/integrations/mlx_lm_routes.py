@@ -70,9 +70,9 @@ def ssm_update(
 
 
 def rnn_scan(x, a, h0):
-    """y [B, L, D] and the state [B, D], in x's dtype."""
+    """y [B, L, D] in x's dtype and the state [B, D]."""
     y, state = get("rglru")(mx.broadcast_to(a, x.shape), x, initial_state=_single(h0), return_state=True)
-    return y, state.astype(x.dtype)
+    return y, state.astype(_result_type(x, h0))
 
 
 def mamba_sequence(self, x, conv_cache, state_cache):
@@ -80,26 +80,30 @@ def mamba_sequence(self, x, conv_cache, state_cache):
     x, z = mx.split(self.in_proj(x), 2, axis=-1)
     keep = self.conv_kernel_size - 1
     x = mx.pad(x, [(0, 0), (keep, 0), (0, 0)]) if conv_cache is None else mx.concatenate([conv_cache, x], axis=1)
-    y, state = _selective_scan(self, nn.silu(self.conv1d(x)), -mx.exp(self.A_log), state_cache, _mamba_norms)
+    A = -mx.exp(self.A_log)
+    decayed = state_cache is not None or z.shape[1] > 1  # a first token has no state to decay
+    dtype = _result_type(x, A if decayed else None, state_cache)
+    y, state = _selective_scan(self, nn.silu(self.conv1d(x)), A, state_cache, _mamba_norms, dtype)
     return self.out_proj(swiglu(z, y)), (x[:, -keep:], state)
 
 
 def jamba_scan(self, x, A, state=None):
     """y [B, L, D] and the state [B, D, N] of JambaMambaMixer."""
-    return _selective_scan(self, x, A, state, _jamba_norms)
+    return _selective_scan(self, x, A, state, _jamba_norms, x.dtype)
 
 
 def recurrent_gla(q, k, v, g, scale, h=None):
     """y [B, H, L, Dv] of q and k [B, H, L, Dk], v [B, H, L, Dv] and one log decay a head, g [H]; the state
-    [B, H, Dk, Dv] in q's dtype."""
+    [B, H, Dk, Dv]."""
+    dtype = _result_type(q, h)
     q, k, v = (mx.swapaxes(x, 1, 2) for x in (q, k, v))
     decay = mx.broadcast_to(mx.exp(g.astype(mx.float32)), v.shape[:3])
     y, state = get("gla")(q, k, v, decay, initial_state=_single(h), scale=scale, return_state=True)
-    return mx.swapaxes(y, 1, 2), state.astype(q.dtype)
+    return mx.swapaxes(y, 1, 2).astype(dtype), state.astype(dtype)
 
 
-def _selective_scan(block, x, A, state, norms):
-    """Mamba's scan of x [B, L, D] with the projections of a block, and its state."""
+def _selective_scan(block, x, A, state, norms, dtype):
+    """Mamba's scan of x [B, L, D] with the projections of a block, and its state in a dtype."""
     rank, size = block.time_step_rank, block.ssm_state_size
     delta, B, C = norms(block, *mx.split(block.x_proj(x), [rank, rank + size], axis=-1))
     y, final = get("selective_scan")(
@@ -113,7 +117,7 @@ def _selective_scan(block, x, A, state, norms):
         delta_softplus=True,
         return_state=True,
     )
-    return y.astype(mx.result_type(x, A, block.D)), final.astype(mx.result_type(x, A))
+    return y.astype(mx.result_type(dtype, block.D.dtype)), final.astype(dtype)
 
 
 def _mamba_norms(block, *projected):
@@ -133,6 +137,11 @@ def _only(mask, *arrays):
 def _where(mask, x, other):
     """`x` [B, L, ...] where `mask` [B, L] holds, and `other`, a number, elsewhere."""
     return mx.where(mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), x, mx.array(other, x.dtype))
+
+
+def _result_type(*arrays):
+    """The dtype of what mlx-lm computes from arrays; one that is None has no part in it."""
+    return mx.result_type(*(x for x in arrays if x is not None))
 
 
 def _single(state):

@@ -86,6 +86,35 @@ def test_caches_hold_what_mlx_lm_puts_there(name):
     assert kinds[0] == kinds[1]
 
 
+@pytest.mark.parametrize("length", [1, 9])
+@pytest.mark.parametrize("name", ["mamba", "falcon_mamba", "jamba", "recurrent_gemma", "bailing_moe_linear"])
+def test_states_and_decays_of_another_dtype(monkeypatch, name, length):
+    """A float32 state, of a cache that came from elsewhere, and float32 decays, as Mamba's checkpoints have them.
+
+    Dtypes are of the routes, so the ops need no kernels here.
+    """
+    monkeypatch.setattr("loader.integrations.mlx_lm_routes.get", lambda op: loader.get(op).reference)
+    model, prompt = tiny_models.build(name).eval(), tiny_models.tokens(2, length)
+    model.set_dtype(mx.bfloat16)
+    for module in model.modules():
+        if "A_log" in module:
+            module.A_log = module.A_log.astype(mx.float32)
+
+    def run():
+        cache = make_prompt_cache(model)
+        recurrent, found = [c for c in cache if isinstance(c, ArraysCache)], []
+        for tokens in (prompt, tiny_models.tokens(2, 3)):
+            logits = model(tokens, cache=cache)
+            found += [(logits.shape, logits.dtype), *((x.shape, x.dtype) for c in recurrent for x in c.cache)]
+            for c in recurrent:
+                c[len(c.cache) - 1] = c[len(c.cache) - 1].astype(mx.float32)
+        return found
+
+    with loader.patched_mlx_lm():
+        got = run()
+    assert got == run()
+
+
 @each_masked
 def test_left_padding(name):
     """Padded rows see what they see alone, in the prompt and in decoding after it."""

@@ -1,7 +1,11 @@
 """What the OpenCL backend rewrites in Metal source, and what it leaves alone."""
 
+import time
+
 import pytest
 
+from loader.backends.cuda.rewrite import rewrite as cuda_rewrite
+from loader.backends.cuda.rewrite import swizzles
 from loader.backends.opencl.rewrite import rewrite
 
 CASES = {
@@ -76,3 +80,28 @@ for (;;) {
     assert result.count("\n") == source.count("\n")
     assert [k for k, line in enumerate(result.split("\n")) if "marker" in line] == [8]
     assert rewrite(result) == result
+
+
+MANY = 10_000
+LONG = {
+    "blanks": " " * MANY,
+    "lines": "\n" * MANY,
+    "a comment": "/*" + " *" * MANY + "*/",
+    "a comment that never ends": "/*" * MANY,
+    "line comments": "// x\n" * (MANY // 5),
+    "a string that never ends": '"' + '\\"' * MANY,
+    "characters that never end": "'\\" * MANY,
+    "one word": "a" * MANY,
+    "digits": "1" * MANY,
+}
+
+
+@pytest.mark.parametrize("rewrite", [rewrite, cuda_rewrite, swizzles])
+@pytest.mark.parametrize("what", LONG)
+def test_time_is_linear_in_the_text(rewrite, what):
+    source = (
+        "threadgroup float{0} s[3];{0} float4{0} v(1, 2, 3, 4); y[0] ={0} (half4){0} x.xy[0]; z = float4({0}a < b);{0}"
+    )
+    before = time.process_time()
+    rewrite(source.replace("{0}", LONG[what]))
+    assert time.process_time() - before < 2

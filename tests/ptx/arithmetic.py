@@ -62,6 +62,7 @@ _ELEMENTWISE = {
     "add": np.add,
     "sub": np.subtract,
     "div": _quotient,
+    "rem": lambda x, y: x - _quotient(x, y) * y,
     "min": np.fmin,
     "max": np.fmax,
     "neg": np.negative,

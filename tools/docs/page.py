@@ -53,8 +53,8 @@ def _note(array):
 def _options(spec):
     parts = []
     if spec.options:
-        rows = [(f"`{option.name}`", option.kind, f"`{option.default}`") for option in spec.options]
-        parts.append(f"## Options\n\n{_table(('keyword', 'type', 'default'), rows)}")
+        rows = [(f"`{option.name}`", option.kind, f"`{option.default}`", option.note) for option in spec.options]
+        parts.append(f"## Options\n\n{_table(('keyword', 'type', 'default', 'note'), rows)}")
     if spec.requires:
         rows = "\n".join(f"- `{condition}`, else: {sentence}." for condition, sentence in spec.requires)
         parts.append(f"## Conditions\n\n{rows}")

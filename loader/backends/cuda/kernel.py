@@ -1,13 +1,15 @@
 """A Metal kernel on an NVIDIA GPU: the calling convention of mx.fast.metal_kernel, over mx.fast.cuda_kernel."""
 
 import hashlib
+import math
 
 import mlx.core as mx
 
+from ...arguments import LARGEST
 from .. import signature
 from . import unit
 
-# What CUDA takes along y and z; along x it is as good as unlimited.
+# What CUDA takes along y and z; more lie in one line along x.
 _MAX_GROUPS = 65535
 
 
@@ -44,27 +46,28 @@ class Kernel:
         stream=None,
     ):
         threads = tuple(min(t, g) for t, g in zip(threadgroup, grid))
-        self._check(grid, threads)
         cut = any(g % t for g, t in zip(grid, threads))
-        run = self._build(inputs, tuple(output_dtypes), tuple(template or ()), threads, cut)
+        groups = [-(-g // t) for g, t in zip(grid, threads)]
+        line = max(groups[1:]) > _MAX_GROUPS
+        run = self._build(inputs, tuple(output_dtypes), tuple(template or ()), threads, cut, line)
         return run(
-            inputs=[*inputs, mx.array(grid, mx.int32)] if cut else inputs,
+            inputs=[*inputs, mx.array(grid, mx.int32)] if cut or line else inputs,
             output_shapes=output_shapes,
             output_dtypes=output_dtypes,
-            grid=tuple(grid),
+            grid=self._line(groups, threads) if line else tuple(grid),
             threadgroup=threads,
             init_value=init_value,
             verbose=verbose,
             stream=stream,
         )
 
-    def _build(self, inputs, output_dtypes, template, threads, cut):
+    def _build(self, inputs, output_dtypes, template, threads, cut, line):
         """MLX's kernel for these types; it compiles at its first evaluation."""
         arguments = tuple(map(signature.Argument.of, inputs))
         # The type beside a value, because True equals 1.
-        key = (arguments, output_dtypes, tuple((n, type(v), v) for n, v in template), threads, cut)
+        key = (arguments, output_dtypes, tuple((n, type(v), v) for n, v in template), threads, cut, line)
         if key not in self._built:
-            made = unit.write(self, arguments, output_dtypes, template, threads, cut)
+            made = unit.write(self, arguments, output_dtypes, template, threads, cut, line)
             # MLX finds compiled kernels by name alone.
             digest = hashlib.sha256((made.header + made.source).encode()).hexdigest()[:16]
             self._built[key] = mx.fast.cuda_kernel(
@@ -77,10 +80,12 @@ class Kernel:
             )
         return self._built[key]
 
-    def _check(self, grid, threads):
-        groups = [-(-g // t) for g, t in zip(grid, threads)]
-        if max(groups[1:]) > _MAX_GROUPS:
+    def _line(self, groups, threads):
+        """The grid of threads that has all groups along x."""
+        length = math.prod(groups) * threads[0]
+        if length > LARGEST:
             raise ValueError(
-                f"[{self.name}] expected at most {_MAX_GROUPS} threadgroups along y and z, CUDA's limit, but got "
-                f"{tuple(groups)}; put the longest axis of the grid first."
+                f"[{self.name}] expected at most {LARGEST} threads in a line, all that MLX counts, but got {length} "
+                f"for the groups {tuple(groups)}; put the longest axis of the grid first, or make several calls."
             )
+        return length, *threads[1:]

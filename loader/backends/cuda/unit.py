@@ -17,7 +17,7 @@ _INCLUDE = Path(__file__).parent / "include"
 _VECTOR = "[[maybe_unused]] const uint3 {name} = uint3({x}, {y}, {z});"
 # Metal's words, which our headers define and no other may meet.
 WORDS = ("device", "constant", "thread", "threadgroup")
-# The input that carries the grid's size where groups are cut: CUDA knows only how many groups there are.
+# The input that carries the grid's size where groups are cut or lie in a line: CUDA knows only the launch's own.
 GRID = "mlxgrid"
 
 
@@ -31,12 +31,13 @@ class Unit:
     output_names: tuple
 
 
-def write(kernel, arguments, output_dtypes, template, threads, cut):
+def write(kernel, arguments, output_dtypes, template, threads, cut, line):
     """The unit for one set of argument types.
 
-    `threads` is the threadgroup's shape; `cut` says that the grid cuts its last groups, so that its size comes as
-    one more input.
+    `threads` is the threadgroup's shape; `cut` says that the grid cuts its last groups, and `line` that all groups lie
+    along x: either way the grid's size comes as one more input.
     """
+    sized = cut or line
     parameters, values = [], []
     for name, argument, sizes in zip(kernel.input_names, arguments, kernel.sizes):
         element = TYPES[argument.dtype]
@@ -49,10 +50,10 @@ def write(kernel, arguments, output_dtypes, template, threads, cut):
         element = f"atomic<{TYPES[dtype]}>" if kernel.atomic_outputs else TYPES[dtype]
         parameters.append(f"{element}* __restrict__ {name}")
         values.append(f"({_qualified(element)}*)mlx_{name}")
-    if cut:
+    if sized:
         parameters.append("const int* __restrict__ _size")
         values.append(GRID)
-    bindings = [constant(name, value) for name, value in template] + _ids(threads, cut)
+    bindings = [constant(name, value) for name, value in template] + _ids(threads, cut, line)
     bindings += attributes(kernel.source, _VECTOR, "[[maybe_unused]] const uint {name} = {value};")
     header = "\n".join(
         [
@@ -76,7 +77,7 @@ def write(kernel, arguments, output_dtypes, template, threads, cut):
     return Unit(
         header,
         f"metal::unit::body({', '.join(values)});",
-        (*(f"mlx_{name}" for name in kernel.input_names), *([GRID] if cut else [])),
+        (*(f"mlx_{name}" for name in kernel.input_names), *([GRID] if sized else [])),
         tuple(f"mlx_{name}" for name in kernel.output_names),
     )
 
@@ -103,19 +104,26 @@ def _size(parameters, values, name, size):
         values.append(f"(const {_qualified(element)}*)mlx_{name}_{size}.data()")
 
 
-def _ids(threads, cut):
+def _ids(threads, cut, line):
     """The ids that `signature` builds on. A cut group's threads are the first of the block; the others leave."""
     x, y, _ = threads
     values = {f"_n{a}": str(n) for a, n in zip("xyz", threads)}
-    values |= {f"_g{a}": f"(int)blockIdx.{a}" for a in "xyz"}
+    if cut or line:
+        values |= {f"_size{a}": f"_size[{i}]" for i, a in enumerate("xyz")}
+    else:
+        values |= {f"_size{a}": f"(int)gridDim.{a} * _n{a}" for a in "xyz"}
+    if line:
+        values |= {f"_groups{a}": f"(_size{a} - 1) / _n{a} + 1" for a in "xy"}
+        values |= {"_gx": "(int)blockIdx.x % _groupsx", "_gy": "(int)blockIdx.x / _groupsx % _groupsy"}
+        values["_gz"] = "(int)blockIdx.x / _groupsx / _groupsy"
+    else:
+        values |= {f"_g{a}": f"(int)blockIdx.{a}" for a in "xyz"}
     linear = f"(int)(threadIdx.x + threadIdx.y * {x} + threadIdx.z * {x * y})"
     if cut:
         left = {a: f"_size{a} - _g{a} * _n{a}" for a in "xyz"}
-        values |= {f"_size{a}": f"_size[{i}]" for i, a in enumerate("xyz")}
         values |= {f"_t{a}": f"_n{a} < {n} ? _n{a} : {n}" for a, n in left.items()}
         values |= {"_index": linear, "_lx": "_index % _tx", "_ly": "_index / _tx % _ty", "_lz": "_index / (_tx * _ty)"}
     else:
-        values |= {f"_size{a}": f"(int)gridDim.{a} * _n{a}" for a in "xyz"}
         values |= {f"_t{a}": f"_n{a}" for a in "xyz"}
         values |= {f"_l{a}": f"(int)threadIdx.{a}" for a in "xyz"} | {"_index": linear}
     values |= {"_lane": "_index % 32", "_simdgroup": "_index / 32"}
