@@ -15,6 +15,7 @@ import pytest
 
 import loader
 from loader.backends.opencl import child, program
+from loader.backends.opencl.library import find_library
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="about the opencl engine")
@@ -173,6 +174,25 @@ def test_the_working_directory_is_imported_by_none(tmp_path, arguments):
         out, errors = process.communicate()
     assert out == f"{ascii(loader.__file__)} [4.0, 4.0, 4.0, 4.0]\n", errors
     assert not (poisoned / "imported").exists()
+
+
+def test_the_runtime_may_lie_below_a_blank(tmp_path):
+    """As in a virtual environment there: it finds its own files by its path up to the first blank."""
+    library, temporary = tmp_path / "a b" / "lib", tmp_path / "temporary"
+    library.mkdir(parents=True)
+    temporary.mkdir()
+    runtime = find_library()[0]
+    for file in runtime.parent.iterdir():
+        if file != runtime:
+            (library / file.name).symlink_to(file)
+    copy = shutil.copy(runtime, library)
+    code = f"import mlx.core, sys; sys.prefix = {str(library.parent)!r}\n{RUN}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+    with script(tmp_path / "run.py", code, env=environment) as process:
+        out, errors = process.communicate()
+    os.unlink(copy)
+    assert "[4.0, 4.0, 4.0, 4.0]" in out, errors
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a b", "-I 'x' \"y\" \\z %s$HOME;#\n\xfc\udce4"], ids=["blank", "odd"])

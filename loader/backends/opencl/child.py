@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from ... import errors
-from .library import find_library
+from .library import library
 
 _START = Path(__file__).parent / "start.py"
 
@@ -63,7 +63,7 @@ class Child:
                 "LOADER_BACKEND=reference."
             )
         self._owner, self._said = os.getpid(), os.memfd_create("standard error")
-        command = [sys.executable, "-I", "-S", _START, self._module, find_library()[0]]
+        command = [sys.executable, "-I", "-S", _START, self._module, library().path, library().folder]
         try:
             # In a session of its own Ctrl-C reaches this process alone.
             self._process = subprocess.Popen(
