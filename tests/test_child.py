@@ -113,6 +113,13 @@ def test_an_answer_that_nobody_waited_for_is_no_other_kernels(monkeypatch):
     assert run("2.125f") == 2.125 and run("1.125f") == 1.125
 
 
+def test_a_frozen_application_starts_no_copy_of_itself(monkeypatch):
+    program._compiler.stop()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(loader.BackendError, match="a frozen application cannot start"):
+        run("1.0625f")
+
+
 def test_ctrl_c_does_not_reach_the_compiler():
     run("1.75f")
     process = program._compiler._process

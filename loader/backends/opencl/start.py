@@ -29,11 +29,15 @@ def main(module, runtime, folder):
         pickle.dump(answer, answers)
         answers.flush()
 
+    # The compiler finds its headers where it runs, because not every path can be written in its options; and the
+    # runtime takes settings from a cl.cfg there, which must not be the caller's.
+    os.chdir(Path(__file__).resolve().parent / "include")
     _name_packages()
     module = importlib.import_module(f"{_PACKAGES[0]}.{module}")
     errors = importlib.import_module("loader.errors")
     library = importlib.import_module(f"{_PACKAGES[0]}.library")
-    module.prepare()
+    if module.ONE_CORE:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     library.library(Path(runtime), Path(folder))
     while True:
         try:
