@@ -253,6 +253,31 @@ def test_grids_up_to_what_an_int_holds():
             Dispatch(grid, (1, 1, 1))
 
 
+WILD = {
+    "a read before a reversed view": ("y[i] = a[elem_to_loc(i, a_shape, a_strides, a_ndim)];", "read"),
+    "a read past the end": ("y[i] = a[i + 5000000000ul];", "read"),
+    "a write past the end": ("y[i + 5000000000ul] = 1;", "write"),
+    "a million reads": ("for (uint k = 0; k < 1000; ++k) y[i] += a[(i * 1000 + k) * 2ul + 5000000000ul];", "read"),
+}
+
+
+@opencl
+@pytest.mark.parametrize("source, did", WILD.values(), ids=WILD)
+def test_an_access_to_no_memory_raises_and_the_process_lives(source, did):
+    call = dict(output_shapes=[(1024,)], output_dtypes=[mx.float32], grid=(1024, 1, 1), threadgroup=(64, 1, 1))
+    view = mx.arange(1024, dtype=mx.float32)[::-1]
+
+    def kernel(source):
+        source = "uint i = thread_position_in_grid.x;\n" + source
+        return loader.metal_kernel("wild", ["a"], ["y"], source, ensure_row_contiguous=False)
+
+    for _ in range(2):
+        with pytest.raises(loader.ValidationError, match=rf"\[wild\](.|\n)*a {did} far outside of every argument"):
+            kernel(source)(inputs=[view], **call)
+        right = kernel("y[i] = a[elem_to_loc(int(i), a_shape, a_strides, a_ndim)];")
+        assert mx.array_equal(right(inputs=[view], **call)[0], view)
+
+
 @opencl
 def test_a_compile_error_names_the_kernel_and_the_line():
     kernel = loader.metal_kernel("wrong", [], ["y"], "\n  y[0] = 1;\n  y[1] = nothing;\n")

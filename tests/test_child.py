@@ -15,6 +15,7 @@ import pytest
 
 import loader
 from loader.backends.opencl import child, program
+from loader.backends.opencl.library import find_library
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="about the opencl engine")
@@ -112,6 +113,13 @@ def test_an_answer_that_nobody_waited_for_is_no_other_kernels(monkeypatch):
     assert run("2.125f") == 2.125 and run("1.125f") == 1.125
 
 
+def test_a_frozen_application_starts_no_copy_of_itself(monkeypatch):
+    program._compiler.stop()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(loader.BackendError, match="a frozen application cannot start"):
+        run("1.0625f")
+
+
 def test_ctrl_c_does_not_reach_the_compiler():
     run("1.75f")
     process = program._compiler._process
@@ -173,6 +181,25 @@ def test_the_working_directory_is_imported_by_none(tmp_path, arguments):
         out, errors = process.communicate()
     assert out == f"{ascii(loader.__file__)} [4.0, 4.0, 4.0, 4.0]\n", errors
     assert not (poisoned / "imported").exists()
+
+
+def test_the_runtime_may_lie_below_a_blank(tmp_path):
+    """As in a virtual environment there: it finds its own files by its path up to the first blank."""
+    library, temporary = tmp_path / "a b" / "lib", tmp_path / "temporary"
+    library.mkdir(parents=True)
+    temporary.mkdir()
+    runtime = find_library()[0]
+    for file in runtime.parent.iterdir():
+        if file != runtime:
+            (library / file.name).symlink_to(file)
+    copy = shutil.copy(runtime, library)
+    code = f"import mlx.core, sys; sys.prefix = {str(library.parent)!r}\n{RUN}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+    with script(tmp_path / "run.py", code, env=environment) as process:
+        out, errors = process.communicate()
+    os.unlink(copy)
+    assert "[4.0, 4.0, 4.0, 4.0]" in out, errors
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a b", "-I 'x' \"y\" \\z %s$HOME;#\n\xfc\udce4"], ids=["blank", "odd"])

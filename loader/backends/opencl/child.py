@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import ctypes
 import os
 import pickle
 import signal
@@ -10,9 +11,18 @@ import threading
 from pathlib import Path
 
 from ... import errors
-from .library import find_library
+from .library import library
 
 _START = Path(__file__).parent / "start.py"
+_CLOSE_ON_EXEC = 1
+
+
+def _memory_file():
+    """A file without a name, by the C library: not every Python has os.memfd_create."""
+    file = ctypes.CDLL(None, use_errno=True).memfd_create(b"standard error", _CLOSE_ON_EXEC)
+    if file < 0:
+        raise errors.BackendError(f"[opencl] memfd_create failed: {os.strerror(ctypes.get_errno())}.")
+    return file
 
 
 class Ended(Exception):
@@ -62,8 +72,8 @@ class Child:
                 "[opencl] compiles in a process of its own, which a frozen application cannot start; choose "
                 "LOADER_BACKEND=reference."
             )
-        self._owner, self._said = os.getpid(), os.memfd_create("standard error")
-        command = [sys.executable, "-I", "-S", _START, self._module, find_library()[0]]
+        self._owner, self._said = os.getpid(), _memory_file()
+        command = [sys.executable, "-I", "-S", _START, self._module, library().path, library().folder]
         try:
             # In a session of its own Ctrl-C reaches this process alone.
             self._process = subprocess.Popen(

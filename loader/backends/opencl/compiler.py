@@ -1,20 +1,15 @@
 """The process that compiles: Intel's compiler ends it, and not the caller's, where a kernel is too much for it."""
 
 import ctypes
-import os
 from pathlib import Path
 
 from ...errors import CompileError
 from .library import check, library
 
 INCLUDE = Path(__file__).parent / "include"
+ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
 _BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
-
-
-def prepare():
-    # The compiler finds its headers where it runs: not every path can be written in its options.
-    os.chdir(INCLUDE)
 
 
 def answer(source, send):

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import mlx.core as mx
 
+from ...errors import ValidationError
 from .. import signature
-from . import memory, program, unit
+from . import guard, memory, program, unit
 from .dispatch import Dispatch
 from .library import check, library, lock, refuse_fork
 
@@ -17,6 +18,7 @@ from .library import check, library, lock, refuse_fork
 _BOUND = 256
 # A kernel that loads vectors through pointers needs its arrays aligned, which those of MLX are not.
 _VECTOR_POINTER = re.compile(r"\b(?:u?(?:char|short|int|long)|half|float|bfloat)[234]\s*(?:const\s*)?\*|\bvec<")
+_WILD = "out of bounds: a {} far outside of every argument; LOADER_VALIDATE=1 names the argument"
 
 
 def validating():
@@ -103,7 +105,8 @@ class Bound:
         arguments = tuple(map(signature.Argument.of, inputs))
         self.source = unit.write(kernel, arguments, output_dtypes, template, self._dispatch.whole_threads)
         self._handle = program.kernel(self.source, kernel.name)
-        self._aligned = kernel.aligned
+        self._name, self._aligned = kernel.name, kernel.aligned
+        guard.net.install()
         self._positions, self._sizes = [], []
         position = 0
         for i in range(len(inputs) + len(output_dtypes)):
@@ -132,9 +135,17 @@ class Bound:
         with lock:
             for position, pointer in zip(self._positions, pointers):
                 self._set(position, pointer)
-            self._dispatch.enqueue(self._handle, self._last)
-            check("clFinish", library().clFinish(library().queue))
+            guard.net.spread = True
+            try:
+                self._dispatch.enqueue(self._handle, self._last)
+                check("clFinish", library().clFinish(library().queue))
+            finally:
+                guard.net.spread = False
             program.counts.launched += 1
+            is_write = guard.net.caught()
+        if is_write is not None:
+            did = "write" if is_write else "read"
+            raise ValidationError(self._name, [_WILD.format(did)])
 
     def _set(self, position, pointer):
         check("clSetKernelArgSVMPointer", library().clSetKernelArgSVMPointer(self._handle, position, pointer))

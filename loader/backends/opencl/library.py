@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import re
 import sys
 import threading
 from functools import cache
@@ -62,9 +63,10 @@ def find_library():
 class Library:
     """The loaded runtime with its one device, a context and an in-order queue."""
 
-    def __init__(self, path):
+    def __init__(self, path, folder=None):
+        self.path, self.folder = path, folder or _folder(path)
         try:
-            library = ctypes.CDLL(str(path))
+            library = _load(path, self.folder)
         except OSError as error:
             raise BackendError(f"[opencl] {path} cannot be loaded ({error}); {_INSTALL}") from None
         for name, (result, *arguments) in _SIGNATURES.items():
@@ -86,6 +88,35 @@ class Library:
         return text.value.decode(errors="replace")
 
 
+def _folder(path):
+    """A folder that holds the runtime's files and has no blank in its path: there the runtime would cut it off."""
+    if not re.search(r"\s", str(path.parent)):
+        return path.parent
+    # Imported late: few runtimes lie in such a place.
+    import atexit
+    import shutil
+    import tempfile
+
+    folder, owner = Path(tempfile.mkdtemp(prefix="metal-recurrence-")), os.getpid()
+    # A forked child that exits must leave its parent's folder alone.
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    for file in path.parent.iterdir():
+        (folder / file.name).symlink_to(file)
+    return folder
+
+
+def _load(path, folder):
+    if folder == path.parent:
+        return ctypes.CDLL(str(path))
+    # The runtime looks beside itself, where a link to it leads. Mapped, it needs no name any more.
+    copy = folder / f"{os.getpid()}.so"
+    copy.write_bytes(path.read_bytes())
+    try:
+        return ctypes.CDLL(str(copy))
+    finally:
+        copy.unlink()
+
+
 def check(call, status):
     """Raise BackendError unless an OpenCL call returned success."""
     if status != 0:
@@ -97,12 +128,12 @@ lock = threading.RLock()
 _state = {"library": None, "forked": False}
 
 
-def library(path=None):
-    """The runtime, loaded at the first call: the one at `path`, or else where `find_library` finds it."""
+def library(*place):
+    """The runtime, loaded at the first call: where `find_library` finds it, or with the path and folder of another."""
     refuse_fork()
     if _state["library"] is None:
         with lock:
-            _state["library"] = _state["library"] or Library(path or _found())
+            _state["library"] = _state["library"] or Library(*(place or [_found()]))
     return _state["library"]
 
 

@@ -1,4 +1,4 @@
-"""The start of a process that may die in its caller's place: `start.py MODULE RUNTIME`, run by its path.
+"""The start of a process that may die in its caller's place: `start.py MODULE RUNTIME FOLDER`, run by its path.
 
 Python runs it isolated (-I -S), so that it imports Python's own modules and ours and nothing of the working directory.
 It reads pickled requests from its standard input until that ends, and answers each with `answer(request, send)` of
@@ -18,7 +18,7 @@ from pathlib import Path
 _PACKAGES = ("loader.backends.opencl", "loader.backends", "loader")
 
 
-def main(module, runtime):
+def main(module, runtime, folder):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # What the runtime may print must not get among the answers.
@@ -29,12 +29,16 @@ def main(module, runtime):
         pickle.dump(answer, answers)
         answers.flush()
 
+    # The compiler finds its headers where it runs, because not every path can be written in its options; and the
+    # runtime takes settings from a cl.cfg there, which must not be the caller's.
+    os.chdir(Path(__file__).resolve().parent / "include")
     _name_packages()
     module = importlib.import_module(f"{_PACKAGES[0]}.{module}")
     errors = importlib.import_module("loader.errors")
     library = importlib.import_module(f"{_PACKAGES[0]}.library")
-    module.prepare()
-    library.library(runtime)
+    if module.ONE_CORE:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    library.library(Path(runtime), Path(folder))
     while True:
         try:
             request = pickle.load(sys.stdin.buffer)

@@ -3,7 +3,6 @@
 To a bad access it answers ("fault", argument, offset, is_write).
 """
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,12 +35,9 @@ class Job:
     order: int
 
 
+# There the runtime runs threadgroups one after the other, so that an order is an order.
+ONE_CORE = True
 _program = lru_cache(maxsize=64)(program.load)
-
-
-def prepare():
-    # On one core the runtime runs threadgroups one after the other, so that an order is an order.
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def answer(job, send):
