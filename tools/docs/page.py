@@ -107,7 +107,7 @@ def _kernels(spec):
 def _kernel(spec, file):
     """The comment that opens a kernel file, as it stands."""
     lines = (spec.root / file).read_text(encoding="utf-8").splitlines()
-    end = next(i for i, line in enumerate([*lines, ""]) if not line.startswith("//"))
+    end = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
     comment = "\n".join(line.removeprefix("//").removeprefix(" ") for line in lines[:end])
     name = read(spec.root / file, spec.root).name
     return f"`{name}` in [{file}](../../{file}):\n\n```text\n{comment}\n```"

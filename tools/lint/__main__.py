@@ -13,13 +13,14 @@ import os
 import sys
 
 from . import report
-from .finding import LintError
+from .finding import Finding, LintError
+from .guard import INTERNAL
 
 _LIMITS = """limits:
   clang stands in for Apple's front-end. Races are not found, but for a shared slot that is read with no barrier
   since another thread wrote it. None of Apple's limits of code generation: registers, pipeline size, occupancy.
 exit code:
-  0 nothing found, 1 findings, 2 lint cannot run"""
+  0 nothing found, 1 findings, 2 something was not checked, which a finding `file` or `internal` names"""
 
 
 def main(argv=None):
@@ -42,10 +43,13 @@ def main(argv=None):
 
         findings = run.everything(options.paths, options.fix)
     except LintError as error:
+        findings = [Finding(".", 1, 1, INTERNAL, str(error))] if options.json else []
         print(f"[lint] {error}", file=sys.stderr)
-        return 2
+        unchecked = True
+    else:
+        unchecked = any(finding.rule in ("file", INTERNAL) for finding in findings)
     _show(findings, options)
-    return 1 if findings else 0
+    return 2 if unchecked else 1 if findings else 0
 
 
 def _show(findings, options):

@@ -1,8 +1,11 @@
 """All that lint has to say of one Metal file."""
 
+import re
+
 from . import attributes, clang, tree, waivers, words
 from . import project as project_rules
 from .finding import Finding
+from .guard import INTERNAL, attempt
 from .rules import RULES
 
 
@@ -15,16 +18,12 @@ def file(source, instances=None, project=False):
     guessed = False
     if instances is None:
         instances, guessed = source.instances()
-    found = set(_text(source, project))
+    found = _text(source, project) | _encoding(source)
     prelude = source.is_unit
     if not source.is_unit and source.functions and not source.includes_metal():
         found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
         prelude = True
-    unit = clang.parse(source, instances, prelude)
-    found |= set(clang.findings(unit, source, guessed))
-    found |= tree.check(unit, source)
-    if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
-        found = {f for f in found if f.rule not in _FOLLOW_ERRORS}
+    found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guessed)
     found = {finding for finding in found if project or not RULES[finding.rule].project}
     return waivers.apply(_without_echoes(found), [source, *source.includes.values()])
 
@@ -32,15 +31,39 @@ def file(source, instances=None, project=False):
 def unit(source):
     """Findings in a translation unit that MLX wrote for a kernel: what clang says of it. The rest is the
     author's text, which is checked where he wrote it."""
-    return _without_echoes(set(clang.findings(clang.parse(source, prelude=True), source)))
+    return _without_echoes(attempt(source.name, "clang", clang.findings, clang.parse(source, prelude=True), source))
 
 
 def _text(source, is_project):
+    found = set()
     for each in (source, *source.includes.values()):
-        for check in (attributes.check, words.check, *([project_rules.check] if is_project else [])):
-            for found in check(each.name, each.lines, each.tokens, each.functions):
-                file, line = each.place(found.line)
-                yield Finding(file, line, found.column, found.rule, found.message)
+        for rules in (attributes, words, *([project_rules] if is_project else [])):
+            name = rules.__name__.rpartition(".")[-1]
+            for f in attempt(each.name, name, rules.check, each.name, each.lines, each.tokens, each.functions):
+                file, line = (f.file, f.line) if f.rule == INTERNAL else each.place(f.line)
+                found.add(Finding(file, line, f.column, f.rule, f.message))
+    return found
+
+
+def _encoding(source):
+    """The first place of each file that is no text."""
+    found = set()
+    for each in (source, *source.includes.values()):
+        match = re.search("[\0\ufffd]", each.text)
+        if match:
+            what = "a NUL" if match[0] == "\0" else "bytes that are not UTF-8"
+            found.add(Finding(each.name, *each.lines.at(match.start()), "encoding", f"expected text but got {what}"))
+    return found
+
+
+def _parsed(source, instances, prelude, guessed):
+    """Findings in what clang reads."""
+    unit = clang.parse(source, instances, prelude)
+    found = attempt(source.name, "clang", clang.findings, unit, source, guessed)
+    found |= attempt(source.name, "tree", tree.check, unit, source)
+    if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
+        found = {f for f in found if f.rule not in _FOLLOW_ERRORS}
+    return found
 
 
 # What clang says of the rest of a kernel that it could not read.

@@ -12,6 +12,17 @@ try:
 except ImportError:
     cindex = None
 
+
+def _known(kinds, number):
+    """The kind of a number; libclang has some, of _Float16 for one, that its Python package does not name."""
+    if number >= len(kinds._kinds) or kinds._kinds[number] is None:
+        setattr(kinds, f"UNKNOWN_{number}", kinds(number))
+    return kinds._kinds[number]
+
+
+if cindex:
+    cindex.BaseEnumeration.from_id = classmethod(_known)
+
 INCLUDE = Path(__file__).parent / "include"
 # The flags the editor needs too; compile_flags.txt has the same.
 LANGUAGE = [
@@ -98,18 +109,38 @@ def findings(unit, source, guessed=False):
         for place in _places(diagnostic, notes, files):
             origin = files[place.location.file.name]
             line, column = place.location.line, place.location.column
-            text = origin.text.splitlines()
-            if line > len(text):
+            if line > len(origin.rows):
                 continue
             message = diagnostics.words(diagnostic.spelling)
             spoken = [diagnostics.words(note.spelling) for note in notes]
-            if diagnostics.is_dialect(message, spoken, text[line - 1], shared):
+            if diagnostics.is_dialect(message, spoken, origin.rows[line - 1], shared):
                 continue
             rule, message = diagnostics.rule(diagnostic.option, message, spoken, diagnostic.severity >= _ERROR)
             if guessed and rule == "static-assert":
                 continue
             file, at = origin.place(line)
             yield Finding(file, at, origin.prepass.original(line, column), rule, message)
+
+
+def children(node):
+    """The children of a node, which libclang is asked for once."""
+    if not hasattr(node, "_children"):
+        node._children = tuple(node.get_children())
+    return node._children
+
+
+def first(node):
+    """The first child of a node, or None: an expression that clang could not make out has none."""
+    return next(iter(children(node)), None)
+
+
+def walk(cursor):
+    """(node, its parent) of a tree, in order. No recursion: a sum of many terms is as deep as it is long."""
+    waiting = [(cursor, None)]
+    while waiting:
+        node, parent = waiting.pop()
+        yield node, parent
+        waiting += [(child, node) for child in reversed(children(node))]
 
 
 def has_errors(unit):

@@ -77,7 +77,7 @@ def _names(at, step, spec, function, manifest):
                 message = f"{parameter.name.text} is no {what} of {step.kernel} in the manifest"
                 yield at(parameter.tokens[0], "signature", f"{message}, line {step.where.line}")
         if sorted(names) == sorted(declared) and names != declared:
-            wrong = next(p for p, name in zip(written, declared) if p.name.text != name)
+            wrong = [p for p, name in zip(written, declared) if p.name.text != name][0]
             yield at(
                 wrong.tokens[0], "signature", f"expected the {what}s in the manifest's order: {', '.join(declared)}"
             )

@@ -62,12 +62,13 @@ _DIALECT = [
 ]
 _SPACE = re.compile(r"address space|cannot pass pointer|deduced type '.*\b(device|constant|threadgroup|thread)\b")
 _WORDS = [
-    (r" ?__private\b ?|__generic |\b(?:struct|metal)(?:::| )", ""),
+    (r" __private\b|__private ?|__generic |\b(?:struct|metal)(?:::| )", ""),
     (r"__global\b", "device"),
     (r"__local\b", "threadgroup"),
     (r"__constant\b", "constant"),
     (r"__bf16|bfloat16_t", "bfloat"),
     (r" \(vector of \d+ '[\w ]+' values\)", ""),
+    (r"'([^']+)' \(aka '\1'\)", r"'\1'"),
     (r"(\w+) __attribute__\(\(ext_vector_type\((\d)\)\)\)", r"\1\2"),
 ]
 

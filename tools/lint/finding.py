@@ -20,15 +20,12 @@ class Lines:
 
     def __init__(self, text):
         self._starts = [0]
-        for line in text.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
+        for line in text.split("\n"):
+            self._starts.append(self._starts[-1] + len(line) + 1)
 
     def at(self, offset):
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
-
-    def offset(self, line, column):
-        return self._starts[min(line, len(self._starts)) - 1] + column - 1
 
 
 class LintError(Exception):

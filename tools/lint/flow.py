@@ -2,7 +2,7 @@
 
 import re
 
-from .clang import cindex, operator
+from .clang import children, cindex, first, operator, walk
 from .varying import Varying, is_loop, parts
 
 _BARRIERS = {"threadgroup_barrier": False, "simdgroup_barrier": True}
@@ -11,7 +11,7 @@ _SIMD = re.compile(r"(simd|quad)_(?!is_|all|any|ballot|active)\w+$")
 
 def check(finding, body, source, bodies):
     """Findings in the flow of one function."""
-    waits = {node.hash: in_simd for node, in_simd in _waits(body, bodies, set())}
+    waits = {node.hash: in_simd for node, in_simd in _waits(body, bodies)}
     simd_calls = [node for node, _ in body.calls if _SIMD.match(node.spelling)]
     for in_simd in (False, True):
         varying = Varying(body, source, in_simd)
@@ -29,17 +29,24 @@ def check(finding, body, source, bodies):
             finding(node, "simd-float", f"{node.spelling} of {kind}")
 
 
-def _waits(body, bodies, seen):
+def _waits(body, bodies):
     """(call, whether it waits for the simdgroup only) of the barriers in a function and in what it calls."""
     for node, callee in body.calls:
-        if node.spelling in _BARRIERS:
-            yield node, _BARRIERS[node.spelling]
-            continue
-        usr = callee.get_usr()
+        for name in _reached(node, callee, bodies) & set(_BARRIERS):
+            yield node, _BARRIERS[name]
+
+
+def _reached(call, callee, bodies):
+    """The names of the functions that a call leads to."""
+    names, seen, waiting = set(), set(), [(call, callee)]
+    while waiting:
+        node, function = waiting.pop()
+        names.add(node.spelling)
+        usr = function.get_usr()
         if usr in bodies and usr not in seen:
-            inner = {in_simd for _, in_simd in _waits(bodies[usr], bodies, seen | {usr})}
-            for in_simd in inner:
-                yield node, in_simd
+            seen.add(usr)
+            waiting += bodies[usr].calls
+    return names
 
 
 class _Divergence:
@@ -51,10 +58,12 @@ class _Divergence:
 
     def check(self):
         if self._at:
-            self._visit(self._body.cursor, None, [])
+            waiting = [(self._body.cursor, None, ())]
+            while waiting:
+                waiting += reversed(list(self._visit(*waiting.pop())))
 
     def _visit(self, node, diverged, loops):
-        """`diverged` is the statement whose condition parted the threads, if any."""
+        """What to visit next. `diverged` is the statement whose condition parted the threads, if any."""
         condition, inner = parts(node)
         if node.hash in self._barriers and diverged is not None:
             line = diverged.location.line
@@ -70,9 +79,9 @@ class _Divergence:
         if any(self._varying.has(part) for part in condition):
             diverged = node
         if is_loop(node):
-            loops = [*loops, node]
+            loops = (*loops, node)
         for child in (*condition, *inner):
-            self._visit(child, diverged, loops)
+            yield child, diverged, loops
 
     def _inside(self, loop, after=0):
         return any(max(after, loop.extent.start.offset) < at < loop.extent.end.offset for at in self._at)
@@ -80,21 +89,15 @@ class _Divergence:
 
 def _check_simd_return(finding, body, varying, simd_calls):
     last = max((node.extent.start.offset for node in simd_calls), default=0)
-
-    def visit(node, diverged):
-        condition, inner = parts(node)
+    for node, diverged in _under(body.cursor, varying):
         if node.kind == cindex.CursorKind.RETURN_STMT and diverged is not None and node.extent.start.offset < last:
             finding(diverged, "simd-return", "some threads return here, before a simd operation")
-        diverged = node if any(varying.has(part) for part in condition) else diverged
-        for child in inner:
-            visit(child, diverged)
-
-    visit(body.cursor, None)
 
 
 def _check_missing(finding, body, source, varying, barriers):
     """A slot of threadgroup memory that another thread wrote is read with no barrier in between."""
-    alone = dict(_alone(body.cursor, varying, None))
+    under = _under(body.cursor, varying)
+    alone = {node.hash: diverged.hash for node, diverged in under if diverged is not None}
     written = {}
     for _, what, node, name in sorted(_events(body, source, barriers), key=lambda event: event[:2]):
         slot = " ".join(source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
@@ -107,24 +110,24 @@ def _check_missing(finding, body, source, varying, barriers):
             del written[name]
 
 
-def _alone(node, varying, diverged):
-    """(hash of a node, the statement under whose varying condition it stands)."""
-    if diverged is not None:
-        yield node.hash, diverged.hash
-    condition, inner = parts(node)
-    for child in condition:
-        yield from _alone(child, varying, diverged)
-    diverged = node if any(varying.has(part) for part in condition) else diverged
-    for child in inner:
-        yield from _alone(child, varying, diverged)
+def _under(cursor, varying):
+    """(node, the statement under whose varying condition it stands, or None) of a tree, in order."""
+    waiting = [(cursor, None)]
+    while waiting:
+        node, diverged = waiting.pop()
+        yield node, diverged
+        condition, inner = parts(node)
+        within = node if any(varying.has(part) for part in condition) else diverged
+        waiting += [(child, within) for child in reversed(inner)]
+        waiting += [(child, diverged) for child in reversed(condition)]
 
 
 def _is_anothers(write, same_slot, read, varying, alone):
     """Whether a thread may read what another wrote: to a slot each thread has of its own, or one thread for all."""
     if write.kind == cindex.CursorKind.ARRAY_SUBSCRIPT_EXPR:
-        index = list(write.get_children())[-1]
-        while index.kind == cindex.CursorKind.UNEXPOSED_EXPR:
-            index = next(index.get_children())
+        index = children(write)[-1]
+        while index.kind == cindex.CursorKind.UNEXPOSED_EXPR and first(index) is not None:
+            index = first(index)
         if varying.has(index):
             return not same_slot and index.kind == cindex.CursorKind.DECL_REF_EXPR
     return same_slot and write.hash in alone and alone.get(read.hash) != alone[write.hash]
@@ -138,9 +141,9 @@ def _events(body, source, barriers):
         if node.hash in barriers:
             yield node.extent.start.offset, "barrier", node, ""
         elif node.kind == kinds.BINARY_OPERATOR and operator(node) == "=":
-            left = next(node.get_children())
-            if _name(left) in source.prepass.shared:
-                written |= {inner.hash for inner in left.walk_preorder()}
+            left = first(node)
+            if left is not None and _name(left) in source.prepass.shared:
+                written |= {inner.hash for inner, _ in walk(left)}
                 yield node.extent.end.offset, "write", left, _name(left)
         elif node.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.DECL_REF_EXPR) and node.hash not in written:
             inside = parent.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.UNEXPOSED_EXPR, kinds.MEMBER_REF_EXPR)
@@ -155,7 +158,7 @@ _NUMBERS = ("FLOAT", "HALF", "INT", "UINT", "BOOL")
 def _name(node):
     """The variable that an expression such as `t`, `t[i]` or `t[i].x` is of."""
     while node.kind != cindex.CursorKind.DECL_REF_EXPR:
-        inner = next(iter(node.get_children()), None)
+        inner = first(node)
         if inner is None:
             return ""
         node = inner

@@ -50,7 +50,7 @@ def functions(tokens):
             start = i + 1
         elif text == "{":
             head = tokens[start:i]
-            function = _function(head, i, closing(tokens, i))
+            function = _function(head, tokens, i)
             if function:
                 found.append(function)
                 i = function.body[1]
@@ -61,7 +61,8 @@ def functions(tokens):
     return found
 
 
-def _function(head, opening, end):
+def _function(head, tokens, opening):
+    """The function whose body opens at `opening` after `head`, or None."""
     template, head = _template(head)
     words = [token.text for token in head]
     if not words or "(" not in words or set(words[:1]) & (_CONTROL | _TYPES):
@@ -78,7 +79,7 @@ def _function(head, opening, end):
         returns=tuple(token for token in returns if token.text != "kernel"),
         parameters=tuple(_parameter(part) for part in split(head[at + 1 : closing(head, at)])),
         attributes=attributes,
-        body=(opening, end),
+        body=(opening, closing(tokens, opening)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from .finding import Lines
 from .tokens import closing, closing_angle, tokenize
 
 _BFLOAT = re.compile(r"(.*\d\.?\d*)bf$", re.IGNORECASE)
@@ -15,8 +16,9 @@ class Prepass:
     def __init__(self, source):
         self.shared = set()
         self._edits = []
-        tokens = tokenize(source)
+        tokens, depth = tokenize(source), 0
         for i, token in enumerate(tokens):
+            depth += (token.text == "{") - (token.text == "}")
             if token.text == "template" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "[[":
                 self._blank_attributes(source, tokens, i + 1)
             elif token.text == "[[" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "threadgroup":
@@ -25,15 +27,15 @@ class Prepass:
                 self._replace(source, token.start, token.end, f"bfloat({_BFLOAT.match(token.text)[1]}f)")
             elif token.text == "vec" and i + 1 < len(tokens) and tokens[i + 1].text == "<":
                 self._constructor(source, tokens, i)
-            elif token.text == "threadgroup" and i and _starts_statement(tokens, i):
+            elif token.text == "threadgroup" and depth > 0 and _starts_statement(tokens, i):
                 self._shared_variable(source, tokens, i)
         self._edits.sort()
         self.text = self._apply(source)
 
     def original(self, line, column):
         """The column in the author's text of a column in ours."""
-        for at, start, removed, added in self._columns:
-            if at == line and column > start:
+        for start, removed, added in reversed(self._columns.get(line, ())):
+            if column > start:
                 column = max(start, column - added + removed) if column > start + added else start
         return column
 
@@ -67,26 +69,24 @@ class Prepass:
             self._replace(source, tokens[name].start, tokens[end - 1].end, text)
 
     def _apply(self, source):
-        parts, last, self._columns = [], 0, []
+        parts, last, self._columns, lines = [], 0, {}, Lines(source)
         for start, end, text in self._edits:
             if start < last:
                 continue
             parts += [source[last:start], text]
-            line = source.count("\n", 0, start) + 1
-            column = start - source.rfind("\n", 0, start)
-            shift = sum(added - removed for at, _, removed, added in self._columns if at == line)
+            line, column = lines.at(start)
+            shifts = self._columns.setdefault(line, [])
             if "\n" not in text:
-                self._columns.append((line, column + shift, end - start, len(text)))
+                shift = sum(added - removed for _, removed, added in shifts)
+                shifts.append((column + shift, end - start, len(text)))
             last = end
-        self._columns.reverse()
         return "".join([*parts, source[last:]])
 
 
 def _starts_statement(tokens, i):
-    """Whether a declaration starts at `i`, inside some braces."""
+    """Whether a declaration starts at `i`, which is inside some braces."""
     before = tokens[i - 1].text
-    depth = sum((t.text == "{") - (t.text == "}") for t in tokens[:i])
-    return depth > 0 and (before in _BEFORE_STATEMENT or before in ("volatile", "]]"))
+    return before in _BEFORE_STATEMENT or before in ("volatile", "]]")
 
 
 def _end_of_type(tokens, i):

@@ -136,7 +136,10 @@ RULES = {
     "member-function": Rule("Metal 4.1 changes `this` in structs", "write a free function", True),
     "atomic": Rule("atomics make results differ from run to run", "reduce in two passes", True),
     "head": Rule("a kernel file opens with its recurrence in one line of maths", "write it as a comment", True),
+    "encoding": Rule("the loader reads UTF-8, and MLX up to the first NUL", "save the file as UTF-8 without it"),
     # About lint itself.
+    "file": Rule("this file was not checked, since lint cannot read it", "see the message"),
+    "internal": Rule("lint failed, so there may be more to find", "report the file and the message: lint is wrong"),
     "waiver": Rule("a waiver names a rule that is found on its line, and a reason", "// lint: allow RULE reason"),
     "format": Rule("shaders have one layout", "python -m tools.lint --fix"),
     "apple": Rule("Apple's own compiler says so", "see the message"),

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|\\\n)
-    |(?P<comment>//(?:[^\n\\]|\\.|\\\n)*|/\*.*?\*/)
-    |(?P<directive>(?<![^\n])[ \t]*\#(?:\\\n|//|/\*.*?\*/|[^\n])*)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    |(?P<comment>//(?:[^\n\\]|\\.|\\\n)*|/\*.*?(?:\*/|\Z))
+    |(?P<directive>(?<![^\n])[ \t]*\#(?:\\\n|//|/\*.*?(?:\*/|\Z)|[^\n])*)
+    |(?P<string>"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?)
     |(?P<number>\.?\d(?:[eEpP][+-]|[\w.'])*)
     |(?P<word>[A-Za-z_]\w*)
     |(?P<sign>->|::|<<=|>>=|<<|&&|\|\||[-+*/%&|^!=<>]=|\+\+|--|.)""",
     re.DOTALL | re.VERBOSE,
 )
+_DIRECTIVE = re.compile(r"\s*#(?:\\\n|[^\n])*")
 _PAIRS = {"(": ")", "[": "]", "{": "}", "[[": "]]"}
 
 
@@ -33,7 +34,7 @@ def tokenize(text):
         match = _TOKEN.match(text, at)
         kind = match.lastgroup
         if kind == "space" and "\n" in match[0] and text[match.end() : match.end() + 1] == "#":
-            kind, match = "directive", re.compile(r"\s*#(?:\\\n|[^\n])*").match(text, at)
+            kind, match = "directive", _DIRECTIVE.match(text, at)
         if kind not in ("space", "comment", "directive"):
             tokens.append(Token(kind, match[0], match.start(), match.end()))
         at = match.end()

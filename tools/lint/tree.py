@@ -1,8 +1,9 @@
 """Rules about types and declarations, on clang's tree of every function with its templates instantiated."""
 
 from . import diagnostics, flow, values
-from .clang import cindex
+from .clang import children, cindex, walk
 from .finding import Finding
+from .guard import attempt
 
 _GENERIC, _CONSTANT, _LOCAL = 5, 3, 2
 _GROUP_BYTES = 32 * 1024
@@ -28,25 +29,25 @@ def check(unit, source):
     for cursor in top:
         if cursor.kind == kinds.VAR_DECL and cursor.type.get_address_space() != _CONSTANT:
             finding(cursor, "program-scope", f"{cursor.spelling} is not constant")
-        for member in cursor.get_children() if cursor.kind in _structs() else ():
+        for member in children(cursor) if cursor.kind in _structs() else ():
             if member.kind in (kinds.CXX_METHOD, kinds.CONSTRUCTOR, kinds.DESTRUCTOR):
                 finding(member, "member-function", f"{member.spelling} is a member of {cursor.spelling}")
     bodies = _bodies(top, files)
     seen = set()
     for body in bodies.values():
-        _check_body(finding, body)
-        values.check(finding, body)
+        found |= attempt(source.name, "tree", _check_body, finding, body)
+        found |= attempt(source.name, "values", values.check, finding, body)
         # How threads part does not depend on dtypes: one instance tells.
         if body.place not in seen:
-            flow.check(finding, body, source, bodies)
+            found |= attempt(source.name, "flow", flow.check, finding, body, source, bodies)
         seen.add(body.place)
-    _check_recursion(finding, bodies)
+    found |= attempt(source.name, "recursion", _check_recursion, finding, bodies)
     return found
 
 
 def _declarations(cursor, files):
     """Declarations of our files, those in namespaces too."""
-    for child in cursor.get_children():
+    for child in children(cursor):
         file = child.location.file
         if file is None or file.name not in files:
             continue
@@ -67,19 +68,12 @@ class Body:
     def __init__(self, cursor):
         self.cursor = cursor
         self.place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
-        self.nodes = list(_walk(cursor, None))
+        self.nodes = list(walk(cursor))
         self.calls = [
             (node, node.referenced)
             for node, _ in self.nodes
             if node.kind == cindex.CursorKind.CALL_EXPR and node.referenced is not None
         ]
-
-
-def _walk(cursor, parent):
-    """(node, its parent) of a tree, in order."""
-    yield cursor, parent
-    for child in cursor.get_children():
-        yield from _walk(child, cursor)
 
 
 def _bodies(top, files):
@@ -90,7 +84,7 @@ def _bodies(top, files):
     waiting = [_instance(alias) for alias in aliases]
     waiting += [c for c in top if c.kind in functions and c.kind != kinds.FUNCTION_TEMPLATE]
     for struct in (c for c in top if c.kind in _structs()):
-        waiting += [c for c in struct.get_children() if c.kind in functions]
+        waiting += [c for c in children(struct) if c.kind in functions]
     found, places = {}, set()
     templates = [c for c in top if c.kind == kinds.FUNCTION_TEMPLATE]
     for queue in (waiting, templates):
@@ -109,7 +103,7 @@ def _bodies(top, files):
 
 def _instance(alias):
     """The function that `using lint_0 = decltype(k<float, 64>)` names."""
-    for node in alias.walk_preorder():
+    for node, _ in walk(alias):
         if node.kind == cindex.CursorKind.DECL_REF_EXPR:
             return node.referenced
     return None
@@ -133,7 +127,7 @@ def _check_body(finding, body):
         elif node.kind == kinds.LAMBDA_EXPR:
             finding(node, "lambda", "a lambda")
         elif node.kind == kinds.COMPOUND_STMT:
-            _check_end(finding, list(node.get_children()))
+            _check_end(finding, children(node))
 
 
 def _check_end(finding, statements):

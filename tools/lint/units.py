@@ -67,7 +67,7 @@ def _takes(op):
 
 def _collect(op, inputs, instances, units, found, manifest):
     plan = op.plan(inputs, _options(op))
-    variant = next(v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs)))
+    variant = [v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs))][0]
     steps = [s for s in (*variant.forward, *variant.backward) if isinstance(s, KernelStep)]
     launches = [launch for launch in (*plan.forward, *plan.backward) if hasattr(launch, "kernel")]
     stored = _export(op, inputs)

@@ -1,7 +1,7 @@
 """Rules about numbers: conversions nobody wrote, products that overflow, conditions that mean something else."""
 
 from . import diagnostics
-from .clang import cindex, operator, value
+from .clang import children, cindex, first, operator, value, walk
 
 _INTEGERS = {"SHORT": 16, "USHORT": 16, "INT": 32, "UINT": 32, "LONG": 64, "ULONG": 64, "LONGLONG": 64, "ULONGLONG": 64}
 _COMPARISONS = ("<", ">", "<=", ">=")
@@ -25,7 +25,7 @@ def check(finding, body):
 
 def _check_conversion(finding, node, parent):
     """Conversions that nobody wrote."""
-    inner = next(iter(node.get_children()), None)
+    inner = first(node)
     if inner is None:
         return
     _check_overflow(finding, node, inner)
@@ -49,16 +49,18 @@ def _check_overflow(finding, node, inner):
 
 
 def _check_binary(finding, node):
-    left, right = list(node.get_children())[:2]
+    left, right = _operands(node)
     sign = operator(node)
+    if left is None:
+        return
     if sign in ("<<", ">>"):
         width, count = max(32, _bits(left.type)), value(right)
         if _bits(left.type) and count is not None and not 0 <= count < width:
             finding(node, "bounds", f"a shift by {count} of {width} bits")
     elif sign in _COMPARISONS:
-        while left.kind == cindex.CursorKind.UNEXPOSED_EXPR:
-            left = next(left.get_children())
-        if left.kind == cindex.CursorKind.BINARY_OPERATOR and operator(left) in _COMPARISONS:
+        while left is not None and left.kind == cindex.CursorKind.UNEXPOSED_EXPR:
+            left = first(left)
+        if left is not None and left.kind == cindex.CursorKind.BINARY_OPERATOR and operator(left) in _COMPARISONS:
             finding(node, "condition", f"a comparison gives true or false, which {sign} compares with the rest")
 
 
@@ -70,23 +72,31 @@ def _check_arrays(finding, body):
         for node, _ in body.nodes
         if node.kind == kinds.VAR_DECL
         and node.type.kind == cindex.TypeKind.CONSTANTARRAY
-        and not any(child.kind.is_expression() and child.kind != kinds.INTEGER_LITERAL for child in node.get_children())
+        and not any(child.kind.is_expression() and child.kind != kinds.INTEGER_LITERAL for child in children(node))
     }
     sums = {}
     for node, _ in body.nodes:
         if node.kind == kinds.COMPOUND_ASSIGNMENT_OPERATOR:
-            left = next(node.get_children())
-            names = [inner for inner in left.walk_preorder() if inner.kind == kinds.DECL_REF_EXPR]
-            if left.kind == kinds.ARRAY_SUBSCRIPT_EXPR and names:
-                sums[names[0].hash] = node
+            left = first(node)
+            if left is not None and left.kind == kinds.ARRAY_SUBSCRIPT_EXPR:
+                names = [inner for inner, _ in walk(left) if inner.kind == kinds.DECL_REF_EXPR]
+                sums.update((name.hash, node) for name in names[:1])
         elif node.kind == kinds.DECL_REF_EXPR and node.spelling in bare:
             if node.hash in sums:
                 finding(sums[node.hash], "uninitialised", f"{node.spelling} has no values to add to")
             bare.discard(node.spelling)
 
 
+def _operands(node):
+    """The two sides of an operator; (None, None) where clang could not make one out."""
+    sides = children(node)
+    return sides if len(sides) == 2 else (None, None)
+
+
 def _check_compound(finding, node):
-    left, right = list(node.get_children())[:2]
+    left, right = _operands(node)
+    if left is None:
+        return
     given = _scalar(_bare(right).type)
     if _scalar(left.type) == "bfloat" and given in ("float", "half"):
         finding(node, "bfloat-conversion", f"a {given} does not become a bfloat unasked")
@@ -106,7 +116,7 @@ def _bits(type_):
 def _bare(node):
     """An expression without the brackets around it and what clang adds unseen."""
     while node.kind in (cindex.CursorKind.PAREN_EXPR, cindex.CursorKind.UNEXPOSED_EXPR):
-        inner = next(iter(node.get_children()), None)
+        inner = first(node)
         if inner is None:
             return node
         node = inner
@@ -115,17 +125,15 @@ def _bare(node):
 
 def _is_run_time_product(node):
     """Whether a sum has a summand that multiplies two values which are not known before the kernel runs."""
-    node = _bare(node)
-    if node.kind != cindex.CursorKind.BINARY_OPERATOR:
-        return False
-    kind, parts = operator(node), list(node.get_children())
-    if kind in ("+", "-"):
-        return any(_is_run_time_product(part) for part in parts)
-    return kind == "*" and sum(value(factor) is None for factor in _factors(node)) > 1
+    return any(sum(value(factor) is None for factor in _parts(summand, "*")) > 1 for summand in _parts(node, "+-"))
 
 
-def _factors(node):
-    node = _bare(node)
-    if node.kind == cindex.CursorKind.BINARY_OPERATOR and operator(node) == "*":
-        return [factor for part in node.get_children() for factor in _factors(part)]
-    return [node]
+def _parts(node, signs):
+    """What a chain of operators, `a + b - c`, is made of."""
+    waiting = [node]
+    while waiting:
+        node = _bare(waiting.pop())
+        if node.kind == cindex.CursorKind.BINARY_OPERATOR and operator(node) in tuple(signs):
+            waiting += children(node)
+        else:
+            yield node

@@ -3,7 +3,7 @@
 import re
 
 from .attributes import VARYING
-from .clang import cindex, operator
+from .clang import children, cindex, operator
 
 _ACROSS_SIMD = re.compile(r"simd_(sum|product|max|min|and|or|xor|all|any|ballot|broadcast|broadcast_first)$")
 _LOOPS = ("FOR_STMT", "WHILE_STMT", "DO_STMT")
@@ -19,49 +19,54 @@ class Varying:
         before = None
         while before != len(self.names):
             before = len(self.names)
-            self._spread(body.cursor, False)
+            self._spread(body.cursor)
 
     def has(self, node):
         """Whether an expression's value may differ between threads."""
-        if self._in_simd and node.kind == cindex.CursorKind.CALL_EXPR and _ACROSS_SIMD.match(node.spelling):
-            return False
-        if node.kind == cindex.CursorKind.DECL_REF_EXPR:
-            return node.spelling in self.names and not self._is_outer_axis(node)
-        return any(self.has(child) for child in node.get_children())
+        kinds, waiting = cindex.CursorKind, [node]
+        while waiting:
+            node = waiting.pop()
+            if node.kind == kinds.DECL_REF_EXPR:
+                if node.spelling in self.names and not self._is_outer_axis(node):
+                    return True
+            elif not (self._in_simd and node.kind == kinds.CALL_EXPR and _ACROSS_SIMD.match(node.spelling)):
+                waiting += children(node)
+        return False
 
     def _is_outer_axis(self, node):
         """Whether this takes an axis of a position along which a group has one row."""
         end = node.extent.end.offset
         return self._text[end : end + 2] in ((".y", ".z") if self._in_simd else (".z",))
 
-    def _spread(self, node, diverged):
+    def _spread(self, cursor):
         """Add what is computed from varying values, or assigned where only some threads come by."""
-        kinds = cindex.CursorKind
-        children = list(node.get_children())
-        if node.kind == kinds.VAR_DECL:
-            if any(self.has(child) for child in children):
-                self.names.add(node.spelling)
-        elif node.kind in (kinds.BINARY_OPERATOR, kinds.COMPOUND_ASSIGNMENT_OPERATOR):
-            if operator(node).endswith("=") and operator(node) not in ("==", "!=", "<=", ">="):
-                if children[0].kind == kinds.DECL_REF_EXPR and (diverged or self.has(children[1])):
-                    self.names.add(children[0].spelling)
-        condition, inner = parts(node)
-        diverged = diverged or any(self.has(part) for part in condition)
-        for child in (*condition, *inner):
-            self._spread(child, diverged)
+        kinds, waiting = cindex.CursorKind, [(cursor, False)]
+        while waiting:
+            node, diverged = waiting.pop()
+            below = children(node)
+            if node.kind == kinds.VAR_DECL:
+                if any(self.has(child) for child in below):
+                    self.names.add(node.spelling)
+            elif node.kind in (kinds.BINARY_OPERATOR, kinds.COMPOUND_ASSIGNMENT_OPERATOR) and len(below) == 2:
+                if operator(node).endswith("=") and operator(node) not in ("==", "!=", "<=", ">="):
+                    if below[0].kind == kinds.DECL_REF_EXPR and (diverged or self.has(below[1])):
+                        self.names.add(below[0].spelling)
+            condition, inner = parts(node)
+            diverged = diverged or any(self.has(part) for part in condition)
+            waiting += [(child, diverged) for child in reversed((*condition, *inner))]
 
 
 def parts(node):
     """What decides whether a statement's inside runs, and the inside; of other nodes nothing and the children."""
-    children = list(node.get_children())
+    below = children(node)
     kind = node.kind.name
     if kind == "FOR_STMT":
-        return children[:-1], children[-1:]
+        return below[:-1], below[-1:]
     if kind == "DO_STMT":
-        return children[-1:], children[:-1]
+        return below[-1:], below[:-1]
     if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT"):
-        return children[:1], children[1:]
-    return [], children
+        return below[:1], below[1:]
+    return (), below
 
 
 def is_loop(node):

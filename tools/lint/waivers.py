@@ -3,6 +3,7 @@
 import re
 
 from .finding import Finding
+from .guard import INTERNAL
 from .rules import RULES
 
 _WAIVER = re.compile(r"//\s*lint:\s*allow\b[ \t]*(?P<rule>[\w-]*)[ \t]*(?P<reason>[^\n]*)")
@@ -15,6 +16,7 @@ def apply(findings, sources):
         for match in _WAIVER.finditer(source.text):
             line, column = source.lines.at(match.start())
             waived = {f for f in findings if (f.file, f.line, f.rule) == (source.name, line, match["rule"])}
+            waived -= {f for f in waived if f.rule == INTERNAL}
             problem = _problem(match, waived)
             if problem:
                 findings.add(Finding(source.name, line, column, "waiver", problem))

@@ -1,6 +1,7 @@
 """One round: lint and tests side by side, each in a process that reads every file anew, and the verdict."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,12 +46,14 @@ def _start(root, module, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
     )
 
 
 def _finish(name, processes):
     """Print what processes that share a job said; an exit that is not one of a round's says that it is wrong."""
     said = [line for process in processes for line in process.communicate()[0].splitlines()]
+    said += [f"ended with {signal.Signals(-p.returncode).name}" for p in processes if p.returncode < 0]
     outcome = _worst([p.returncode if p.returncode in (RIGHT, NOT_RUN) else WRONG for p in processes])
     word = {RIGHT: "ok", WRONG: "wrong", NOT_RUN: "not run"}[outcome]
     lines = [] if outcome == RIGHT else list(dict.fromkeys(said))

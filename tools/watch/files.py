@@ -1,5 +1,6 @@
 """Which files make an op, and which of them were saved."""
 
+import os
 import re
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
@@ -21,14 +22,29 @@ def of(root, op):
         path = todo.pop()
         if path.is_file() and path not in found:
             found.add(path)
-            included = _INCLUDE.findall(path.read_text(encoding="utf-8"))
-            todo += [(path.parent / name).resolve() for name in included]
+            todo += [(path.parent / name).resolve() for name in _INCLUDE.findall(_read(path))]
     return {*found, root / "manifest.yaml", root / "loader/reference.py", root / f"tests/numpy_ops/{op}.py"}
+
+
+def _read(path):
+    """The text of a file, which an editor may be about to replace."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def snapshot(root, op):
     """When each file of the op was last written, by its path from `root`; one that is not there is left out."""
-    return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in of(root, op) if path.is_file()}
+    when = {path: _written(path) for path in of(root, op)}
+    return {os.path.relpath(path, root): time for path, time in when.items() if time is not None}
+
+
+def _written(path):
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def changed(before, now):
