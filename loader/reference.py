@@ -194,6 +194,8 @@ def _fresh(state, reset, value=0):
 
     An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
     """
+    if state.size == 0:  # MLX's gather divides by the size
+        return state
     choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
     chosen = mx.stop_gradient(reset).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
     return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
