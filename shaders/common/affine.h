@@ -68,8 +68,16 @@ inline float affine_walk(Tile tile, int begin, int end, float h) {
 }
 
 // The state `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back. The
-// value of each map gives way to the state that enters the slice.
-template <bool RESETS, bool TRANSPOSED, int LANES, int SLICES, int STEPS, typename Maps, typename Tile>
+// value of each map gives way to the state that enters the slice. Without TWO_FLOATS h stays in one.
+template <
+    bool RESETS,
+    bool TRANSPOSED,
+    bool TWO_FLOATS,
+    int LANES,
+    int SLICES,
+    int STEPS,
+    typename Maps,
+    typename Tile>
 inline metal::float2 affine_fold(Maps maps, Tile tile, int slices, metal::float2 h) {
   constexpr int PLANE = SLICES * LANES;
   for (int i = 0; i < slices; ++i) {
@@ -80,7 +88,11 @@ inline metal::float2 affine_fold(Maps maps, Tile tile, int slices, metal::float2
     const float entry = two_floats(h.x, h.y).x;
     maps[at] = entry;
     if (metal::fabs(a.x) < INFINITY) {
-      h = affine_apply_two(a, b, h);
+      if (TWO_FLOATS) {
+        h = affine_apply_two(a, b, h);
+      } else {
+        h.x = affine_apply<RESETS>(a.x, b, entry);
+      }
     } else {
       const bool leaps = a.x < 0.0f && !(metal::fabs(entry) > 1e3f);
       const float begin = leaps ? affine_apply<RESETS>(0.0f, b, entry) : entry;

@@ -1,8 +1,11 @@
 // Maps h -> z * h + b on pairs (u, w) taken for the complex number u + i w: how they act and how they
-// compose.
+// compose. A tile's steps are composed slice by slice; the maps of the slices lie in threadgroup memory, in
+// planes of SLICES x LANES: the product of the gates in two floats, b, and b of the transposed map, two each.
 #pragma once
 
 #include <metal_stdlib>
+
+#include "two_floats.h"
 
 // Apply the map (z, b) to the pair h. With RESETS a gate of exactly 0 forgets h whatever it holds, infinity
 // and NaN included, so one packed sequence cannot spoil the next.
@@ -20,28 +23,152 @@ inline metal::float2 rotation_apply_transposed(metal::float2 z, metal::float2 b,
   return rotation_apply<RESETS>(metal::float2(z.x, -z.y), b, h);
 }
 
-// The pair `h` sent through the maps of the slices from `first` to before `last`. A map is four numbers,
-// `plane` apart: z and b; those of the slices lie `stride` apart.
-template <bool RESETS, typename Maps>
-inline metal::float2 rotation_fold(Maps maps, int plane, int stride, int first, int last, metal::float2 h) {
-  for (int s = first; s < last; ++s) {
-    const int at = s * stride;
-    const auto z = metal::float2(maps[at], maps[at + plane]);
-    const auto b = metal::float2(maps[at + 2 * plane], maps[at + 3 * plane]);
-    h = rotation_apply<RESETS>(z, b, h);
+// A complex number in two floats.
+struct rotation_two {
+  metal::float2 x;
+  metal::float2 y;
+};
+
+// a * b + c * d in two floats.
+inline metal::float2 rotation_inner(float a, float b, float c, float d) {
+  const metal::float2 left = two_product(a, b);
+  const metal::float2 right = two_product(c, d);
+  const metal::float2 sum = two_sum(left.x, right.x);
+  return metal::float2(sum.x, sum.y + (left.y + right.y));
+}
+
+inline rotation_two rotation_multiply(rotation_two z, rotation_two h) {
+  const metal::float2 u = rotation_inner(z.x.x, h.x.x, -z.x.y, h.x.y);
+  const metal::float2 w = rotation_inner(z.x.x, h.x.y, z.x.y, h.x.x);
+  rotation_two product;
+  product.x = metal::float2(u.x, w.x);
+  product.y = rotation_apply<false>(z.x, rotation_apply<false>(z.y, metal::float2(u.y, w.y), h.x), h.y);
+  return product;
+}
+
+inline rotation_two rotation_add(rotation_two h, metal::float2 b) {
+  const metal::float2 u = two_sum(h.x.x, b.x);
+  const metal::float2 w = two_sum(h.x.y, b.y);
+  h.x = metal::float2(u.x, w.x);
+  h.y = h.y + metal::float2(u.y, w.y);
+  return h;
+}
+
+// The same number with x its nearest floats.
+inline rotation_two rotation_rounded(rotation_two h) {
+  const metal::float2 u = two_floats(h.x.x, h.y.x);
+  const metal::float2 w = two_floats(h.x.y, h.y.y);
+  h.x = metal::float2(u.x, w.x);
+  h.y = metal::float2(u.y, w.y);
+  return h;
+}
+
+// The gate a * (cos + i sin).
+inline rotation_two rotation_gate(float a, float cos, float sin) {
+  const metal::float2 re = two_product(a, cos);
+  const metal::float2 im = two_product(a, sin);
+  rotation_two gate;
+  gate.x = metal::float2(re.x, im.x);
+  gate.y = metal::float2(re.y, im.y);
+  return gate;
+}
+
+// The product of gates and one more. With RESETS a product of 0 stays 0, even before a gate of NaN.
+template <bool RESETS>
+inline rotation_two rotation_product(rotation_two product, rotation_two gate) {
+  const metal::float2 zero = metal::float2(0.0f, 0.0f);
+  const bool forgets = RESETS && ((gate.x.x == 0.0f && gate.x.y == 0.0f) || (product.x.x == 0.0f && product.x.y == 0.0f));
+  rotation_two next = rotation_multiply(gate, product);
+  next.x = forgets ? zero : next.x;
+  next.y = forgets ? zero : next.y;
+  return next;
+}
+
+// The first part of the product of a slice's gates, or infinity or -infinity in its place: as affine_slice.
+inline float rotation_slice(metal::float2 product, float sizes) {
+  const float size = metal::fabs(product.x) + metal::fabs(product.y);
+  const float walks = size < 1.2e-38f ? -INFINITY : INFINITY;
+  return size >= 1.2e-38f && size + sizes < INFINITY ? product.x : walks;
+}
+
+// The steps of a tile in one pair: `count` gates a * (cos + i sin), `stride` apart, and the pairs b.
+template <typename A, typename C, typename S, typename B, typename Reset>
+struct rotation_tile {
+  A a;
+  C cos;
+  S sin;
+  B b;
+  Reset reset;
+  int stride;
+  int count;
+};
+
+template <typename A, typename C, typename S, typename B, typename Reset>
+inline rotation_tile<A, C, S, B, Reset> rotation_steps(
+    A a, C cos, S sin, B b, Reset reset, int stride, int count) {
+  return rotation_tile<A, C, S, B, Reset>{a, cos, sin, b, reset, stride, count};
+}
+
+// The pair h after the steps from `begin` to before `end`; TRANSPOSED before them, from last to first.
+template <bool RESETS, bool TRANSPOSED, typename Tile>
+inline metal::float2 rotation_walk(Tile tile, int begin, int end, metal::float2 h) {
+  const int steps = metal::min(end, tile.count) - begin;
+  for (int i = 0; i < steps; ++i) {
+    const int step = begin + (TRANSPOSED ? steps - 1 - i : i);
+    const int at = step * tile.stride;
+    const bool forgets = RESETS && tile.reset[step];
+    const float a = static_cast<float>(tile.a[at]);
+    const float re = forgets ? 0.0f : a * static_cast<float>(tile.cos[at]);
+    const float im = forgets ? 0.0f : a * static_cast<float>(tile.sin[at]);
+    const metal::float2 z = metal::float2(re, im);
+    const auto b = metal::float2(static_cast<float>(tile.b[2 * at]), static_cast<float>(tile.b[2 * at + 1]));
+    if (TRANSPOSED) {
+      h = rotation_apply_transposed<RESETS>(z, metal::float2(0.0f, 0.0f), b + h);
+    } else {
+      h = rotation_apply<RESETS>(z, b, h);
+    }
   }
   return h;
 }
 
-// Through the transposed maps, from the slice before `last` back to `first`; b is the fifth and sixth plane.
-template <bool RESETS, typename Maps>
-inline metal::float2 rotation_fold_reverse(
-    Maps maps, int plane, int stride, int first, int last, metal::float2 h) {
-  for (int s = last - 1; s >= first; --s) {
-    const int at = s * stride;
-    const auto z = metal::float2(maps[at], maps[at + plane]);
-    const auto b = metal::float2(maps[at + 4 * plane], maps[at + 5 * plane]);
-    h = rotation_apply_transposed<RESETS>(z, b, h);
+// The pair `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back. b of
+// each map gives way to the pair that enters the slice. Without TWO_FLOATS h stays in one.
+template <
+    bool RESETS,
+    bool TRANSPOSED,
+    bool TWO_FLOATS,
+    int LANES,
+    int SLICES,
+    int STEPS,
+    typename Maps,
+    typename Tile>
+inline rotation_two rotation_fold(Maps maps, Tile tile, int slices, rotation_two h) {
+  constexpr int PLANE = SLICES * LANES;
+  for (int i = 0; i < slices; ++i) {
+    const int s = TRANSPOSED ? slices - 1 - i : i;
+    const auto map = maps + s * LANES;
+    const auto value = map + (TRANSPOSED ? 6 : 4) * PLANE;
+    rotation_two z;
+    z.x = metal::float2(map[0], TRANSPOSED ? -map[PLANE] : map[PLANE]);
+    z.y = metal::float2(map[2 * PLANE], TRANSPOSED ? -map[3 * PLANE] : map[3 * PLANE]);
+    const metal::float2 b = metal::float2(value[0], value[PLANE]);
+    const metal::float2 entry = h.x;
+    value[0] = entry.x;
+    value[PLANE] = entry.y;
+    if (metal::fabs(z.x.x) < INFINITY) {
+      if (TWO_FLOATS) {
+        h = rotation_add(rotation_multiply(z, h), b);
+      } else {
+        h.x = rotation_apply<RESETS>(z.x, b, entry);
+      }
+    } else {
+      const bool leaps = z.x.x < 0.0f && !(metal::fabs(entry.x) + metal::fabs(entry.y) > 1e3f);
+      const metal::float2 zero = metal::float2(0.0f, 0.0f);
+      const metal::float2 begin = leaps ? rotation_apply<RESETS>(zero, b, entry) : entry;
+      const int steps = leaps ? 0 : STEPS;
+      h.x = rotation_walk<RESETS, TRANSPOSED>(tile, s * STEPS, s * STEPS + steps, begin);
+      h.y = zero;
+    }
   }
-  return h;
+  return rotation_rounded(h);
 }

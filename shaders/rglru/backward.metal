@@ -60,9 +60,9 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
       }
     }
 
-    float2 product = float2(1.0f, 0.0f);
-    float sum = 0.0f;
-    for (int i = 0; i < STEPS; ++i) {
+    float2 product = float2(gate[0], 0.0f);
+    float sum = value[0];
+    for (int i = 1; i < STEPS; ++i) {
       product = affine_product<HAS_RESET>(product, gate[i]);
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
@@ -82,9 +82,9 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     const auto backwards = affine_steps(a_tile, grad_y + begin * D + channel, reset + begin, D, count);
     const int slices = (count + STEPS - 1) / STEPS;
     const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
-    affine_fold<HAS_RESET, false, LANES, SLICES, STEPS>(
+    affine_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
         maps + lane, forwards, slice == 1 ? slices : 0, float2(entry, 0.0f));
-    carry = affine_fold<HAS_RESET, true, LANES, SLICES, STEPS>(
+    carry = affine_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
         maps + lane, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 

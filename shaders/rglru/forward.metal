@@ -62,9 +62,9 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
       }
     }
 
-    float2 product = float2(1.0f, 0.0f);
-    float sum = 0.0f;
-    for (int i = 0; i < STEPS; ++i) {
+    float2 product = float2(gate[0], 0.0f);
+    float sum = value[0];
+    for (int i = 1; i < STEPS; ++i) {
       product = affine_product<HAS_RESET>(product, gate[i]);
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
@@ -76,7 +76,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     const int count = min(TILE, static_cast<int>(row + L - begin));
     const auto whole = affine_steps(a + begin * D + channel, b + begin * D + channel, reset + begin, D, count);
     const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
-    carry = affine_fold<HAS_RESET, false, LANES, SLICES, STEPS>(maps + lane, whole, folds, carry);
+    carry = affine_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(maps + lane, whole, folds, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     float h = maps[slot + 2 * PLANE];
