@@ -80,14 +80,16 @@ template <
     float h = 0.0f;
     if (OP != SCAN_ADD) {
       float2 total = float2(value[0], 0.0f);
+      float smallest = fabs(value[0]);
       for (int i = 1; i < STEPS; ++i) {
         if (fresh[i]) {
           total = float2(value[i], 0.0f);
         } else {
           total = scan_extend<OP>(total, value[i]);
         }
+        smallest = min(smallest, fabs(total.x));
       }
-      maps[slot + 2 * PLANE] = scan_slice<OP>(total.x, forgets);
+      maps[slot + 2 * PLANE] = scan_slice<OP>(total.x, smallest, forgets);
       maps[slot + 3 * PLANE] = total.y;
       slice_forgets[slot] = forgets;
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -101,17 +103,19 @@ template <
           slice == 0 ? count : 0,
           float2(entry, 0.0f));
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      h = maps[slot + 2 * PLANE];
+      h = maps[slot + 3 * PLANE];
     }
 
     // From here on value[i] holds take.
     float keep[STEPS];
     float2 product = float2(1.0f, 0.0f);
+    float lowest = 1.0f;
     for (int i = 0; i < STEPS; ++i) {
       const float next = fresh[i] ? value[i] : scan_combine<OP>(h, value[i]);
       const float2 kept = scan_by_earlier<OP>(h, value[i]);
       keep[i] = fresh[i] ? 0.0f : kept.x;
       product = scan_product<OP>(product, float2(keep[i], kept.y));
+      lowest = min(lowest, fabs(product.x));
       value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i]);
       h = next;
     }
@@ -119,7 +123,7 @@ template <
     for (int i = STEPS - 1; i >= 0; --i) {
       adjoint = affine_apply<true>(keep[i], 0.0f, grad[i] + adjoint);
     }
-    maps[slot] = affine_slice(product.x, fabs(adjoint));
+    maps[slot] = OP == SCAN_MUL ? affine_slice(product.x, lowest, fabs(adjoint)) : product.x;
     maps[slot + PLANE] = product.y;
     maps[slot + 3 * PLANE] = adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -129,7 +133,7 @@ template <
         maps + lane, slice_forgets + lane, backwards, slice == 0 ? (count + STEPS - 1) / STEPS : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float from_right = maps[slot + 3 * PLANE];
+    float from_right = maps[slot + PLANE];
     for (int i = STEPS - 1; i >= 0; --i) {
       const float g = grad[i] + from_right;
       if (in_range && i < steps) {

@@ -69,6 +69,7 @@ template <
     }
 
     float2 total = float2(value[0], 0.0f);
+    float smallest = fabs(value[0]);
     bool forgets = fresh[0];
     for (int i = 1; i < STEPS; ++i) {
       if (fresh[i]) {
@@ -76,9 +77,10 @@ template <
       } else {
         total = scan_extend<OP>(total, value[i]);
       }
+      smallest = min(smallest, fabs(total.x));
       forgets = forgets || fresh[i];
     }
-    totals[slot] = scan_slice<OP>(total.x, forgets);
+    totals[slot] = scan_slice<OP>(total.x, smallest, forgets);
     totals[slot + PLANE] = total.y;
     slice_forgets[slot] = forgets;
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -89,7 +91,7 @@ template <
         totals + lane, slice_forgets + lane, x_tile, direction * D, slice == 0 ? count : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = totals[slot];
+    float h = totals[slot + PLANE];
     for (int i = 0; i < STEPS; ++i) {
       h = fresh[i] ? value[i] : scan_combine<OP>(h, value[i]);
       if (in_range && i < steps) {

@@ -88,13 +88,12 @@ inline float scan_by_later(float earlier, float later) {
 template <int OP>
 inline metal::float2 scan_product(metal::float2 product, metal::float2 keep) {
   if (OP != SCAN_MUL && OP != SCAN_LOGADDEXP) {
-    return metal::float2(product.x * keep.x, 0.0f);
+    return metal::float2(affine_apply<true>(keep.x, 0.0f, product.x), 0.0f);
   }
-  metal::float2 next = affine_product<true>(product, keep.x);
-  if (OP == SCAN_LOGADDEXP && next.x != 0.0f) {
-    next.y = metal::fma(product.x, keep.y, next.y);
-  }
-  return next;
+  const metal::float2 next = affine_product(product, keep.x);
+  const float rest = OP == SCAN_LOGADDEXP ? metal::fma(product.x, keep.y, next.y) : next.y;
+  const bool forgets = product.x == 0.0f || keep.x == 0.0f;
+  return metal::float2(forgets ? 0.0f : next.x, forgets ? 0.0f : rest);
 }
 
 // What the steps of a slice combine to, kept so that no digit of it is lost: a product in two floats, a
@@ -102,7 +101,7 @@ inline metal::float2 scan_product(metal::float2 product, metal::float2 keep) {
 template <int OP>
 inline metal::float2 scan_extend(metal::float2 total, float value) {
   if (OP == SCAN_MUL) {
-    return affine_product<false>(total, value);
+    return affine_product(total, value);
   }
   if (OP == SCAN_LOGADDEXP) {
     const float gap = scan_exp_gap(total.x, value);
@@ -117,11 +116,12 @@ template <int OP>
 inline metal::float2 scan_append(metal::float2 before, metal::float2 total) {
   if (OP == SCAN_ADD) {
     const metal::float2 sum = two_sum(before.x, total.x);
-    return two_floats(sum.x, sum.y + before.y);
+    return metal::float2(sum.x, sum.y + before.y);
   }
   if (OP == SCAN_MUL) {
     const metal::float2 product = two_product(before.x, total.x);
-    return two_floats(product.x, product.y + metal::fma(before.x, total.y, before.y * total.x));
+    const float rest = metal::fma(before.x, total.y, metal::fma(before.y, total.x, product.y));
+    return metal::float2(product.x, rest);
   }
   if (OP == SCAN_LOGADDEXP) {
     const bool above = before.x >= total.x;
@@ -143,15 +143,15 @@ inline float scan_walk(Values x, int stride, int begin, int end, float value) {
   return value;
 }
 
-// A slice's total for scan_fold. A product of 0 or out of float's range is one to walk through, as in
+// A slice's total for scan_fold. A product that was 0 or left float's range is one to walk through, as in
 // affine_slice, unless a reset makes it stand alone.
 template <int OP>
-inline float scan_slice(float total, bool forgets) {
-  return OP == SCAN_MUL && !forgets ? affine_slice(total, 0.0f) : total;
+inline float scan_slice(float total, float smallest, bool forgets) {
+  return OP == SCAN_MUL && !forgets ? affine_slice(total, smallest, 0.0f) : total;
 }
 
 // The value `h` sent through the slices of a tile, whose `count` steps are x. A slice that `forgets` holds a
-// reset: its total stands alone. The first plane of the totals gives way to what enters each slice.
+// reset: its total stands alone. The second plane of the totals gives way to what enters each slice.
 template <
     int OP,
     bool RESETS,
@@ -164,42 +164,59 @@ template <
 inline metal::float2 scan_fold(
     Totals totals, Forgets forgets, Values x, int stride, int count, metal::float2 h) {
   constexpr int PLANE = SLICES * LANES;
+  constexpr bool WALKS = OP == SCAN_ADD || OP == SCAN_MUL;
+  const float start = h.x;
+  bool walks = false;
   for (int s = 0; s * STEPS < count; ++s) {
     const metal::float2 total = metal::float2(totals[s * LANES], totals[s * LANES + PLANE]);
     const bool alone = RESETS && forgets[s * LANES];
-    const float entry = h.x;
-    totals[s * LANES] = entry;
-    if ((OP == SCAN_ADD || OP == SCAN_MUL) && !alone && !(metal::fabs(total.x) < INFINITY)) {
-      const bool leaps = OP == SCAN_MUL && total.x < 0.0f && !(metal::fabs(entry) > 1e3f);
-      const int end = leaps ? 0 : metal::min((s + 1) * STEPS, count);
-      h.x = scan_walk<OP>(x, stride, s * STEPS, end, leaps ? 0.0f * entry : entry);
-      h.y = 0.0f;
-    } else {
-      h = scan_append<OP>(metal::float2(alone ? scan_identity<OP>() : h.x, alone ? 0.0f : h.y), total);
-    }
+    walks = walks || alone || !(metal::fabs(total.x) < INFINITY);
+    totals[s * LANES + PLANE] = two_floats(h.x, h.y).x;
+    h = scan_append<OP>(metal::float2(alone ? scan_identity<OP>() : h.x, alone ? 0.0f : h.y), total);
+  }
+  h = WALKS && walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
+  // Once more, as affine_fold.
+  const int again = WALKS && walks ? count : 0;
+  for (int s = 0; s * STEPS < again; ++s) {
+    const float total = totals[s * LANES];
+    const bool alone = RESETS && forgets[s * LANES];
+    totals[s * LANES + PLANE] = h.x;
+    const bool leaps = OP == SCAN_MUL && total == -INFINITY && !(metal::fabs(h.x) > 1e3f);
+    const bool passes = alone || leaps || metal::fabs(total) < INFINITY;
+    const float passed = scan_combine<OP>(h.x, leaps ? 0.0f : total);
+    const int end = passes ? 0 : metal::min((s + 1) * STEPS, count);
+    h.x = scan_walk<OP>(x, stride, s * STEPS, end, alone ? total : passes ? passed : h.x);
   }
   return h;
 }
 
-// The adjoint `g` sent back through the slices of a tile: affine_fold, where of all operators but mul no gate
-// is above 1 and no slice is walked.
+// The adjoint `g` sent back through the slices of a tile, as affine_fold does, to the second plane. The gates
+// of all operators but mul are at most 1, and none of their slices is walked.
 template <int OP, int LANES, int SLICES, int STEPS, typename Maps, typename Forgets, typename Tile>
 inline metal::float2 scan_fold_back(Maps maps, Forgets forgets, Tile tile, int slices, metal::float2 g) {
   constexpr int PLANE = SLICES * LANES;
-  for (int s = slices - 1; s >= 0; --s) {
-    const int at = s * LANES + 3 * PLANE;
-    const metal::float2 keep = metal::float2(maps[s * LANES], maps[s * LANES + PLANE]);
-    const float b = maps[at];
+  const float start = g.x;
+  bool walks = false;
+  for (int s = (slices - 1) * LANES; s >= 0; s -= LANES) {
+    const metal::float2 keep = metal::float2(maps[s], maps[s + PLANE]);
+    const float adjoint = maps[s + 3 * PLANE];
     const float entry = two_floats(g.x, g.y).x;
-    maps[at] = entry;
-    if (metal::fabs(keep.x) < INFINITY) {
-      g = affine_apply_two(keep, b, g);
-    } else {
-      const bool large = keep.x > 0.0f || metal::fabs(entry) > 1e3f;
-      const bool walks = OP == SCAN_MUL && large && !forgets[s * LANES];
-      const int end = s * STEPS + (walks ? STEPS : 0);
-      g = metal::float2(affine_walk<false, true>(tile, s * STEPS, end, walks ? entry : b), 0.0f);
-    }
+    walks = walks || !(metal::fabs(keep.x) + metal::fabs(entry) < INFINITY);
+    maps[s + PLANE] = entry;
+    g = affine_apply_two(keep, adjoint, g);
+    g.x = keep.x == 0.0f ? adjoint : g.x;
+    g.y = keep.x == 0.0f ? 0.0f : g.y;
   }
-  return two_floats(g.x, g.y);
+  g = OP == SCAN_MUL && walks ? metal::float2(start, 0.0f) : two_floats(g.x, g.y);
+  const int again = OP == SCAN_MUL && walks ? slices : 0;
+  for (int i = again - 1; i >= 0; --i) {
+    const int s = i * LANES;
+    const float keep = maps[s];
+    maps[s + PLANE] = g.x;
+    const bool leaps = forgets[s] || (keep == -INFINITY && !(metal::fabs(g.x) > 1e3f));
+    const bool passes = leaps || metal::fabs(keep) < INFINITY;
+    const float passed = affine_apply<true>(leaps ? 0.0f : keep, maps[s + 3 * PLANE], g.x);
+    g.x = affine_walk<false, true>(tile, i * STEPS, passes ? 0 : (i + 1) * STEPS, passes ? passed : g.x);
+  }
+  return g;
 }

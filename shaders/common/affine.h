@@ -22,21 +22,18 @@ inline metal::float2 affine_apply_two(metal::float2 a, float b, metal::float2 h)
   return metal::float2(x, metal::fma(a.x, h.y, metal::fma(a.y, h.x, rest)));
 }
 
-// The product of gates and one more. With RESETS a product of 0 stays 0, even before a gate of NaN.
-template <bool RESETS>
+// The product of gates and one more, in two floats.
 inline metal::float2 affine_product(metal::float2 product, float gate) {
   const metal::float2 next = two_product(product.x, gate);
-  const bool forgets = RESETS && (gate == 0.0f || product.x == 0.0f);
-  return metal::float2(forgets ? 0.0f : next.x, forgets ? 0.0f : metal::fma(product.y, gate, next.y));
+  return metal::float2(next.x, metal::fma(product.y, gate, next.y));
 }
 
-// The product of a slice's gates, where the slice is a map of floats, whose values have magnitudes that add up
-// to `sizes`. Infinity where it is none and a state must walk through its steps, -infinity where the product
-// is 0 to a state that is not large.
-inline float affine_slice(float product, float sizes) {
-  const float size = metal::fabs(product);
-  const float walks = size < 1.2e-38f ? -INFINITY : INFINITY;
-  return size >= 1.2e-38f && size + sizes < INFINITY ? product : walks;
+// The product of a slice's gates, of which `smallest` is the smallest on the way and `sizes` the sum of the
+// magnitudes of the values. Infinity where the slice is no map of floats and a state must walk through its
+// steps; -infinity where a reset, a 0 or underflow makes the product 0 to a state that is not large.
+inline float affine_slice(float product, float smallest, float sizes) {
+  const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
+  return smallest >= 1.2e-38f && metal::fabs(product) + sizes < INFINITY ? product : walks;
 }
 
 // The steps of a tile in one channel: `count` gates a and values b, `stride` apart.
@@ -67,8 +64,8 @@ inline float affine_walk(Tile tile, int begin, int end, float h) {
   return h;
 }
 
-// The state `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back. The
-// value of each map gives way to the state that enters the slice. Without TWO_FLOATS h stays in one.
+// The state `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back; what
+// enters each slice goes to `entries`. Only TWO_FLOATS reads the second plane, which may be `entries`.
 template <
     bool RESETS,
     bool TRANSPOSED,
@@ -77,28 +74,33 @@ template <
     int SLICES,
     int STEPS,
     typename Maps,
+    typename Entries,
     typename Tile>
-inline metal::float2 affine_fold(Maps maps, Tile tile, int slices, metal::float2 h) {
+inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slices, metal::float2 h) {
   constexpr int PLANE = SLICES * LANES;
+  const auto values = maps + (TRANSPOSED ? 3 : 2) * PLANE;
+  const float start = h.x;
+  bool walks = false;
   for (int i = 0; i < slices; ++i) {
-    const int s = TRANSPOSED ? slices - 1 - i : i;
-    const int at = s * LANES + (TRANSPOSED ? 3 : 2) * PLANE;
-    const metal::float2 a = metal::float2(maps[s * LANES], maps[s * LANES + PLANE]);
-    const float b = maps[at];
-    const float entry = two_floats(h.x, h.y).x;
-    maps[at] = entry;
-    if (metal::fabs(a.x) < INFINITY) {
-      if (TWO_FLOATS) {
-        h = affine_apply_two(a, b, h);
-      } else {
-        h.x = affine_apply<RESETS>(a.x, b, entry);
-      }
-    } else {
-      const bool leaps = a.x < 0.0f && !(metal::fabs(entry) > 1e3f);
-      const float begin = leaps ? affine_apply<RESETS>(0.0f, b, entry) : entry;
-      const int steps = leaps ? 0 : STEPS;
-      h = metal::float2(affine_walk<RESETS, TRANSPOSED>(tile, s * STEPS, s * STEPS + steps, begin), 0.0f);
-    }
+    const int s = (TRANSPOSED ? slices - 1 - i : i) * LANES;
+    const metal::float2 a = metal::float2(maps[s], TWO_FLOATS ? maps[s + PLANE] : 0.0f);
+    const float entry = TWO_FLOATS ? h.x + h.y : h.x;
+    walks = walks || !(metal::fabs(a.x) + metal::fabs(entry) < INFINITY);
+    entries[s] = entry;
+    h = TWO_FLOATS ? affine_apply_two(a, values[s], h) : metal::float2(metal::fma(a.x, h.x, values[s]), 0.0f);
   }
-  return two_floats(h.x, h.y);
+  h = walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
+  // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
+  const int again = walks ? slices : 0;
+  for (int i = 0; i < again; ++i) {
+    const int s = TRANSPOSED ? slices - 1 - i : i;
+    const float a = maps[s * LANES];
+    entries[s * LANES] = h.x;
+    const bool leaps = a == -INFINITY && !(metal::fabs(h.x) > 1e3f);
+    const bool passes = leaps || metal::fabs(a) < INFINITY;
+    const float passed = affine_apply<RESETS>(leaps ? 0.0f : a, values[s * LANES], h.x);
+    const int end = passes ? 0 : (s + 1) * STEPS;
+    h.x = affine_walk<RESETS, TRANSPOSED>(tile, s * STEPS, end, passes ? passed : h.x);
+  }
+  return h;
 }

@@ -73,22 +73,14 @@ inline rotation_two rotation_gate(float a, float cos, float sin) {
   return gate;
 }
 
-// The product of gates and one more. With RESETS a product of 0 stays 0, even before a gate of NaN.
-template <bool RESETS>
-inline rotation_two rotation_product(rotation_two product, rotation_two gate) {
-  const metal::float2 zero = metal::float2(0.0f, 0.0f);
-  const bool forgets = RESETS && ((gate.x.x == 0.0f && gate.x.y == 0.0f) || (product.x.x == 0.0f && product.x.y == 0.0f));
-  rotation_two next = rotation_multiply(gate, product);
-  next.x = forgets ? zero : next.x;
-  next.y = forgets ? zero : next.y;
-  return next;
+inline float rotation_size(metal::float2 h) {
+  return metal::fabs(h.x) + metal::fabs(h.y);
 }
 
 // The first part of the product of a slice's gates, or infinity or -infinity in its place: as affine_slice.
-inline float rotation_slice(metal::float2 product, float sizes) {
-  const float size = metal::fabs(product.x) + metal::fabs(product.y);
-  const float walks = size < 1.2e-38f ? -INFINITY : INFINITY;
-  return size >= 1.2e-38f && size + sizes < INFINITY ? product.x : walks;
+inline float rotation_slice(metal::float2 product, float smallest, float sizes) {
+  const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
+  return smallest >= 1.2e-38f && rotation_size(product) + sizes < INFINITY ? product.x : walks;
 }
 
 // The steps of a tile in one pair: `count` gates a * (cos + i sin), `stride` apart, and the pairs b.
@@ -131,8 +123,9 @@ inline metal::float2 rotation_walk(Tile tile, int begin, int end, metal::float2 
   return h;
 }
 
-// The pair `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back. b of
-// each map gives way to the pair that enters the slice. Without TWO_FLOATS h stays in one.
+// The pair `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back; what
+// enters each slice goes to two planes `entries`. Only TWO_FLOATS reads the third and fourth plane, which may
+// be `entries`.
 template <
     bool RESETS,
     bool TRANSPOSED,
@@ -141,34 +134,49 @@ template <
     int SLICES,
     int STEPS,
     typename Maps,
+    typename Entries,
     typename Tile>
-inline rotation_two rotation_fold(Maps maps, Tile tile, int slices, rotation_two h) {
+inline rotation_two rotation_fold(Maps maps, Entries entries, Tile tile, int slices, rotation_two h) {
   constexpr int PLANE = SLICES * LANES;
+  const metal::float2 zero = metal::float2(0.0f, 0.0f);
+  const auto values = maps + (TRANSPOSED ? 6 : 4) * PLANE;
+  const float sign = TRANSPOSED ? -1.0f : 1.0f;
+  const metal::float2 start = h.x;
+  bool walks = false;
   for (int i = 0; i < slices; ++i) {
-    const int s = TRANSPOSED ? slices - 1 - i : i;
-    const auto map = maps + s * LANES;
-    const auto value = map + (TRANSPOSED ? 6 : 4) * PLANE;
+    const int s = (TRANSPOSED ? slices - 1 - i : i) * LANES;
     rotation_two z;
-    z.x = metal::float2(map[0], TRANSPOSED ? -map[PLANE] : map[PLANE]);
-    z.y = metal::float2(map[2 * PLANE], TRANSPOSED ? -map[3 * PLANE] : map[3 * PLANE]);
-    const metal::float2 b = metal::float2(value[0], value[PLANE]);
-    const metal::float2 entry = h.x;
-    value[0] = entry.x;
-    value[PLANE] = entry.y;
-    if (metal::fabs(z.x.x) < INFINITY) {
-      if (TWO_FLOATS) {
-        h = rotation_add(rotation_multiply(z, h), b);
-      } else {
-        h.x = rotation_apply<RESETS>(z.x, b, entry);
-      }
+    z.x = metal::float2(maps[s], sign * maps[s + PLANE]);
+    z.y = TWO_FLOATS ? metal::float2(maps[s + 2 * PLANE], sign * maps[s + 3 * PLANE]) : zero;
+    const metal::float2 b = metal::float2(values[s], values[s + PLANE]);
+    const float size = rotation_size(h.x);
+    walks = walks || !(metal::fabs(z.x.x) + size < INFINITY);
+    entries[s] = h.x.x;
+    entries[s + PLANE] = h.x.y;
+    if (TWO_FLOATS) {
+      h = rotation_add(rotation_multiply(z, h), b);
     } else {
-      const bool leaps = z.x.x < 0.0f && !(metal::fabs(entry.x) + metal::fabs(entry.y) > 1e3f);
-      const metal::float2 zero = metal::float2(0.0f, 0.0f);
-      const metal::float2 begin = leaps ? rotation_apply<RESETS>(zero, b, entry) : entry;
-      const int steps = leaps ? 0 : STEPS;
-      h.x = rotation_walk<RESETS, TRANSPOSED>(tile, s * STEPS, s * STEPS + steps, begin);
-      h.y = zero;
+      h.x = rotation_apply<false>(z.x, b, h.x);
     }
   }
-  return rotation_rounded(h);
+  h = rotation_rounded(h);
+  h.x = walks ? start : h.x;
+  h.y = walks ? zero : h.y;
+  // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
+  const int again = walks ? slices : 0;
+  for (int i = 0; i < again; ++i) {
+    const int slice = TRANSPOSED ? slices - 1 - i : i;
+    const int s = slice * LANES;
+    const metal::float2 z = metal::float2(maps[s], sign * maps[s + PLANE]);
+    entries[s] = h.x.x;
+    entries[s + PLANE] = h.x.y;
+    const float size = rotation_size(h.x);
+    const bool leaps = z.x == -INFINITY && !(size > 1e3f);
+    const bool passes = leaps || metal::fabs(z.x) < INFINITY;
+    const metal::float2 b = metal::float2(values[s], values[s + PLANE]);
+    const metal::float2 passed = rotation_apply<RESETS>(leaps ? zero : z, b, h.x);
+    const int end = passes ? 0 : (slice + 1) * STEPS;
+    h.x = rotation_walk<RESETS, TRANSPOSED>(tile, slice * STEPS, end, passes ? passed : h.x);
+  }
+  return h;
 }

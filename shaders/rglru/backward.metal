@@ -27,7 +27,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
   constexpr int PLANE = SLICES * LANES;
-  threadgroup float maps[4 * PLANE];
+  threadgroup float maps[5 * PLANE];
 
   const int L = a_shape[1];
   const int D = a_shape[2];
@@ -61,16 +61,18 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     }
 
     float2 product = float2(gate[0], 0.0f);
+    float smallest = fabs(gate[0]);
     float sum = value[0];
     for (int i = 1; i < STEPS; ++i) {
-      product = affine_product<HAS_RESET>(product, gate[i]);
+      product = affine_product(product, gate[i]);
+      smallest = min(smallest, fabs(product.x));
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
     for (int i = STEPS - 1; i >= 0; --i) {
       adjoint = affine_apply<HAS_RESET>(gate[i], 0.0f, grad[i] + adjoint);
     }
-    maps[slot] = affine_slice(product.x, fabs(sum) + fabs(adjoint));
+    maps[slot] = affine_slice(product.x, smallest, fabs(sum) + fabs(adjoint));
     maps[slot + PLANE] = product.y;
     maps[slot + 2 * PLANE] = sum;
     maps[slot + 3 * PLANE] = adjoint;
@@ -83,13 +85,13 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     const int slices = (count + STEPS - 1) / STEPS;
     const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
     affine_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
-        maps + lane, forwards, slice == 1 ? slices : 0, float2(entry, 0.0f));
+        maps + lane, maps + lane + 4 * PLANE, forwards, slice == 1 ? slices : 0, float2(entry, 0.0f));
     carry = affine_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
-        maps + lane, backwards, slice == 0 ? slices : 0, carry);
+        maps + lane, maps + lane + PLANE, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = maps[slot + 2 * PLANE];
-    float from_right = maps[slot + 3 * PLANE];
+    float h = maps[slot + 4 * PLANE];
+    float from_right = maps[slot + PLANE];
     // From here on value[i] holds h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float previous = h;

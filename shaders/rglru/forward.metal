@@ -63,12 +63,14 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     }
 
     float2 product = float2(gate[0], 0.0f);
+    float smallest = fabs(gate[0]);
     float sum = value[0];
     for (int i = 1; i < STEPS; ++i) {
-      product = affine_product<HAS_RESET>(product, gate[i]);
+      product = affine_product(product, gate[i]);
+      smallest = min(smallest, fabs(product.x));
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
-    maps[slot] = affine_slice(product.x, fabs(sum));
+    maps[slot] = affine_slice(product.x, smallest, fabs(sum));
     maps[slot + PLANE] = product.y;
     maps[slot + 2 * PLANE] = sum;
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -76,10 +78,11 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     const int count = min(TILE, static_cast<int>(row + L - begin));
     const auto whole = affine_steps(a + begin * D + channel, b + begin * D + channel, reset + begin, D, count);
     const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
-    carry = affine_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(maps + lane, whole, folds, carry);
+    carry = affine_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + PLANE, whole, folds, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = maps[slot + 2 * PLANE];
+    float h = maps[slot + PLANE];
     for (int i = 0; i < STEPS; ++i) {
       h = affine_apply<HAS_RESET>(gate[i], value[i], h);
       if (in_range && i < steps) {

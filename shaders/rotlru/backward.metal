@@ -42,7 +42,7 @@ template <
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
   constexpr int PLANE = SLICES * LANES;
-  threadgroup float maps[8 * PLANE];
+  threadgroup float maps[10 * PLANE];
 
   const int L = a_shape[1];
   const int pairs = a_shape[2];
@@ -98,6 +98,7 @@ template <
     }
 
     rotation_two product;
+    float smallest = INFINITY;
     float2 sum;
     for (int i = 0; i < STEPS; ++i) {
       const rotation_two gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
@@ -108,9 +109,10 @@ template <
         product = gate;
         sum = value;
       } else {
-        product = rotation_product<HAS_RESET>(product, gate);
+        product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.x, value, sum);
       }
+      smallest = min(smallest, rotation_size(product.x));
     }
     float2 adjoint = float2(0.0f, 0.0f);
     for (int i = STEPS - 1; i >= 0; --i) {
@@ -119,7 +121,7 @@ template <
       adjoint = rotation_apply_transposed<HAS_RESET>(gate, float2(0.0f, 0.0f), g);
     }
     maps[slot] =
-        rotation_slice(product.x, fabs(sum.x) + fabs(sum.y) + fabs(adjoint.x) + fabs(adjoint.y));
+        rotation_slice(product.x, smallest, rotation_size(sum) + rotation_size(adjoint));
     maps[slot + PLANE] = product.x.y;
     maps[slot + 2 * PLANE] = product.y.x;
     maps[slot + 3 * PLANE] = product.y.y;
@@ -144,13 +146,13 @@ template <
       entry.x = float2(tile_state[saved], tile_state[saved + 1]);
     }
     rotation_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
-        maps + lane, forwards, slice == 1 ? slices : 0, entry);
+        maps + lane, maps + lane + 8 * PLANE, forwards, slice == 1 ? slices : 0, entry);
     carry = rotation_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
-        maps + lane, backwards, slice == 0 ? slices : 0, carry);
+        maps + lane, maps + lane + 2 * PLANE, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float2 h = float2(maps[slot + 4 * PLANE], maps[slot + 5 * PLANE]);
-    float2 from_right = float2(maps[slot + 6 * PLANE], maps[slot + 7 * PLANE]);
+    float2 h = float2(maps[slot + 8 * PLANE], maps[slot + 9 * PLANE]);
+    float2 from_right = float2(maps[slot + 2 * PLANE], maps[slot + 3 * PLANE]);
     // From here on value holds h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float2 previous = h;

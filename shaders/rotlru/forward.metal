@@ -91,6 +91,7 @@ template <
     }
 
     rotation_two product;
+    float smallest = INFINITY;
     float2 sum;
     for (int i = 0; i < STEPS; ++i) {
       const rotation_two gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
@@ -101,11 +102,12 @@ template <
         product = gate;
         sum = value;
       } else {
-        product = rotation_product<HAS_RESET>(product, gate);
+        product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.x, value, sum);
       }
+      smallest = min(smallest, rotation_size(product.x));
     }
-    maps[slot] = rotation_slice(product.x, fabs(sum.x) + fabs(sum.y));
+    maps[slot] = rotation_slice(product.x, smallest, rotation_size(sum));
     maps[slot + PLANE] = product.x.y;
     maps[slot + 2 * PLANE] = product.y.x;
     maps[slot + 3 * PLANE] = product.y.y;
@@ -118,10 +120,11 @@ template <
     const auto whole =
         rotation_steps(a + start, cos + start, sin + start, b + 2 * start, reset + begin, pairs, count);
     const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
-    carry = rotation_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(maps + lane, whole, folds, carry);
+    carry = rotation_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 2 * PLANE, whole, folds, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float2 h = float2(maps[slot + 4 * PLANE], maps[slot + 5 * PLANE]);
+    float2 h = float2(maps[slot + 2 * PLANE], maps[slot + 3 * PLANE]);
     for (int i = 0; i < STEPS; ++i) {
       h = rotation_apply<HAS_RESET>(float2(gate_re[i], gate_im[i]), float2(value_u[i], value_w[i]), h);
       if (in_range && i < steps) {
