@@ -137,7 +137,7 @@ UP_AND_DOWN = [1e6] * 8 + [1e-6] * 8
     [
         ([1e6] * 10 + [0.0] * 6, [0.0] * 9 + [1e-30] + [0.0] * 6),
         ([1e6] * 10 + [1e-6] * 10, [1e-30] + [0.0] * 399),
-        ([1e-6, 1e6], [1.0]),
+        ([1e-6, 1e6], [1.0] + [0.0] * 399),
         (UP_AND_DOWN, [1e-30]),
         (UP_AND_DOWN, [1e-20] + [0.0] * 399),
         ([1e20] * 2 + [1.0] * 6 + [1e-20] * 2 + [1.0] * 6, [1e-10] + [0.0] * 399),
@@ -152,7 +152,7 @@ def test_products_of_gates_may_leave_the_range_of_float(name, gates, values):
     turn = 1j if name == "rotlru" else 1
     if name == "associative_scan":
         a[0], b = b[b > 0][0], np.zeros_like(b)
-    h, want = 1.0 if name == "associative_scan" else 0.0, []
+    h, want = float(name == "associative_scan"), []
     for gate, value in zip(a.astype(np.float64), b.astype(np.float64)):
         h = turn * gate * h + value
         want.append(h)

@@ -51,8 +51,8 @@ inline float scan_combine(float earlier, float later) {
   return earlier + later;
 }
 
-// d combine(earlier, later) / d earlier in two floats. Of logaddexp it is 1 less the smaller value's share, or
-// that share; 1 where both are the same infinity.
+// d combine(earlier, later) / d earlier in two floats. Of logaddexp it is 1 less the smaller value's share,
+// or that share; 1 where both are the same infinity.
 template <int OP>
 inline metal::float2 scan_by_earlier(float earlier, float later) {
   float x = 1.0f;

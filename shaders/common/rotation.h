@@ -23,12 +23,6 @@ inline metal::float2 rotation_apply_transposed(metal::float2 z, metal::float2 b,
   return rotation_apply<RESETS>(metal::float2(z.x, -z.y), b, h);
 }
 
-// A complex number in two floats.
-struct rotation_two {
-  metal::float2 x;
-  metal::float2 y;
-};
-
 // a * b + c * d in two floats.
 inline metal::float2 rotation_inner(float a, float b, float c, float d) {
   const metal::float2 left = two_product(a, b);
@@ -37,40 +31,33 @@ inline metal::float2 rotation_inner(float a, float b, float c, float d) {
   return metal::float2(sum.x, sum.y + (left.y + right.y));
 }
 
-inline rotation_two rotation_multiply(rotation_two z, rotation_two h) {
-  const metal::float2 u = rotation_inner(z.x.x, h.x.x, -z.x.y, h.x.y);
-  const metal::float2 w = rotation_inner(z.x.x, h.x.y, z.x.y, h.x.x);
-  rotation_two product;
-  product.x = metal::float2(u.x, w.x);
-  product.y = rotation_apply<false>(z.x, rotation_apply<false>(z.y, metal::float2(u.y, w.y), h.x), h.y);
-  return product;
+// A pair in two floats holds u, w and their rests. The product of two such numbers:
+inline metal::float4 rotation_multiply(metal::float4 z, metal::float4 h) {
+  const metal::float2 u = rotation_inner(z.x, h.x, -z.y, h.y);
+  const metal::float2 w = rotation_inner(z.x, h.y, z.y, h.x);
+  const metal::float2 rest = rotation_apply<false>(z.zw, metal::float2(u.y, w.y), h.xy);
+  const metal::float2 more = rotation_apply<false>(z.xy, rest, h.zw);
+  return metal::float4(u.x, w.x, more.x, more.y);
 }
 
-inline rotation_two rotation_add(rotation_two h, metal::float2 b) {
-  const metal::float2 u = two_sum(h.x.x, b.x);
-  const metal::float2 w = two_sum(h.x.y, b.y);
-  h.x = metal::float2(u.x, w.x);
-  h.y = h.y + metal::float2(u.y, w.y);
-  return h;
+inline metal::float4 rotation_add(metal::float4 h, metal::float2 b) {
+  const metal::float2 u = two_sum(h.x, b.x);
+  const metal::float2 w = two_sum(h.y, b.y);
+  return metal::float4(u.x, w.x, h.z + u.y, h.w + w.y);
 }
 
-// The same number with x its nearest floats.
-inline rotation_two rotation_rounded(rotation_two h) {
-  const metal::float2 u = two_floats(h.x.x, h.y.x);
-  const metal::float2 w = two_floats(h.x.y, h.y.y);
-  h.x = metal::float2(u.x, w.x);
-  h.y = metal::float2(u.y, w.y);
-  return h;
+// The same number with u and w the nearest floats.
+inline metal::float4 rotation_rounded(metal::float4 h) {
+  const metal::float2 u = two_floats(h.x, h.z);
+  const metal::float2 w = two_floats(h.y, h.w);
+  return metal::float4(u.x, w.x, u.y, w.y);
 }
 
 // The gate a * (cos + i sin).
-inline rotation_two rotation_gate(float a, float cos, float sin) {
+inline metal::float4 rotation_gate(float a, float cos, float sin) {
   const metal::float2 re = two_product(a, cos);
   const metal::float2 im = two_product(a, sin);
-  rotation_two gate;
-  gate.x = metal::float2(re.x, im.x);
-  gate.y = metal::float2(re.y, im.y);
-  return gate;
+  return metal::float4(re.x, im.x, re.y, im.y);
 }
 
 inline float rotation_size(metal::float2 h) {
@@ -136,47 +123,49 @@ template <
     typename Maps,
     typename Entries,
     typename Tile>
-inline rotation_two rotation_fold(Maps maps, Entries entries, Tile tile, int slices, rotation_two h) {
+inline metal::float4 rotation_fold(Maps maps, Entries entries, Tile tile, int slices, metal::float4 h) {
   constexpr int PLANE = SLICES * LANES;
   const metal::float2 zero = metal::float2(0.0f, 0.0f);
   const auto values = maps + (TRANSPOSED ? 6 : 4) * PLANE;
   const float sign = TRANSPOSED ? -1.0f : 1.0f;
-  const metal::float2 start = h.x;
+  const metal::float2 start = h.xy;
   bool walks = false;
   for (int i = 0; i < slices; ++i) {
     const int s = (TRANSPOSED ? slices - 1 - i : i) * LANES;
-    rotation_two z;
-    z.x = metal::float2(maps[s], sign * maps[s + PLANE]);
-    z.y = TWO_FLOATS ? metal::float2(maps[s + 2 * PLANE], sign * maps[s + 3 * PLANE]) : zero;
+    const metal::float2 z = metal::float2(maps[s], sign * maps[s + PLANE]);
     const metal::float2 b = metal::float2(values[s], values[s + PLANE]);
-    const float size = rotation_size(h.x);
-    walks = walks || !(metal::fabs(z.x.x) + size < INFINITY);
-    entries[s] = h.x.x;
-    entries[s + PLANE] = h.x.y;
+    const float size = rotation_size(h.xy);
+    walks = walks || !(metal::fabs(z.x) + size < INFINITY);
     if (TWO_FLOATS) {
-      h = rotation_add(rotation_multiply(z, h), b);
+      const float re_rest = maps[s + 2 * PLANE];
+      const float im_rest = sign * maps[s + 3 * PLANE];
+      entries[s] = h.x;
+      entries[s + PLANE] = h.y;
+      h = rotation_add(rotation_multiply(metal::float4(z.x, z.y, re_rest, im_rest), h), b);
     } else {
-      h.x = rotation_apply<false>(z.x, b, h.x);
+      entries[s] = h.x;
+      entries[s + PLANE] = h.y;
+      const metal::float2 next = rotation_apply<false>(z, b, h.xy);
+      h = metal::float4(next.x, next.y, 0.0f, 0.0f);
     }
   }
   h = rotation_rounded(h);
-  h.x = walks ? start : h.x;
-  h.y = walks ? zero : h.y;
+  metal::float2 pair = walks ? start : h.xy;
   // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
   const int again = walks ? slices : 0;
   for (int i = 0; i < again; ++i) {
     const int slice = TRANSPOSED ? slices - 1 - i : i;
     const int s = slice * LANES;
     const metal::float2 z = metal::float2(maps[s], sign * maps[s + PLANE]);
-    entries[s] = h.x.x;
-    entries[s + PLANE] = h.x.y;
-    const float size = rotation_size(h.x);
+    entries[s] = pair.x;
+    entries[s + PLANE] = pair.y;
+    const float size = rotation_size(pair);
     const bool leaps = z.x == -INFINITY && !(size > 1e3f);
     const bool passes = leaps || metal::fabs(z.x) < INFINITY;
     const metal::float2 b = metal::float2(values[s], values[s + PLANE]);
-    const metal::float2 passed = rotation_apply<RESETS>(leaps ? zero : z, b, h.x);
+    const metal::float2 passed = rotation_apply<RESETS>(leaps ? zero : z, b, pair);
     const int end = passes ? 0 : (slice + 1) * STEPS;
-    h.x = rotation_walk<RESETS, TRANSPOSED>(tile, slice * STEPS, end, passes ? passed : h.x);
+    pair = rotation_walk<RESETS, TRANSPOSED>(tile, slice * STEPS, end, passes ? passed : pair);
   }
-  return h;
+  return metal::float4(pair.x, pair.y, walks ? 0.0f : h.z, walks ? 0.0f : h.w);
 }

@@ -76,7 +76,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     const int count = min(TILE, static_cast<int>(row + L - begin));
-    const auto whole = affine_steps(a + begin * D + channel, b + begin * D + channel, reset + begin, D, count);
+    const auto whole =
+        affine_steps(a + begin * D + channel, b + begin * D + channel, reset + begin, D, count);
     const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
     carry = affine_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(
         maps + lane, maps + lane + PLANE, whole, folds, carry);

@@ -57,11 +57,9 @@ template <
   const long tiles = (L + TILE - 1) / TILE;
 
   // carry = conj(z[t+1]) * G[t+1] at the right edge of the tile, of slice 0 only.
-  rotation_two carry;
-  carry.x = float2(0.0f, 0.0f);
-  carry.y = carry.x;
+  float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (in_range) {
-    carry.x = float2(grad_final_state[state], grad_final_state[state + 1]);
+    carry = float4(grad_final_state[state], grad_final_state[state + 1], 0.0f, 0.0f);
   }
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float size[STEPS];
@@ -97,22 +95,22 @@ template <
       grad_w[i] = live ? static_cast<float>(grad_y_tile[2 * at + 1]) : 0.0f;
     }
 
-    rotation_two product;
+    float4 product = float4(1.0f, 0.0f, 0.0f, 0.0f);
     float smallest = INFINITY;
-    float2 sum;
+    float2 sum = float2(0.0f, 0.0f);
     for (int i = 0; i < STEPS; ++i) {
-      const rotation_two gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
-      gate_re[i] = gate.x.x;
-      gate_im[i] = gate.x.y;
+      const float4 gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
+      gate_re[i] = gate.x;
+      gate_im[i] = gate.y;
       const float2 value = float2(value_u[i], value_w[i]);
       if (i == 0) {
         product = gate;
         sum = value;
       } else {
         product = rotation_multiply(gate, product);
-        sum = rotation_apply<HAS_RESET>(gate.x, value, sum);
+        sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.x));
+      smallest = min(smallest, rotation_size(product.xy));
     }
     float2 adjoint = float2(0.0f, 0.0f);
     for (int i = STEPS - 1; i >= 0; --i) {
@@ -120,11 +118,10 @@ template <
       const float2 g = float2(grad_u[i], grad_w[i]) + adjoint;
       adjoint = rotation_apply_transposed<HAS_RESET>(gate, float2(0.0f, 0.0f), g);
     }
-    maps[slot] =
-        rotation_slice(product.x, smallest, rotation_size(sum) + rotation_size(adjoint));
-    maps[slot + PLANE] = product.x.y;
-    maps[slot + 2 * PLANE] = product.y.x;
-    maps[slot + 3 * PLANE] = product.y.y;
+    maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum) + rotation_size(adjoint));
+    maps[slot + PLANE] = product.y;
+    maps[slot + 2 * PLANE] = product.z;
+    maps[slot + 3 * PLANE] = product.w;
     maps[slot + 4 * PLANE] = sum.x;
     maps[slot + 5 * PLANE] = sum.y;
     maps[slot + 6 * PLANE] = adjoint.x;
@@ -138,12 +135,10 @@ template <
         rotation_steps(a + start, cos + start, sin + start, b + 2 * start, reset + begin, pairs, count);
     const auto backwards =
         rotation_steps(a + start, cos + start, sin + start, grad_y + 2 * start, reset + begin, pairs, count);
-    rotation_two entry;
-    entry.x = float2(0.0f, 0.0f);
-    entry.y = entry.x;
+    float4 entry = float4(0.0f, 0.0f, 0.0f, 0.0f);
     if (in_range && slice == 1) {
       const long saved = 2 * ((batch * tiles + tile) * pairs + pair);
-      entry.x = float2(tile_state[saved], tile_state[saved + 1]);
+      entry = float4(tile_state[saved], tile_state[saved + 1], 0.0f, 0.0f);
     }
     rotation_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
         maps + lane, maps + lane + 8 * PLANE, forwards, slice == 1 ? slices : 0, entry);
@@ -183,7 +178,7 @@ template <
     }
   }
   if (HAS_INITIAL_STATE && in_range && slice == 0) {
-    grad_initial_state[state] = carry.x.x;
-    grad_initial_state[state + 1] = carry.x.y;
+    grad_initial_state[state] = carry.x;
+    grad_initial_state[state + 1] = carry.y;
   }
 }

@@ -51,17 +51,15 @@ template <
   const long tiles = (L + TILE - 1) / TILE;
 
   // The pair that enters the tile, of slice 0 only.
-  rotation_two carry;
-  carry.x = float2(0.0f, 0.0f);
-  carry.y = carry.x;
+  float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (HAS_INITIAL_STATE && in_range) {
-    carry.x = float2(initial_state[state], initial_state[state + 1]);
+    carry = float4(initial_state[state], initial_state[state + 1], 0.0f, 0.0f);
   }
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
       const long saved = 2 * ((batch * tiles + tile) * pairs + pair);
-      tile_state[saved] = carry.x.x;
-      tile_state[saved + 1] = carry.x.y;
+      tile_state[saved] = carry.x;
+      tile_state[saved + 1] = carry.y;
     }
 
     // Steps past the end are the identity (1, 0): they leave the state as it is.
@@ -90,27 +88,27 @@ template <
       value_w[i] = live ? static_cast<float>(b_tile[2 * at + 1]) : 0.0f;
     }
 
-    rotation_two product;
+    float4 product = float4(1.0f, 0.0f, 0.0f, 0.0f);
     float smallest = INFINITY;
-    float2 sum;
+    float2 sum = float2(0.0f, 0.0f);
     for (int i = 0; i < STEPS; ++i) {
-      const rotation_two gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
-      gate_re[i] = gate.x.x;
-      gate_im[i] = gate.x.y;
+      const float4 gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
+      gate_re[i] = gate.x;
+      gate_im[i] = gate.y;
       const float2 value = float2(value_u[i], value_w[i]);
       if (i == 0) {
         product = gate;
         sum = value;
       } else {
         product = rotation_multiply(gate, product);
-        sum = rotation_apply<HAS_RESET>(gate.x, value, sum);
+        sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.x));
+      smallest = min(smallest, rotation_size(product.xy));
     }
-    maps[slot] = rotation_slice(product.x, smallest, rotation_size(sum));
-    maps[slot + PLANE] = product.x.y;
-    maps[slot + 2 * PLANE] = product.y.x;
-    maps[slot + 3 * PLANE] = product.y.y;
+    maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum));
+    maps[slot + PLANE] = product.y;
+    maps[slot + 2 * PLANE] = product.z;
+    maps[slot + 3 * PLANE] = product.w;
     maps[slot + 4 * PLANE] = sum.x;
     maps[slot + 5 * PLANE] = sum.y;
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -137,7 +135,7 @@ template <
     }
   }
   if (in_range && slice == 0) {
-    final_state[state] = carry.x.x;
-    final_state[state + 1] = carry.x.y;
+    final_state[state] = carry.x;
+    final_state[state + 1] = carry.y;
   }
 }
