@@ -258,6 +258,32 @@ def test_logaddexp_of_infinities():
         assert mx.isfinite(mx.grad(lambda x, scan=scan: mx.where(mx.isfinite(x), scan(x), 0).sum())(x)).all()
 
 
+@each_way
+@pytest.mark.parametrize("gap", [14.0, 16.0, 17.0, 20.0, 80.0])
+def test_logaddexp_near_zero(gap, reverse):
+    """Every value, of which the first is 0 and the others are small, to 1e-5 of itself; so the gradient."""
+    op = loader.get("associative_scan")
+    x = np.full((1000, 33), -gap, np.float32)
+    x[1::3, 1::2] = -np.inf
+    x[0] = x[400] = 0
+    reset = np.arange(1000) == 400
+    if reverse:
+        x, reset = x[::-1].copy(), reset[::-1].copy()
+    given = {"x": mx.array(x)[None], "reset": mx.array(reset)[None]}
+    cotangents = [mx.ones((1, 1000, 33)), mx.zeros((1, 33))]
+    (y, _), gradient = run(op, given, cotangents, operator=NAMES.index("logaddexp"), reverse=reverse)
+    order = slice(None, None, -1 if reverse else 1)
+    for part in (slice(0, 400), slice(400, 1000)):
+        wide = x[order][part].astype(np.float64)
+        small = np.cumsum(np.exp(wide[1:]), axis=0)
+        got = np.array(y)[0][order][part]
+        assert not got[0].any()
+        np.testing.assert_allclose(got[1:], np.log1p(small), rtol=1e-5)
+        shares = 1 / (1 + np.concatenate([0 * small[:1], small]))
+        want = np.exp(wide) * np.cumsum(shares[::-1], axis=0)[::-1]
+        np.testing.assert_allclose(np.array(gradient["x"])[0][order][part], want, rtol=1e-5, atol=1e-37)
+
+
 @each_operator
 def test_a_pytree_of_a_name(name):
     elems = {"a": mx.random.uniform(shape=(9, 2)), "b": (mx.random.uniform(shape=(9,)), [mx.ones((9, 1, 3))])}

@@ -127,3 +127,54 @@ def test_a_reset_forgets_what_is_not_finite(name, ranks, bad):
     _, expected = gradients(op, after, [mx.ones_like(want), mx.ones_like(want_state)])
     for key in timed:
         assert_close(op, found[key][:, at:], expected[key], f"grad_{key}")
+
+
+UP_AND_DOWN = [1e6] * 8 + [1e-6] * 8
+
+
+@pytest.mark.parametrize(
+    "gates, values",
+    [
+        ([1e6] * 10 + [0.0] * 6, [0.0] * 9 + [1e-30] + [0.0] * 6),
+        ([1e6] * 10 + [1e-6] * 10, [1e-30] + [0.0] * 399),
+        ([1e-6, 1e6], [1.0] + [0.0] * 399),
+        (UP_AND_DOWN, [1e-30]),
+        (UP_AND_DOWN, [1e-20] + [0.0] * 399),
+        ([1e20] * 2 + [1.0] * 6 + [1e-20] * 2 + [1.0] * 6, [1e-10] + [0.0] * 399),
+    ],
+)
+@pytest.mark.parametrize("name", ["rglru", "rotlru", "associative_scan"])
+def test_products_of_gates_may_leave_the_range_of_float(name, gates, values):
+    """Where the recurrence itself does not. Gradients are the same recurrence from the end."""
+    op, length = loader.get(name), 400
+    a, b = (np.resize(np.array(x, np.float32), length) for x in (gates, values))
+    # A quarter turn each step leaves one of a pair 0.
+    turn = 1j if name == "rotlru" else 1
+    if name == "associative_scan":
+        a[0], b = b[b > 0][0], np.zeros_like(b)
+    h, want = float(name == "associative_scan"), []
+    for gate, value in zip(a.astype(np.float64), b.astype(np.float64)):
+        h = turn * gate * h + value
+        want.append(h)
+    assert np.abs(want).max() < 3e38
+
+    def timed(*columns):
+        return mx.array(np.stack(columns, 1).astype(np.float32))[None]
+
+    def close(got, want):
+        parts = np.array(got, np.float64)[0]
+        found = parts[:, 0] + 1j * parts[:, 1] if name == "rotlru" else parts[:, 0]
+        np.testing.assert_array_less(np.abs(found - want), 2e-5 * np.abs(want) + 1e-36)
+
+    if name == "associative_scan":
+        outputs, _ = gradients(op, {"x": timed(a)}, [timed(a * 0), mx.zeros((1, 1))], operator=1)
+        return close(outputs[0], want)
+    quarter = {"cos": timed(0 * a), "sin": timed(0 * a + 1)} if name == "rotlru" else {}
+    wide = (b, 0 * b) if name == "rotlru" else (b,)
+    cotangents = [timed(*wide), mx.zeros((1, len(wide)))]
+    outputs, _ = gradients(op, {"a": timed(a), **quarter, "b": timed(*wide)}, cotangents)
+    close(outputs[0], want)
+    given = {"a": timed(np.roll(a[::-1], 1)), **quarter, "b": timed(*wide)}
+    cotangents[0] = timed(*(x[::-1] for x in wide))
+    _, found = gradients(op, given, cotangents)
+    close(found["b"], np.conj(want[::-1]))

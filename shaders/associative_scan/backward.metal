@@ -34,10 +34,9 @@ template <
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_total[SLICES * LANES];
-  threadgroup float slice_keep[SLICES * LANES];
-  threadgroup float slice_adjoint[SLICES * LANES];
-  threadgroup bool slice_forgets[SLICES * LANES];
+  constexpr int PLANE = SLICES * LANES;
+  threadgroup float maps[4 * PLANE];
+  threadgroup bool slice_forgets[PLANE];
 
   const int L = x_shape[1];
   const int D = x_shape[2];
@@ -53,8 +52,8 @@ template <
   const int direction = REVERSE ? -1 : 1;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = keep[t+1] * G[t+1] at the right edge of the tile.
-  float carry = in_range ? grad_final_state[state] : 0.0f;
+  // carry = keep[t+1] * G[t+1] at the right edge of the tile, of slice 0 only.
+  float2 carry = float2(in_range ? grad_final_state[state] : 0.0f, 0.0f);
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float value[STEPS];
     float grad[STEPS];
@@ -70,41 +69,71 @@ template <
       fresh[i] = live && ((HAS_RESET && reset[row]) || (!HAS_INITIAL_STATE && first + i == 0));
     }
 
-    float total = scan_identity<OP>();
+    const int count = min(TILE, static_cast<int>(L - tile * TILE));
+    const long begin = origin + direction * (tile * TILE);
+    const auto x_tile = x + begin * D + channel;
     bool forgets = false;
     for (int i = 0; i < STEPS; ++i) {
-      total = fresh[i] ? value[i] : scan_combine<OP>(total, value[i]);
       forgets = forgets || fresh[i];
     }
-    slice_total[slot] = total;
-    slice_forgets[slot] = forgets;
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : scan_identity<OP>();
-    float h = scan_fold<OP, HAS_RESET>(slice_total + lane, slice_forgets + lane, LANES, 0, slice, entry);
+    // The derivatives of a sum do not depend on what it is.
+    float h = 0.0f;
+    if (OP != SCAN_ADD) {
+      float2 total = float2(value[0], 0.0f);
+      float smallest = fabs(value[0]);
+      for (int i = 1; i < STEPS; ++i) {
+        if (fresh[i]) {
+          total = float2(value[i], 0.0f);
+        } else {
+          total = scan_extend<OP>(total, value[i]);
+        }
+        smallest = min(smallest, fabs(total.x));
+      }
+      maps[slot + 2 * PLANE] = scan_slice<OP>(total.x, smallest, forgets);
+      maps[slot + 3 * PLANE] = total.y;
+      slice_forgets[slot] = forgets;
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      const float entry =
+          in_range && slice == 0 ? tile_state[(batch * tiles + tile) * D + channel] : scan_identity<OP>();
+      scan_fold<OP, HAS_RESET, LANES, SLICES, STEPS>(
+          maps + 2 * PLANE + lane,
+          slice_forgets + lane,
+          x_tile,
+          direction * D,
+          slice == 0 ? count : 0,
+          float2(entry, 0.0f));
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      h = maps[slot + 3 * PLANE];
+    }
 
     // From here on value[i] holds take.
     float keep[STEPS];
+    float2 product = float2(1.0f, 0.0f);
+    float lowest = 1.0f;
     for (int i = 0; i < STEPS; ++i) {
       const float next = fresh[i] ? value[i] : scan_combine<OP>(h, value[i]);
-      keep[i] = fresh[i] ? 0.0f : scan_by_earlier<OP>(h, value[i], next);
-      value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i], next);
+      const float2 kept = scan_by_earlier<OP>(h, value[i]);
+      keep[i] = fresh[i] ? 0.0f : kept.x;
+      product = scan_product<OP>(product, float2(keep[i], kept.y));
+      lowest = min(lowest, fabs(product.x));
+      value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i]);
       h = next;
     }
-    float product = 1.0f;
     float adjoint = 0.0f;
     for (int i = STEPS - 1; i >= 0; --i) {
-      product = affine_apply<true>(keep[i], 0.0f, product);
       adjoint = affine_apply<true>(keep[i], 0.0f, grad[i] + adjoint);
     }
-    slice_keep[slot] = product;
-    slice_adjoint[slot] = adjoint;
+    maps[slot] = OP == SCAN_MUL ? affine_slice(product.x, lowest, fabs(adjoint)) : product.x;
+    maps[slot + PLANE] = product.y;
+    maps[slot + 3 * PLANE] = adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float from_right =
-        affine_fold_reverse<true>(slice_keep + lane, slice_adjoint + lane, LANES, SLICES, slice + 1, carry);
-    carry =
-        affine_fold_reverse<true>(slice_keep + lane, slice_adjoint + lane, LANES, slice + 1, 0, from_right);
-    // The next tile writes slice_keep and slice_adjoint behind a barrier of its own, after all have read.
+    const auto backwards = affine_steps(x_tile, grad_y + begin * D + channel, reset, direction * D, count);
+    carry = scan_fold_back<OP, LANES, SLICES, STEPS>(
+        maps + lane, slice_forgets + lane, backwards, slice == 0 ? (count + STEPS - 1) / STEPS : 0, carry);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    float from_right = maps[slot + PLANE];
     for (int i = STEPS - 1; i >= 0; --i) {
       const float g = grad[i] + from_right;
       if (in_range && i < steps) {
@@ -115,6 +144,6 @@ template <
     }
   }
   if (HAS_INITIAL_STATE && in_range && slice == 0) {
-    grad_initial_state[state] = carry;
+    grad_initial_state[state] = carry.x;
   }
 }

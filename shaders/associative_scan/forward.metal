@@ -31,8 +31,9 @@ template <
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_total[SLICES * LANES];
-  threadgroup bool slice_forgets[SLICES * LANES];
+  constexpr int PLANE = SLICES * LANES;
+  threadgroup float totals[2 * PLANE];
+  threadgroup bool slice_forgets[PLANE];
 
   const int L = x_shape[1];
   const int D = x_shape[2];
@@ -48,10 +49,11 @@ template <
   const int direction = REVERSE ? -1 : 1;
   const long tiles = (L + TILE - 1) / TILE;
 
-  float carry = HAS_INITIAL_STATE && in_range ? initial_state[state] : scan_identity<OP>();
+  // The value that enters the tile, of slice 0 only.
+  float2 carry = float2(HAS_INITIAL_STATE && in_range ? initial_state[state] : scan_identity<OP>(), 0.0f);
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
-      tile_state[(batch * tiles + tile) * D + channel] = carry;
+      tile_state[(batch * tiles + tile) * D + channel] = carry.x;
     }
 
     // Steps past the end are the identity: they leave the value as it is.
@@ -66,20 +68,30 @@ template <
       fresh[i] = HAS_RESET && live && reset[row];
     }
 
-    float total = scan_identity<OP>();
-    bool forgets = false;
-    for (int i = 0; i < STEPS; ++i) {
-      total = fresh[i] ? value[i] : scan_combine<OP>(total, value[i]);
+    float2 total = float2(value[0], 0.0f);
+    float smallest = fabs(value[0]);
+    bool forgets = fresh[0];
+    for (int i = 1; i < STEPS; ++i) {
+      if (fresh[i]) {
+        total = float2(value[i], 0.0f);
+      } else {
+        total = scan_extend<OP>(total, value[i]);
+      }
+      smallest = min(smallest, fabs(total.x));
       forgets = forgets || fresh[i];
     }
-    slice_total[slot] = total;
+    totals[slot] = scan_slice<OP>(total.x, smallest, forgets);
+    totals[slot + PLANE] = total.y;
     slice_forgets[slot] = forgets;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = scan_fold<OP, HAS_RESET>(slice_total + lane, slice_forgets + lane, LANES, 0, slice, carry);
-    carry = scan_fold<OP, HAS_RESET>(slice_total + lane, slice_forgets + lane, LANES, slice, SLICES, h);
+    const int count = min(TILE, static_cast<int>(L - tile * TILE));
+    const auto x_tile = x + (origin + direction * (tile * TILE)) * D + channel;
+    carry = scan_fold<OP, HAS_RESET, LANES, SLICES, STEPS>(
+        totals + lane, slice_forgets + lane, x_tile, direction * D, slice == 0 ? count : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float h = totals[slot + PLANE];
     for (int i = 0; i < STEPS; ++i) {
       h = fresh[i] ? value[i] : scan_combine<OP>(h, value[i]);
       if (in_range && i < steps) {
@@ -88,6 +100,6 @@ template <
     }
   }
   if (in_range && slice == 0) {
-    final_state[state] = carry;
+    final_state[state] = carry.x;
   }
 }

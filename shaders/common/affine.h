@@ -1,7 +1,11 @@
-// Maps h -> a * h + b of a diagonal recurrence: how they act on a state and how they compose.
+// Maps h -> a * h + b of a diagonal recurrence: how they act on a state and how they compose. A tile's steps
+// are composed slice by slice; the maps of the slices lie in threadgroup memory, in planes of SLICES x LANES:
+// the product of the gates in two floats, the value, and the value of the transposed map.
 #pragma once
 
 #include <metal_stdlib>
+
+#include "two_floats.h"
 
 // Apply the map (a, b) to the state h. With RESETS a gate of exactly 0 forgets h whatever it holds,
 // infinity and NaN included, so one packed sequence cannot spoil the next.
@@ -10,21 +14,93 @@ inline float affine_apply(float a, float b, float h) {
   return RESETS && a == 0.0f ? b : metal::fma(a, h, b);
 }
 
-// The state that enters `slice`: `h` sent through the maps of all slices before it, oldest first.
-// `a` and `b` hold one map a slice, `stride` apart.
-template <bool RESETS, typename Maps>
-inline float affine_fold(Maps a, Maps b, int stride, int slices, float h) {
-  for (int s = 0; s < slices; ++s) {
-    h = affine_apply<RESETS>(a[s * stride], b[s * stride], h);
+// The same in two floats, of a gate that is not 0. An infinite state has NaN as its rest.
+inline metal::float2 affine_apply_two(metal::float2 a, float b, metal::float2 h) {
+  const metal::float2 moved = two_product(a.x, h.x);
+  const float x = metal::fma(a.x, h.x, b);
+  const float rest = moved.y + two_sum_rest(moved.x, b, x);
+  return metal::float2(x, metal::fma(a.x, h.y, metal::fma(a.y, h.x, rest)));
+}
+
+// The product of gates and one more, in two floats.
+inline metal::float2 affine_product(metal::float2 product, float gate) {
+  const metal::float2 next = two_product(product.x, gate);
+  return metal::float2(next.x, metal::fma(product.y, gate, next.y));
+}
+
+// The product of a slice's gates, of which `smallest` is the smallest on the way and `sizes` the sum of the
+// magnitudes of the values. Infinity where the slice is no map of floats and a state must walk through its
+// steps; -infinity where a reset, a 0 or underflow makes the product 0 to a state that is not large.
+inline float affine_slice(float product, float smallest, float sizes) {
+  const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
+  return smallest >= 1.2e-38f && metal::fabs(product) + sizes < INFINITY ? product : walks;
+}
+
+// The steps of a tile in one channel: `count` gates a and values b, `stride` apart.
+template <typename A, typename B, typename Reset>
+struct affine_tile {
+  A a;
+  B b;
+  Reset reset;
+  int stride;
+  int count;
+};
+
+template <typename A, typename B, typename Reset>
+inline affine_tile<A, B, Reset> affine_steps(A a, B b, Reset reset, int stride, int count) {
+  return affine_tile<A, B, Reset>{a, b, reset, stride, count};
+}
+
+// The state h after the steps from `begin` to before `end`; TRANSPOSED before them, from last to first.
+template <bool RESETS, bool TRANSPOSED, typename Tile>
+inline float affine_walk(Tile tile, int begin, int end, float h) {
+  const int steps = metal::min(end, tile.count) - begin;
+  for (int i = 0; i < steps; ++i) {
+    const int at = begin + (TRANSPOSED ? steps - 1 - i : i);
+    const float gate = RESETS && tile.reset[at] ? 0.0f : static_cast<float>(tile.a[at * tile.stride]);
+    const float value = static_cast<float>(tile.b[at * tile.stride]);
+    h = TRANSPOSED ? affine_apply<RESETS>(gate, 0.0f, value + h) : affine_apply<RESETS>(gate, value, h);
   }
   return h;
 }
 
-// The same from the end of the tile backwards, down to and including slice `first`.
-template <bool RESETS, typename Maps>
-inline float affine_fold_reverse(Maps a, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = affine_apply<RESETS>(a[s * stride], b[s * stride], h);
+// The state `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back; what
+// enters each slice goes to `entries`. Only TWO_FLOATS reads the second plane, which may be `entries`.
+template <
+    bool RESETS,
+    bool TRANSPOSED,
+    bool TWO_FLOATS,
+    int LANES,
+    int SLICES,
+    int STEPS,
+    typename Maps,
+    typename Entries,
+    typename Tile>
+inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slices, metal::float2 h) {
+  constexpr int PLANE = SLICES * LANES;
+  const auto values = maps + (TRANSPOSED ? 3 : 2) * PLANE;
+  const float start = h.x;
+  bool walks = false;
+  for (int i = 0; i < slices; ++i) {
+    const int s = (TRANSPOSED ? slices - 1 - i : i) * LANES;
+    const metal::float2 a = metal::float2(maps[s], TWO_FLOATS ? maps[s + PLANE] : 0.0f);
+    const float entry = TWO_FLOATS ? h.x + h.y : h.x;
+    walks = walks || !(metal::fabs(a.x) + metal::fabs(entry) < INFINITY);
+    entries[s] = entry;
+    h = TWO_FLOATS ? affine_apply_two(a, values[s], h) : metal::float2(metal::fma(a.x, h.x, values[s]), 0.0f);
+  }
+  h = walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
+  // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
+  const int again = walks ? slices : 0;
+  for (int i = 0; i < again; ++i) {
+    const int s = TRANSPOSED ? slices - 1 - i : i;
+    const float a = maps[s * LANES];
+    entries[s * LANES] = h.x;
+    const bool leaps = a == -INFINITY && !(metal::fabs(h.x) > 1e3f);
+    const bool passes = leaps || metal::fabs(a) < INFINITY;
+    const float passed = affine_apply<RESETS>(leaps ? 0.0f : a, values[s * LANES], h.x);
+    const int end = passes ? 0 : (s + 1) * STEPS;
+    h.x = affine_walk<RESETS, TRANSPOSED>(tile, s * STEPS, end, passes ? passed : h.x);
   }
   return h;
 }

@@ -26,9 +26,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[SLICES * LANES];
-  threadgroup float slice_b[SLICES * LANES];
-  threadgroup float slice_g[SLICES * LANES];
+  constexpr int PLANE = SLICES * LANES;
+  threadgroup float maps[5 * PLANE];
 
   const int L = a_shape[1];
   const int D = a_shape[2];
@@ -42,13 +41,14 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = a[t+1] * G[t+1] at the right edge of the tile.
-  float carry = in_range ? grad_final_state[state] : 0.0f;
+  // carry = a[t+1] * G[t+1] at the right edge of the tile, of slice 0 only.
+  float2 carry = float2(in_range ? grad_final_state[state] : 0.0f, 0.0f);
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float gate[STEPS];
     float value[STEPS];
     float grad[STEPS];
-    const long first = row + tile * TILE + slice * STEPS;
+    const long begin = row + tile * TILE;
+    const long first = begin + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(row + L - first));
     for (int i = 0; i < STEPS; ++i) {
       const bool live = in_range && i < steps;
@@ -60,28 +60,38 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
       }
     }
 
-    float product = 1.0f;
-    float sum = 0.0f;
-    for (int i = 0; i < STEPS; ++i) {
-      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
+    float2 product = float2(gate[0], 0.0f);
+    float smallest = fabs(gate[0]);
+    float sum = value[0];
+    for (int i = 1; i < STEPS; ++i) {
+      product = affine_product(product, gate[i]);
+      smallest = min(smallest, fabs(product.x));
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
     for (int i = STEPS - 1; i >= 0; --i) {
       adjoint = affine_apply<HAS_RESET>(gate[i], 0.0f, grad[i] + adjoint);
     }
-    slice_a[slot] = product;
-    slice_b[slot] = sum;
-    slice_g[slot] = adjoint;
+    maps[slot] = affine_slice(product.x, smallest, fabs(sum) + fabs(adjoint));
+    maps[slot + PLANE] = product.y;
+    maps[slot + 2 * PLANE] = sum;
+    maps[slot + 3 * PLANE] = adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    const auto a_tile = a + begin * D + channel;
+    const int count = min(TILE, static_cast<int>(row + L - begin));
+    const auto forwards = affine_steps(a_tile, b + begin * D + channel, reset + begin, D, count);
+    const auto backwards = affine_steps(a_tile, grad_y + begin * D + channel, reset + begin, D, count);
+    const int slices = (count + STEPS - 1) / STEPS;
     const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
-    float h = affine_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, entry);
-    float from_right =
-        affine_fold_reverse<HAS_RESET>(slice_a + lane, slice_g + lane, LANES, SLICES, slice + 1, carry);
-    carry = affine_fold_reverse<HAS_RESET>(slice_a + lane, slice_g + lane, LANES, SLICES, 0, carry);
+    affine_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 4 * PLANE, forwards, slice == 1 ? slices : 0, float2(entry, 0.0f));
+    carry = affine_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + PLANE, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float h = maps[slot + 4 * PLANE];
+    float from_right = maps[slot + PLANE];
     // From here on value[i] holds h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float previous = h;
@@ -99,6 +109,6 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     }
   }
   if (HAS_INITIAL_STATE && in_range && slice == 0) {
-    grad_initial_state[state] = carry;
+    grad_initial_state[state] = carry.x;
   }
 }

@@ -25,8 +25,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[SLICES * LANES];
-  threadgroup float slice_b[SLICES * LANES];
+  constexpr int PLANE = SLICES * LANES;
+  threadgroup float maps[3 * PLANE];
 
   const int L = a_shape[1];
   const int D = a_shape[2];
@@ -40,16 +40,18 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  float carry = HAS_INITIAL_STATE && in_range ? initial_state[state] : 0.0f;
+  // The state that enters the tile, of slice 0 only.
+  float2 carry = float2(HAS_INITIAL_STATE && in_range ? initial_state[state] : 0.0f, 0.0f);
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
-      tile_state[(batch * tiles + tile) * D + channel] = carry;
+      tile_state[(batch * tiles + tile) * D + channel] = carry.x;
     }
 
     // Steps past the end are the identity (1, 0): they leave the state as it is.
     float gate[STEPS];
     float value[STEPS];
-    const long first = row + tile * TILE + slice * STEPS;
+    const long begin = row + tile * TILE;
+    const long first = begin + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(row + L - first));
     for (int i = 0; i < STEPS; ++i) {
       const bool live = in_range && i < steps;
@@ -60,20 +62,28 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
       }
     }
 
-    float product = 1.0f;
-    float sum = 0.0f;
-    for (int i = 0; i < STEPS; ++i) {
-      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
+    float2 product = float2(gate[0], 0.0f);
+    float smallest = fabs(gate[0]);
+    float sum = value[0];
+    for (int i = 1; i < STEPS; ++i) {
+      product = affine_product(product, gate[i]);
+      smallest = min(smallest, fabs(product.x));
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
-    slice_a[slot] = product;
-    slice_b[slot] = sum;
+    maps[slot] = affine_slice(product.x, smallest, fabs(sum));
+    maps[slot + PLANE] = product.y;
+    maps[slot + 2 * PLANE] = sum;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = affine_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, carry);
-    carry = affine_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, SLICES, carry);
+    const int count = min(TILE, static_cast<int>(row + L - begin));
+    const auto whole =
+        affine_steps(a + begin * D + channel, b + begin * D + channel, reset + begin, D, count);
+    const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
+    carry = affine_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + PLANE, whole, folds, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float h = maps[slot + PLANE];
     for (int i = 0; i < STEPS; ++i) {
       h = affine_apply<HAS_RESET>(gate[i], value[i], h);
       if (in_range && i < steps) {
@@ -82,6 +92,6 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     }
   }
   if (in_range && slice == 0) {
-    final_state[state] = carry;
+    final_state[state] = carry.x;
   }
 }

@@ -42,7 +42,7 @@ template <
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
   constexpr int PLANE = SLICES * LANES;
-  threadgroup float maps[6 * PLANE];
+  threadgroup float maps[10 * PLANE];
 
   const int L = a_shape[1];
   const int pairs = a_shape[2];
@@ -56,19 +56,21 @@ template <
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = conj(z[t+1]) * G[t+1] at the right edge of the tile.
-  float2 carry = float2(0.0f, 0.0f);
+  // carry = conj(z[t+1]) * G[t+1] at the right edge of the tile, of slice 0 only.
+  float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (in_range) {
-    carry = float2(grad_final_state[state], grad_final_state[state + 1]);
+    carry = float4(grad_final_state[state], grad_final_state[state + 1], 0.0f, 0.0f);
   }
   for (long tile = tiles - 1; tile >= 0; --tile) {
+    float size[STEPS];
     float gate_re[STEPS];
     float gate_im[STEPS];
     float value_u[STEPS];
     float value_w[STEPS];
     float grad_u[STEPS];
     float grad_w[STEPS];
-    const long first = row + tile * TILE + slice * STEPS;
+    const long begin = row + tile * TILE;
+    const long first = begin + slice * STEPS;
     const long origin = first * pairs + pair - lane;
     const auto a_tile = a + origin;
     const auto cos_tile = cos + origin;
@@ -83,23 +85,32 @@ template <
     for (int i = 0; i < STEPS; ++i) {
       const bool live = in_range && i < steps;
       const int at = i * pairs + lane;
-      const bool forgets = HAS_RESET && live && reset[first + i];
-      gate_re[i] =
-          live ? forgets ? 0.0f : static_cast<float>(a_tile[at]) * static_cast<float>(cos_tile[at]) : 1.0f;
-      gate_im[i] =
-          live && !forgets ? static_cast<float>(a_tile[at]) * static_cast<float>(sin_tile[at]) : 0.0f;
+      const bool turns = live && !(HAS_RESET && reset[first + i]);
+      size[i] = turns ? static_cast<float>(a_tile[at]) : 1.0f;
+      gate_re[i] = turns ? static_cast<float>(cos_tile[at]) : live ? 0.0f : 1.0f;
+      gate_im[i] = turns ? static_cast<float>(sin_tile[at]) : 0.0f;
       value_u[i] = live ? static_cast<float>(b_tile[2 * at]) : 0.0f;
       value_w[i] = live ? static_cast<float>(b_tile[2 * at + 1]) : 0.0f;
       grad_u[i] = live ? static_cast<float>(grad_y_tile[2 * at]) : 0.0f;
       grad_w[i] = live ? static_cast<float>(grad_y_tile[2 * at + 1]) : 0.0f;
     }
 
-    float2 product = float2(1.0f, 0.0f);
+    float4 product = float4(1.0f, 0.0f, 0.0f, 0.0f);
+    float smallest = INFINITY;
     float2 sum = float2(0.0f, 0.0f);
     for (int i = 0; i < STEPS; ++i) {
-      const float2 gate = float2(gate_re[i], gate_im[i]);
-      product = rotation_apply<HAS_RESET>(gate, float2(0.0f, 0.0f), product);
-      sum = rotation_apply<HAS_RESET>(gate, float2(value_u[i], value_w[i]), sum);
+      const float4 gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
+      gate_re[i] = gate.x;
+      gate_im[i] = gate.y;
+      const float2 value = float2(value_u[i], value_w[i]);
+      if (i == 0) {
+        product = gate;
+        sum = value;
+      } else {
+        product = rotation_multiply(gate, product);
+        sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
+      }
+      smallest = min(smallest, rotation_size(product.xy));
     }
     float2 adjoint = float2(0.0f, 0.0f);
     for (int i = STEPS - 1; i >= 0; --i) {
@@ -107,24 +118,36 @@ template <
       const float2 g = float2(grad_u[i], grad_w[i]) + adjoint;
       adjoint = rotation_apply_transposed<HAS_RESET>(gate, float2(0.0f, 0.0f), g);
     }
-    maps[slot] = product.x;
+    maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum) + rotation_size(adjoint));
     maps[slot + PLANE] = product.y;
-    maps[slot + 2 * PLANE] = sum.x;
-    maps[slot + 3 * PLANE] = sum.y;
-    maps[slot + 4 * PLANE] = adjoint.x;
-    maps[slot + 5 * PLANE] = adjoint.y;
+    maps[slot + 2 * PLANE] = product.z;
+    maps[slot + 3 * PLANE] = product.w;
+    maps[slot + 4 * PLANE] = sum.x;
+    maps[slot + 5 * PLANE] = sum.y;
+    maps[slot + 6 * PLANE] = adjoint.x;
+    maps[slot + 7 * PLANE] = adjoint.y;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float2 h = float2(0.0f, 0.0f);
-    if (in_range) {
+    const int count = min(TILE, static_cast<int>(row + L - begin));
+    const int slices = (count + STEPS - 1) / STEPS;
+    const long start = begin * pairs + pair;
+    const auto forwards =
+        rotation_steps(a + start, cos + start, sin + start, b + 2 * start, reset + begin, pairs, count);
+    const auto backwards =
+        rotation_steps(a + start, cos + start, sin + start, grad_y + 2 * start, reset + begin, pairs, count);
+    float4 entry = float4(0.0f, 0.0f, 0.0f, 0.0f);
+    if (in_range && slice == 1) {
       const long saved = 2 * ((batch * tiles + tile) * pairs + pair);
-      h = float2(tile_state[saved], tile_state[saved + 1]);
+      entry = float4(tile_state[saved], tile_state[saved + 1], 0.0f, 0.0f);
     }
-    h = rotation_fold<HAS_RESET>(maps + lane, PLANE, LANES, 0, slice, h);
-    float2 from_right = rotation_fold_reverse<HAS_RESET>(maps + lane, PLANE, LANES, slice + 1, SLICES, carry);
-    carry = rotation_fold_reverse<HAS_RESET>(maps + lane, PLANE, LANES, 0, slice + 1, from_right);
+    rotation_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 8 * PLANE, forwards, slice == 1 ? slices : 0, entry);
+    carry = rotation_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 2 * PLANE, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float2 h = float2(maps[slot + 8 * PLANE], maps[slot + 9 * PLANE]);
+    float2 from_right = float2(maps[slot + 2 * PLANE], maps[slot + 3 * PLANE]);
     // From here on value holds h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float2 previous = h;
@@ -139,15 +162,16 @@ template <
       if (in_range && i < steps) {
         const int at = i * pairs + lane;
         const bool forgets = HAS_RESET && reset[first + i];
-        const float size = static_cast<float>(a_tile[at]);
-        const float along = forgets ? 0.0f : fma(u, value_u[i], w * value_w[i]);
-        const float across = forgets ? 0.0f : fma(w, value_u[i], -u * value_w[i]);
+        const float along = fma(u, value_u[i], w * value_w[i]);
+        const float across = fma(w, value_u[i], -u * value_w[i]);
+        const float length = static_cast<float>(a_tile[at]);
+        const float turned =
+            fma(static_cast<float>(cos_tile[at]), along, static_cast<float>(sin_tile[at]) * across);
         grad_b_tile[2 * at] = static_cast<T>(u);
         grad_b_tile[2 * at + 1] = static_cast<T>(w);
-        grad_a_tile[at] = static_cast<A>(
-            fma(static_cast<float>(cos_tile[at]), along, static_cast<float>(sin_tile[at]) * across));
-        grad_cos_tile[at] = static_cast<C>(size * along);
-        grad_sin_tile[at] = static_cast<S>(size * across);
+        grad_a_tile[at] = static_cast<A>(forgets ? 0.0f : turned);
+        grad_cos_tile[at] = static_cast<C>(forgets ? 0.0f : length * along);
+        grad_sin_tile[at] = static_cast<S>(forgets ? 0.0f : length * across);
       }
       from_right =
           rotation_apply_transposed<HAS_RESET>(float2(gate_re[i], gate_im[i]), float2(0.0f, 0.0f), g);

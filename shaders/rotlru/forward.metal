@@ -36,7 +36,7 @@ template <
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
   constexpr int PLANE = SLICES * LANES;
-  threadgroup float maps[4 * PLANE];
+  threadgroup float maps[6 * PLANE];
 
   const int L = a_shape[1];
   const int pairs = a_shape[2];
@@ -50,9 +50,10 @@ template <
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  float2 carry = float2(0.0f, 0.0f);
+  // The pair that enters the tile, of slice 0 only.
+  float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (HAS_INITIAL_STATE && in_range) {
-    carry = float2(initial_state[state], initial_state[state + 1]);
+    carry = float4(initial_state[state], initial_state[state + 1], 0.0f, 0.0f);
   }
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
@@ -62,11 +63,13 @@ template <
     }
 
     // Steps past the end are the identity (1, 0): they leave the state as it is.
+    float size[STEPS];
     float gate_re[STEPS];
     float gate_im[STEPS];
     float value_u[STEPS];
     float value_w[STEPS];
-    const long first = row + tile * TILE + slice * STEPS;
+    const long begin = row + tile * TILE;
+    const long first = begin + slice * STEPS;
     const long origin = first * pairs + pair - lane;
     const auto a_tile = a + origin;
     const auto cos_tile = cos + origin;
@@ -77,32 +80,49 @@ template <
     for (int i = 0; i < STEPS; ++i) {
       const bool live = in_range && i < steps;
       const int at = i * pairs + lane;
-      const bool forgets = HAS_RESET && live && reset[first + i];
-      gate_re[i] =
-          live ? forgets ? 0.0f : static_cast<float>(a_tile[at]) * static_cast<float>(cos_tile[at]) : 1.0f;
-      gate_im[i] =
-          live && !forgets ? static_cast<float>(a_tile[at]) * static_cast<float>(sin_tile[at]) : 0.0f;
+      const bool turns = live && !(HAS_RESET && reset[first + i]);
+      size[i] = turns ? static_cast<float>(a_tile[at]) : 1.0f;
+      gate_re[i] = turns ? static_cast<float>(cos_tile[at]) : live ? 0.0f : 1.0f;
+      gate_im[i] = turns ? static_cast<float>(sin_tile[at]) : 0.0f;
       value_u[i] = live ? static_cast<float>(b_tile[2 * at]) : 0.0f;
       value_w[i] = live ? static_cast<float>(b_tile[2 * at + 1]) : 0.0f;
     }
 
-    float2 product = float2(1.0f, 0.0f);
+    float4 product = float4(1.0f, 0.0f, 0.0f, 0.0f);
+    float smallest = INFINITY;
     float2 sum = float2(0.0f, 0.0f);
     for (int i = 0; i < STEPS; ++i) {
-      const float2 gate = float2(gate_re[i], gate_im[i]);
-      product = rotation_apply<HAS_RESET>(gate, float2(0.0f, 0.0f), product);
-      sum = rotation_apply<HAS_RESET>(gate, float2(value_u[i], value_w[i]), sum);
+      const float4 gate = rotation_gate(size[i], gate_re[i], gate_im[i]);
+      gate_re[i] = gate.x;
+      gate_im[i] = gate.y;
+      const float2 value = float2(value_u[i], value_w[i]);
+      if (i == 0) {
+        product = gate;
+        sum = value;
+      } else {
+        product = rotation_multiply(gate, product);
+        sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
+      }
+      smallest = min(smallest, rotation_size(product.xy));
     }
-    maps[slot] = product.x;
+    maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum));
     maps[slot + PLANE] = product.y;
-    maps[slot + 2 * PLANE] = sum.x;
-    maps[slot + 3 * PLANE] = sum.y;
+    maps[slot + 2 * PLANE] = product.z;
+    maps[slot + 3 * PLANE] = product.w;
+    maps[slot + 4 * PLANE] = sum.x;
+    maps[slot + 5 * PLANE] = sum.y;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float2 h = rotation_fold<HAS_RESET>(maps + lane, PLANE, LANES, 0, slice, carry);
-    carry = rotation_fold<HAS_RESET>(maps + lane, PLANE, LANES, slice, SLICES, h);
+    const int count = min(TILE, static_cast<int>(row + L - begin));
+    const long start = begin * pairs + pair;
+    const auto whole =
+        rotation_steps(a + start, cos + start, sin + start, b + 2 * start, reset + begin, pairs, count);
+    const int folds = slice == 0 ? (count + STEPS - 1) / STEPS : 0;
+    carry = rotation_fold<HAS_RESET, false, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 2 * PLANE, whole, folds, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float2 h = float2(maps[slot + 2 * PLANE], maps[slot + 3 * PLANE]);
     for (int i = 0; i < STEPS; ++i) {
       h = rotation_apply<HAS_RESET>(float2(gate_re[i], gate_im[i]), float2(value_u[i], value_w[i]), h);
       if (in_range && i < steps) {

@@ -11,7 +11,41 @@
 
 
 
+
+
 #include <metal_stdlib>
+
+#line 1 "shaders/common/two_floats.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+inline float two_sum_rest(float a, float b, float sum) {
+  const float added = sum - a;
+  return (a - (sum - added)) + (b - added);
+}
+
+inline metal::float2 two_sum(float a, float b) {
+  const float sum = a + b;
+  return metal::float2(sum, two_sum_rest(a, b, sum));
+}
+
+inline metal::float2 two_product(float a, float b) {
+  const float product = a * b;
+  return metal::float2(product, metal::fma(a, b, -product));
+}
+
+
+inline metal::float2 two_floats(float x, float y) {
+  const float sum = x + y;
+  const bool finite = metal::isfinite(sum);
+  return metal::float2(finite ? sum : x, finite ? (x - sum) + y : 0.0f);
+}
+
+#line 9 "shaders/common/affine.h"
 
 
 
@@ -21,20 +55,92 @@ inline float affine_apply(float a, float b, float h) {
 }
 
 
+inline metal::float2 affine_apply_two(metal::float2 a, float b, metal::float2 h) {
+  const metal::float2 moved = two_product(a.x, h.x);
+  const float x = metal::fma(a.x, h.x, b);
+  const float rest = moved.y + two_sum_rest(moved.x, b, x);
+  return metal::float2(x, metal::fma(a.x, h.y, metal::fma(a.y, h.x, rest)));
+}
 
-template <bool RESETS, typename Maps>
-inline float affine_fold(Maps a, Maps b, int stride, int slices, float h) {
-  for (int s = 0; s < slices; ++s) {
-    h = affine_apply<RESETS>(a[s * stride], b[s * stride], h);
+
+inline metal::float2 affine_product(metal::float2 product, float gate) {
+  const metal::float2 next = two_product(product.x, gate);
+  return metal::float2(next.x, metal::fma(product.y, gate, next.y));
+}
+
+
+
+
+inline float affine_slice(float product, float smallest, float sizes) {
+  const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
+  return smallest >= 1.2e-38f && metal::fabs(product) + sizes < INFINITY ? product : walks;
+}
+
+
+template <typename A, typename B, typename Reset>
+struct affine_tile {
+  A a;
+  B b;
+  Reset reset;
+  int stride;
+  int count;
+};
+
+template <typename A, typename B, typename Reset>
+inline affine_tile<A, B, Reset> affine_steps(A a, B b, Reset reset, int stride, int count) {
+  return affine_tile<A, B, Reset>{a, b, reset, stride, count};
+}
+
+
+template <bool RESETS, bool TRANSPOSED, typename Tile>
+inline float affine_walk(Tile tile, int begin, int end, float h) {
+  const int steps = metal::min(end, tile.count) - begin;
+  for (int i = 0; i < steps; ++i) {
+    const int at = begin + (TRANSPOSED ? steps - 1 - i : i);
+    const float gate = RESETS && tile.reset[at] ? 0.0f : static_cast<float>(tile.a[at * tile.stride]);
+    const float value = static_cast<float>(tile.b[at * tile.stride]);
+    h = TRANSPOSED ? affine_apply<RESETS>(gate, 0.0f, value + h) : affine_apply<RESETS>(gate, value, h);
   }
   return h;
 }
 
 
-template <bool RESETS, typename Maps>
-inline float affine_fold_reverse(Maps a, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = affine_apply<RESETS>(a[s * stride], b[s * stride], h);
+
+template <
+    bool RESETS,
+    bool TRANSPOSED,
+    bool TWO_FLOATS,
+    int LANES,
+    int SLICES,
+    int STEPS,
+    typename Maps,
+    typename Entries,
+    typename Tile>
+inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slices, metal::float2 h) {
+  constexpr int PLANE = SLICES * LANES;
+  const auto values = maps + (TRANSPOSED ? 3 : 2) * PLANE;
+  const float start = h.x;
+  bool walks = false;
+  for (int i = 0; i < slices; ++i) {
+    const int s = (TRANSPOSED ? slices - 1 - i : i) * LANES;
+    const metal::float2 a = metal::float2(maps[s], TWO_FLOATS ? maps[s + PLANE] : 0.0f);
+    const float entry = TWO_FLOATS ? h.x + h.y : h.x;
+    walks = walks || !(metal::fabs(a.x) + metal::fabs(entry) < INFINITY);
+    entries[s] = entry;
+    h = TWO_FLOATS ? affine_apply_two(a, values[s], h) : metal::float2(metal::fma(a.x, h.x, values[s]), 0.0f);
+  }
+  h = walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
+
+  const int again = walks ? slices : 0;
+  for (int i = 0; i < again; ++i) {
+    const int s = TRANSPOSED ? slices - 1 - i : i;
+    const float a = maps[s * LANES];
+    entries[s * LANES] = h.x;
+    const bool leaps = a == -INFINITY && !(metal::fabs(h.x) > 1e3f);
+    const bool passes = leaps || metal::fabs(a) < INFINITY;
+    const float passed = affine_apply<RESETS>(leaps ? 0.0f : a, values[s * LANES], h.x);
+    const int end = passes ? 0 : (s + 1) * STEPS;
+    h.x = affine_walk<RESETS, TRANSPOSED>(tile, s * STEPS, end, passes ? passed : h.x);
   }
   return h;
 }
@@ -44,7 +150,7 @@ inline float affine_fold_reverse(Maps a, Maps b, int stride, int slices, int fir
 using namespace metal;
 
 template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_backward_5f2f5141__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_rglru_backward_e439c0a6__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float(
   const device float* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device float* b [[buffer(2)]],
@@ -62,9 +168,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[SLICES * LANES];
-  threadgroup float slice_b[SLICES * LANES];
-  threadgroup float slice_g[SLICES * LANES];
+  constexpr int PLANE = SLICES * LANES;
+  threadgroup float maps[5 * PLANE];
 
   const int L = a_shape[1];
   const int D = a_shape[2];
@@ -79,12 +184,13 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   const long tiles = (L + TILE - 1) / TILE;
 
 
-  float carry = in_range ? grad_final_state[state] : 0.0f;
+  float2 carry = float2(in_range ? grad_final_state[state] : 0.0f, 0.0f);
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float gate[STEPS];
     float value[STEPS];
     float grad[STEPS];
-    const long first = row + tile * TILE + slice * STEPS;
+    const long begin = row + tile * TILE;
+    const long first = begin + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(row + L - first));
     for (int i = 0; i < STEPS; ++i) {
       const bool live = in_range && i < steps;
@@ -96,28 +202,38 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
       }
     }
 
-    float product = 1.0f;
-    float sum = 0.0f;
-    for (int i = 0; i < STEPS; ++i) {
-      product = affine_apply<HAS_RESET>(gate[i], 0.0f, product);
+    float2 product = float2(gate[0], 0.0f);
+    float smallest = fabs(gate[0]);
+    float sum = value[0];
+    for (int i = 1; i < STEPS; ++i) {
+      product = affine_product(product, gate[i]);
+      smallest = min(smallest, fabs(product.x));
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
     for (int i = STEPS - 1; i >= 0; --i) {
       adjoint = affine_apply<HAS_RESET>(gate[i], 0.0f, grad[i] + adjoint);
     }
-    slice_a[slot] = product;
-    slice_b[slot] = sum;
-    slice_g[slot] = adjoint;
+    maps[slot] = affine_slice(product.x, smallest, fabs(sum) + fabs(adjoint));
+    maps[slot + PLANE] = product.y;
+    maps[slot + 2 * PLANE] = sum;
+    maps[slot + 3 * PLANE] = adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    const auto a_tile = a + begin * D + channel;
+    const int count = min(TILE, static_cast<int>(row + L - begin));
+    const auto forwards = affine_steps(a_tile, b + begin * D + channel, reset + begin, D, count);
+    const auto backwards = affine_steps(a_tile, grad_y + begin * D + channel, reset + begin, D, count);
+    const int slices = (count + STEPS - 1) / STEPS;
     const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
-    float h = affine_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, entry);
-    float from_right =
-        affine_fold_reverse<HAS_RESET>(slice_a + lane, slice_g + lane, LANES, SLICES, slice + 1, carry);
-    carry = affine_fold_reverse<HAS_RESET>(slice_a + lane, slice_g + lane, LANES, SLICES, 0, carry);
+    affine_fold<HAS_RESET, false, false, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + 4 * PLANE, forwards, slice == 1 ? slices : 0, float2(entry, 0.0f));
+    carry = affine_fold<HAS_RESET, true, true, LANES, SLICES, STEPS>(
+        maps + lane, maps + lane + PLANE, backwards, slice == 0 ? slices : 0, carry);
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    float h = maps[slot + 4 * PLANE];
+    float from_right = maps[slot + PLANE];
 
     for (int i = 0; i < STEPS; ++i) {
       const float previous = h;
@@ -135,9 +251,9 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     }
   }
   if (HAS_INITIAL_STATE && in_range && slice == 0) {
-    grad_initial_state[state] = carry;
+    grad_initial_state[state] = carry.x;
   }
 
 }
 
-template [[host_name("custom_kernel_rglru_backward_5f2f5141__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_5f2f5141__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_5f2f5141__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float<float, float, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rglru_backward_e439c0a6__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_e439c0a6__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_e439c0a6__float_float_32_16_8_1_1_float_float_bool_float_float_float_float_float_float<float, float, 32, 16, 8, 1, 1>;
