@@ -1,16 +1,24 @@
-// Gates g = e^x kept as one float that loses none of their digits near 1: g - 1 where g is in (0.94, 1),
+// Gates g = e^x kept as one float that loses none of their digits near 1: g - 1 where g is in (0.94, 1],
 // which is negative, else g itself. A constant g, rounded once, would err alike at every step, and by 1 / (1
 // - g) of that in the state.
 #pragma once
 
 #include <metal_stdlib>
 
+// Stands for the 0 that g - 1 is at g = 1, because a gate of 0 forgets.
+constexpr constant float DECAY_NONE = -1e-37f;
+
 inline float decay_of(float x) {
   float series = metal::fma(x, 1.0f / 120.0f, 1.0f / 24.0f);
   series = metal::fma(series, x, 1.0f / 6.0f);
   series = metal::fma(series, x, 0.5f);
   series = metal::fma(series * x, x, x);
-  return x > -0.0625f && series < 0.0f ? series : metal::exp(x);
+  return x > -0.0625f && series <= 0.0f ? metal::min(series, DECAY_NONE) : metal::exp(x);
+}
+
+// The x of g = base, whose multiples are those of powers of g: finite, because 0 times it is 0.
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
 }
 
 // g as a number.
@@ -18,9 +26,9 @@ inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
 
-// 1 - g^2.
+// 1 - g^2, exactly 0 at g = 1.
 inline float decay_complement(float decay) {
-  return decay < 0.0f ? -decay * (2.0f + decay) : (1.0f - decay) * (1.0f + decay);
+  return decay < 0.0f ? metal::fma(-decay, 2.0f + decay, 2.0f * DECAY_NONE) : (1.0f - decay) * (1.0f + decay);
 }
 
 // g * h + b. With RESETS a gate of exactly 0 forgets h whatever it holds, infinity and NaN included, so one
@@ -31,21 +39,53 @@ inline float decay_apply(float decay, float b, float h) {
   return RESETS && decay == 0.0f ? b : moved;
 }
 
-// The state `h` sent through the maps of the slices before `slices`, oldest first. `decay` and `b` hold one
-// map a slice, `stride` apart.
+// sum + rest stays what it is, and `sum` gets every digit of it that one float can hold.
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+// Adds x to a sum in device memory, whose rest lies `rests` behind it; the first x starts it.
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+// The new `rest` of a state h + rest after g * (h + rest) + b. Where `decay` is g - 1, which `slow` says, h
+// stays as it is: a long walk then rounds what it adds, not what it holds. Elsewhere all of the state is in
+// the rest.
+template <bool RESETS>
+inline float decay_rest(float decay, bool slow, float b, float h, float rest) {
+  const float moved = metal::fma(decay, h + rest, slow ? rest + b : b);
+  return RESETS && decay == 0.0f ? b : moved;
+}
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_rest<RESETS>(decay, slow, b, h, rest);
+  h = slow ? h : 0.0f;
+}
+
+// The state h + rest sent through the maps of the slices before `slices`, oldest first. `decay` and `b` hold
+// one map a slice, `stride` apart.
 template <bool RESETS, typename Maps>
-inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
   for (int s = 0; s < slices; ++s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
 }
 
 // The same from the end of the tile backwards, down to and including slice `first`.
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
   for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
 }

@@ -49,12 +49,12 @@ template <
     device Delta* grad_delta,              // [B, L, D]
     device Z* grad_z,                      // [B, L, D]
     device float* grad_initial_state,      // [B, D, N]
-    device float* A_parts,                 // [B * TILES, D, N]
+    device float* A_parts,                 // [2 * B, D, N]
     device float* B_parts,                 // [BLOCKS, B, L, N]
     device float* C_parts,                 // [BLOCKS, B, L, N]
-    device float* D_parts,                 // [B, D]
-    device float* bias_parts,              // [B, D]
-    device float* carry,                   // [B, 2, N, D]
+    device float* D_parts,                 // [2 * B, D]
+    device float* bias_parts,              // [2 * B, D]
+    device float* carry,                   // [B, 3, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -82,13 +82,12 @@ template <
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
 
-  float by_skip = 0.0f;
-  float by_bias = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
-    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles.
-    const long carry_in = (batch * 2 + tile % 2) * N * channels + channel;
-    const long carry_out = (batch * 2 + (tile + 1) % 2) * N * channels + channel;
+    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and what its floats lack.
+    const long carry_in = (batch * 3 + tile % 2) * N * channels + channel;
+    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * channels + channel;
+    const long carry_rest = (batch * 3 + 2) * N * channels + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
     const auto B_slice = B + first * N;
@@ -156,9 +155,25 @@ template <
           carry[carry_in + at] = from_right;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
+      float rest = 0.0f;
+      decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h, rest);
+      h += rest;
+      const bool carries = in_range && slice == 0;
+      rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      decay_fold_reverse<HAS_RESET>(
+          slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right, rest);
+      if (carries) {
+        float next = from_right;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, slice_a[slot], slice_r[slot]);
+        sum_settle(next, next_rest);
+        carry[carry_rest + at] = next_rest;
+        carry[carry_out + at] = next;
+        if (HAS_INITIAL_STATE && tile == 0) {
+          grad_initial_state[state + n] = next;
+        }
+      }
+      from_right += rest;
 
       // From here on value[i] holds h[t-1].
 #pragma unroll
@@ -191,13 +206,6 @@ template <
           B_out[i * N + n] = part;
         }
       }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
-      }
-
       slice_rate[slot] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
@@ -205,10 +213,13 @@ template <
         for (int s = 0; s < SLICES; ++s) {
           total += slice_rate[s * LANES + lane];
         }
-        A_parts[((batch * tiles + tile) * channels + channel) * N + n] = total;
+        const long rests = static_cast<long>(B_shape[0]) * channels * N;
+        part_add(A_parts + state + n, rests, total, tile + 1 == tiles);
       }
     }
 
+    float by_skip = 0.0f;
+    float by_bias = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
       if (in_range && i < steps) {
         const long at = (first + i) * channels + channel;
@@ -227,17 +238,20 @@ template <
         }
       }
     }
-  }
 
-  slice_a[slot] = by_skip;
-  slice_b[slot] = by_bias;
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  if (in_range && slice == 0) {
-    for (int s = 1; s < SLICES; ++s) {
-      by_skip += slice_a[s * LANES + lane];
-      by_bias += slice_b[s * LANES + lane];
+    slice_a[slot] = by_skip;
+    slice_b[slot] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (in_range && slice == 0) {
+      for (int s = 1; s < SLICES; ++s) {
+        by_skip += slice_a[s * LANES + lane];
+        by_bias += slice_b[s * LANES + lane];
+      }
+      const long part = batch * channels + channel;
+      const long rests = static_cast<long>(B_shape[0]) * channels;
+      part_add(D_parts + part, rests, by_skip, tile + 1 == tiles);
+      part_add(bias_parts + part, rests, by_bias, tile + 1 == tiles);
     }
-    D_parts[batch * channels + channel] = by_skip;
-    bias_parts[batch * channels + channel] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 }

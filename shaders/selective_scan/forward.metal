@@ -44,6 +44,7 @@ template <
     device U* y,                        // [B, L, D]
     device float* final_state,          // [B, D, N]
     device float* tile_state,           // [B, TILES, N, D]
+    device float* tile_rest,            // [B, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -70,6 +71,7 @@ template <
   int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
+    const long carried = batch * N * channels + channel;
     const long saved_next = saved + static_cast<long>(N) * channels;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
@@ -125,18 +127,27 @@ template <
           tile_state[at] = h;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
+      const bool carries = in_range && slice == SLICES - 1;
+      const long rest_at = carried + static_cast<long>(n) * channels;
+      float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
+      decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h, rest);
+      if (carries) {
+        float next = h;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, slice_a[buffer + slot], slice_b[buffer + slot]);
+        sum_settle(next, next_rest);
+        tile_rest[rest_at] = next_rest;
+        if (tile + 1 < tiles) {
+          tile_state[saved_next + static_cast<long>(n) * channels] = next;
+        } else {
+          final_state[state + n] = next;
+        }
+      }
+      h += rest;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] = i < steps ? fma(static_cast<float>(C_slice[i * N + n]), h, sum[i]) : 0.0f;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * channels] = h;
-        } else {
-          final_state[state + n] = h;
-        }
       }
     }
     for (int i = 0; i < STEPS; ++i) {
