@@ -31,12 +31,17 @@ inline float decay_complement(float decay) {
   return decay < 0.0f ? metal::fma(-decay, 2.0f + decay, 2.0f * DECAY_NONE) : (1.0f - decay) * (1.0f + decay);
 }
 
-// g * h + b. With RESETS a gate of exactly 0 forgets h whatever it holds, infinity and NaN included, so one
-// packed sequence cannot spoil the next.
+// g * h + b, where `added` is b or, of a decay that is g - 1, h + b. With RESETS a gate of exactly 0 forgets
+// h whatever it holds, infinity and NaN included, so one packed sequence cannot spoil the next.
+template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
 template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
 }
 
 // sum + rest stays what it is, and `sum` gets every digit of it that one float can hold.
@@ -56,19 +61,12 @@ inline void part_add(Part part, long rests, float x, bool is_first) {
   part[rests] = rest;
 }
 
-// The new `rest` of a state h + rest after g * (h + rest) + b. Where `decay` is g - 1, which `slow` says, h
-// stays as it is: a long walk then rounds what it adds, not what it holds. Elsewhere all of the state is in
-// the rest.
-template <bool RESETS>
-inline float decay_rest(float decay, bool slow, float b, float h, float rest) {
-  const float moved = metal::fma(decay, h + rest, slow ? rest + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
-}
-
+// g * (h + rest) + b for a long walk. Where the decay is g - 1, h stays as it is and its change adds up in
+// the rest, so that a step rounds what it adds, not what the state holds; elsewhere h becomes 0.
 template <bool RESETS>
 inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
   const bool slow = decay < 0.0f;
-  rest = decay_rest<RESETS>(decay, slow, b, h, rest);
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
   h = slow ? h : 0.0f;
 }
 

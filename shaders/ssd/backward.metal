@@ -91,6 +91,9 @@ template <
   const int own = slice * LANES;
   const int lane_slot = own + lane_step * STATES + lane_state;
 
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_partial = partial + lane;
+
   // g[t+1] o R[t+1], and the gradient of a lane's rate.
   float from_right[STATES];
   float right_rest[STATES];
@@ -123,7 +126,7 @@ template <
         const long at = ((first + lane_step) * G + group) * N + n + lane_state;
         bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = states_gate<STATES, STEPS>(time * rate, forgets, slow);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = has_step && has_state ? time * static_cast<float>(B[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
         auto u_step = u + (first * H + head) * Dh + channel;
@@ -135,7 +138,8 @@ template <
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            rest[k] = decay_rest<HAS_RESET>(gates[map], slow[k], keys[map] * input, h[k], rest[k]);
+            const float added = fma(keys[map], input, slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
           }
         }
         states_end<STATES>(h, rest);
@@ -176,7 +180,7 @@ template <
         const float key = live ? static_cast<float>(B[at]) : 0.0f;
         bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = states_gate<STATES, STEPS>(time * rate, forgets, slow);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = time * key;
         queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -205,7 +209,8 @@ template <
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
             before[i][k] = h[k] + rest[k];
-            rest[k] = decay_rest<HAS_RESET>(gates[map], slow[k], keys[map] * input[i], h[k], rest[k]);
+            const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
             parts[k] = grad[i] * (h[k] + rest[k]);
           }
           sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
@@ -222,9 +227,9 @@ template <
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            right_rest[k] = fma(queries[map], grad[i], right_rest[k]);
-            const float r = from_right[k] + right_rest[k];
-            right_rest[k] = decay_rest<HAS_RESET>(gates[map], slow[k], 0.0f, from_right[k], right_rest[k]);
+            const float added = fma(queries[map], grad[i], right_rest[k]);
+            const float r = from_right[k] + added;
+            right_rest[k] = decay_moved<HAS_RESET>(gates[map], r, slow[k] ? added : 0.0f);
             parts[k] = r * input[i];
             const float left = from_right[k] + right_rest[k];
             leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : left * before[i][k];
@@ -271,7 +276,7 @@ template <
       const int buffer = t / STEPS % 2 * SLICES;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        partial[((buffer + slice) * STEPS + i) * LANES + lane] = by_key[i];
+        lane_partial[((buffer + slice) * STEPS + i) * LANES] = by_key[i];
       }
       // Adds up the lanes of each step, its states.
 #pragma unroll
@@ -290,7 +295,7 @@ template <
           float total_delta = 0.0f;
 #pragma unroll
           for (int s = 0; s < SLICES; ++s) {
-            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total += lane_partial[((buffer + s) * STEPS + i) * LANES];
             total_delta += partial_delta[(buffer + s) * STEPS + i];
           }
           if (in_range) {

@@ -72,11 +72,17 @@ template <
   const long carried_rest = carried + threadgroups_per_grid.z * row * N;
   const long tiles = (L + TILE - 1) / TILE;
   const bool waits = N > SLICES * STATES;
-  const int lane_step = lane % STEPS;
-  const int lane_state = lane / STEPS;
+  const int lane_step = lane / STATES;
+  const int lane_state = lane % STATES;
   // Of this simdgroup, a row of states for each step.
   const int own = slice * LANES;
-  const int lane_slot = own + lane_step * STATES + lane_state;
+
+  // Pointers to what a lane has of threadgroup memory: compilers for CPUs then see that lanes lie side by
+  // side.
+  auto lane_gates = gates + lane;
+  auto lane_keys = keys + lane;
+  auto lane_queries = queries + lane;
+  auto lane_partial = partial + lane;
 
   float h[STATES];
   float rest[STATES];
@@ -107,9 +113,9 @@ template <
       const long at = ((first + lane_step) * G + group) * N + n + lane_state;
       bool slow[STATES];
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      gates[lane_slot] = states_gate<STATES, STEPS>(time * rate, forgets, slow);
-      keys[lane_slot] = live ? time * static_cast<float>(B[at]) : 0.0f;
-      queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
+      lane_gates[own] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
+      lane_keys[own] = live ? time * static_cast<float>(B[at]) : 0.0f;
+      lane_queries[own] = live ? static_cast<float>(C[at]) : 0.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);
 
       const long offset = static_cast<long>(n) * Dh;
@@ -130,7 +136,8 @@ template <
 #pragma unroll
         for (int k = 0; k < STATES; ++k) {
           const int map = own + i * STATES + k;
-          rest[k] = decay_rest<HAS_RESET>(gates[map], slow[k], keys[map] * input[i], h[k], rest[k]);
+          const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
+          rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
           sum[i] = fma(queries[map], h[k] + rest[k], sum[i]);
         }
       }
@@ -150,7 +157,7 @@ template <
     const int buffer = t / STEPS % 2 * SLICES * STEPS * LANES;
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
+      lane_partial[buffer + (slice * STEPS + i) * LANES] = sum[i];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
@@ -160,7 +167,7 @@ template <
         float total = 0.0f;
 #pragma unroll
         for (int s = 0; s < SLICES; ++s) {
-          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+          total += lane_partial[buffer + (s * STEPS + i) * LANES];
         }
         y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }

@@ -23,24 +23,22 @@ inline void states_store(thread float (&states)[STATES], Destination destination
   }
 }
 
-// The gate of a lane's step and state, e^x or 0, for decay_rest: slow[k] says whether state k has all gates
-// of the steps near 1.
-template <int STATES, int STEPS>
-inline float states_gate(float x, bool forgets, thread bool (&slow)[STATES]) {
+// The gate e^x, or 0, of a lane's step and state: g - 1 for a state all of whose gates of these steps are
+// near 1, which slow[k] says of state k, else g.
+template <int STATES>
+inline float states_gate(float x, bool forgets, int lane_state, thread bool (&slow)[STATES]) {
   const float gate = forgets ? 0.0f : decay_of(x);
-  float fast = gate < 0.0f ? 0.0f : 1.0f;
-#pragma unroll
-  for (int offset = 1; offset < STEPS; offset *= 2) {
-    fast = metal::max(fast, metal::simd_shuffle_xor(fast, static_cast<ushort>(offset)));
-  }
+  bool is_slow = false;
 #pragma unroll
   for (int k = 0; k < STATES; ++k) {
-    slow[k] = metal::simd_broadcast(fast, static_cast<ushort>(k * STEPS)) == 0.0f;
+    slow[k] = metal::simd_all(gate < 0.0f || lane_state != k);
+    is_slow = is_slow || (slow[k] && lane_state == k);
   }
-  return fast == 0.0f ? gate : decay_value(gate);
+  return is_slow ? gate : decay_value(gate);
 }
 
-// Before the steps all of a state that is not slow goes to its rest, after them it comes back.
+// A slow state keeps its value through the steps and adds up their changes in its rest; of another the rest
+// is all.
 template <int STATES>
 inline void states_begin(
     thread float (&states)[STATES], thread float (&rests)[STATES], thread bool (&slow)[STATES]) {
