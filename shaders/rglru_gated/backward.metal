@@ -55,7 +55,11 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  const int slot = slice * LANES + lane;
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * D + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float least = 1.0f / sqrt_grad_limit[0];
@@ -110,9 +114,9 @@ template <
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * D;
@@ -127,16 +131,15 @@ template <
         }
       }
       float rest = 0.0f;
-      decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h, rest);
+      decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h, rest);
       h += rest;
       const bool carries = in_range && slice == 0;
       rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
-      decay_fold_reverse<HAS_RESET>(
-          slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right, rest);
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
       if (carries) {
         float next = from_right;
         float next_rest = rest;
-        decay_carry<HAS_RESET>(next, next_rest, slice_a[slot], slice_r[slot]);
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
         sum_settle(next, next_rest);
         carry[carry_rest + at] = next_rest;
         carry[carry_out + at] = next;
@@ -168,11 +171,11 @@ template <
         by_rate[i] = fma(through, closed ? 0.0f : rate, by_rate[i]);
         rate_sum = fma(through, time[i], rate_sum);
       }
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         for (int s = 0; s < SLICES; ++s) {
-          all_rates += slice_rate[s * LANES + lane];
+          all_rates += lane_rate[s * LANES];
         }
         if (A_PER_STATE || n == N - 1) {
           const long part = (batch * D + channel) * A_STATES + n % A_STATES;

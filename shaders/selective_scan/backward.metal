@@ -76,7 +76,11 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
@@ -139,9 +143,9 @@ template <
         const float query = i < steps ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
         adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * channels;
@@ -156,16 +160,15 @@ template <
         }
       }
       float rest = 0.0f;
-      decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h, rest);
+      decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h, rest);
       h += rest;
       const bool carries = in_range && slice == 0;
       rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
-      decay_fold_reverse<HAS_RESET>(
-          slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right, rest);
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
       if (carries) {
         float next = from_right;
         float next_rest = rest;
-        decay_carry<HAS_RESET>(next, next_rest, slice_a[slot], slice_r[slot]);
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
         sum_settle(next, next_rest);
         carry[carry_rest + at] = next_rest;
         carry[carry_out + at] = next;
@@ -206,12 +209,12 @@ template <
           B_out[i * N + n] = part;
         }
       }
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         float total = 0.0f;
         for (int s = 0; s < SLICES; ++s) {
-          total += slice_rate[s * LANES + lane];
+          total += lane_rate[s * LANES];
         }
         const long rests = static_cast<long>(B_shape[0]) * channels * N;
         part_add(A_parts + state + n, rests, total, tile + 1 == tiles);
@@ -239,13 +242,13 @@ template <
       }
     }
 
-    slice_a[slot] = by_skip;
-    slice_b[slot] = by_bias;
+    lane_a[slice * LANES] = by_skip;
+    lane_b[slice * LANES] = by_bias;
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (in_range && slice == 0) {
       for (int s = 1; s < SLICES; ++s) {
-        by_skip += slice_a[s * LANES + lane];
-        by_bias += slice_b[s * LANES + lane];
+        by_skip += lane_a[s * LANES];
+        by_bias += lane_b[s * LANES];
       }
       const long part = batch * channels + channel;
       const long rests = static_cast<long>(B_shape[0]) * channels;

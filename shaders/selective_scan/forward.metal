@@ -62,7 +62,9 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+  // A lane's own, by pointers: compilers for CPUs then see that lanes lie side by side.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
@@ -113,8 +115,8 @@ template <
 
       // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
       buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[buffer + slot] = local;
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = saved + static_cast<long>(n) * channels;
@@ -130,11 +132,12 @@ template <
       const bool carries = in_range && slice == SLICES - 1;
       const long rest_at = carried + static_cast<long>(n) * channels;
       float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
-      decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h, rest);
+      decay_fold<HAS_RESET>(lane_a + buffer, lane_b + buffer, LANES, slice, h, rest);
       if (carries) {
         float next = h;
         float next_rest = rest;
-        decay_carry<HAS_RESET>(next, next_rest, slice_a[buffer + slot], slice_b[buffer + slot]);
+        decay_carry<HAS_RESET>(
+            next, next_rest, lane_a[buffer + slice * LANES], lane_b[buffer + slice * LANES]);
         sum_settle(next, next_rest);
         tile_rest[rest_at] = next_rest;
         if (tile + 1 < tiles) {
