@@ -1,19 +1,22 @@
-// Gates g = e^x kept as one float that loses none of their digits near 1: g - 1 where g is in (0.94, 1],
+// Gates g = e^x kept as one float that loses none of their digits near 1: g - 1 where g is in (0.94, 1),
 // which is negative, else g itself. A constant g, rounded once, would err alike at every step, and by 1 / (1
 // - g) of that in the state.
 #pragma once
 
 #include <metal_stdlib>
 
-// Stands for the 0 that g - 1 is at g = 1, because a gate of 0 forgets.
-constexpr constant float DECAY_NONE = -1e-37f;
-
 inline float decay_of(float x) {
   float series = metal::fma(x, 1.0f / 120.0f, 1.0f / 24.0f);
   series = metal::fma(series, x, 1.0f / 6.0f);
   series = metal::fma(series, x, 0.5f);
   series = metal::fma(series * x, x, x);
-  return x > -0.0625f && series <= 0.0f ? metal::min(series, DECAY_NONE) : metal::exp(x);
+  return x > -0.0625f && series < 0.0f ? series : metal::exp(x);
+}
+
+// decay_of for decay_carry, which takes g = 1 for near 1 as well: the -1e-37 adds nothing to a state.
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
 }
 
 // The x of g = base, whose multiples are those of powers of g: finite, because 0 times it is 0.
@@ -26,9 +29,9 @@ inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
 
-// 1 - g^2, exactly 0 at g = 1.
+// 1 - g^2.
 inline float decay_complement(float decay) {
-  return decay < 0.0f ? metal::fma(-decay, 2.0f + decay, 2.0f * DECAY_NONE) : (1.0f - decay) * (1.0f + decay);
+  return decay < 0.0f ? -decay * (2.0f + decay) : (1.0f - decay) * (1.0f + decay);
 }
 
 // g * h + b, where `added` is b or, of a decay that is g - 1, h + b. With RESETS a gate of exactly 0 forgets
@@ -70,8 +73,17 @@ inline void decay_carry(thread float& h, thread float& rest, float decay, float 
   h = slow ? h : 0.0f;
 }
 
-// The state h + rest sent through the maps of the slices before `slices`, oldest first. `decay` and `b` hold
-// one map a slice, `stride` apart.
+// The state `h` sent through the maps of the slices before `slices`, oldest first. `decay` and `b` hold one
+// map a slice, `stride` apart.
+template <bool RESETS, typename Maps>
+inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
+  for (int s = 0; s < slices; ++s) {
+    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+  }
+  return h;
+}
+
+// The same of h + rest, by decay_carry.
 template <bool RESETS, typename Maps>
 inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
   for (int s = 0; s < slices; ++s) {
@@ -79,7 +91,7 @@ inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float&
   }
 }
 
-// The same from the end of the tile backwards, down to and including slice `first`.
+// That from the end of the tile backwards, down to and including slice `first`.
 template <bool RESETS, typename Maps>
 inline void decay_fold_reverse(
     Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {

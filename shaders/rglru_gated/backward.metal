@@ -114,7 +114,7 @@ template <
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
-      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
       lane_b[slice * LANES] = local;
       lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
@@ -130,11 +130,9 @@ template <
           carry[carry_in + at] = from_right;
         }
       }
-      float rest = 0.0f;
-      decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h, rest);
-      h += rest;
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
       const bool carries = in_range && slice == 0;
-      rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
       decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
       if (carries) {
         float next = from_right;

@@ -95,7 +95,7 @@ template <
 
       // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
       buffer = SLICES * LANES - buffer;
-      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
       lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 

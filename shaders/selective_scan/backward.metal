@@ -143,7 +143,7 @@ template <
         const float query = i < steps ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
         adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
       }
-      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
       lane_b[slice * LANES] = local;
       lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
@@ -159,11 +159,9 @@ template <
           carry[carry_in + at] = from_right;
         }
       }
-      float rest = 0.0f;
-      decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h, rest);
-      h += rest;
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
       const bool carries = in_range && slice == 0;
-      rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
       decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
       if (carries) {
         float next = from_right;

@@ -27,7 +27,7 @@ inline void states_store(thread float (&states)[STATES], Destination destination
 // near 1, which slow[k] says of state k, else g.
 template <int STATES>
 inline float states_gate(float x, bool forgets, int lane_state, thread bool (&slow)[STATES]) {
-  const float gate = forgets ? 0.0f : decay_of(x);
+  const float gate = forgets ? 0.0f : decay_of_walk(x);
   bool is_slow = false;
 #pragma unroll
   for (int k = 0; k < STATES; ++k) {
