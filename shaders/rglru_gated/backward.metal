@@ -5,7 +5,7 @@
 // paper as in forward.metal.
 //
 // The tiles of the forward pass, walked from last to first, with the states recomputed from those that
-// entered the tile. grad_A leaves here as one part a tile.
+// entered the tile. grad_A leaves here as the two floats of one sum a row of the batch.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -35,8 +35,8 @@ template <
     device U* grad_u,                       // [B, L, D]
     device Delta* grad_delta,               // [B, L, D]
     device float* grad_initial_state,       // [B, D, N]
-    device float* A_parts,                  // [B * TILES, D * A_STATES]
-    device float* carry,                    // [B, 2, N, D]
+    device float* A_parts,                  // [2 * B, D * A_STATES]
+    device float* carry,                    // [B, 3, N, D]
     const constant int* u_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -55,16 +55,21 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  const int slot = slice * LANES + lane;
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * D + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float least = 1.0f / sqrt_grad_limit[0];
 
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * D + channel;
-    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles.
-    const long carry_in = (batch * 2 + tile % 2) * N * D + channel;
-    const long carry_out = (batch * 2 + (tile + 1) % 2) * N * D + channel;
+    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and what its floats lack.
+    const long carry_in = (batch * 3 + tile % 2) * N * D + channel;
+    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * D + channel;
+    const long carry_rest = (batch * 3 + 2) * N * D + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
 
@@ -91,7 +96,8 @@ template <
     float all_rates = 0.0f;
     for (int n = 0; n < N; ++n) {
       const float base = in_range ? static_cast<float>(A[A_PER_STATE ? channel * N + n : channel]) : 1.0f;
-      const float rate = log(base);
+      const bool closed = base == 0.0f;
+      const float rate = decay_rate(base);
       float power[STEPS];
       float value[STEPS];
       float local = 0.0f;
@@ -108,9 +114,9 @@ template <
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * D;
@@ -124,9 +130,22 @@ template <
           carry[carry_in + at] = from_right;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
+      const bool carries = in_range && slice == 0;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
+      if (carries) {
+        float next = from_right;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
+        sum_settle(next, next_rest);
+        carry[carry_rest + at] = next_rest;
+        carry[carry_out + at] = next;
+        if (HAS_INITIAL_STATE && tile == 0) {
+          grad_initial_state[state + n] = next;
+        }
+      }
+      from_right += rest;
 
       // From here on value[i] holds h[t-1].
 #pragma unroll
@@ -143,27 +162,23 @@ template <
         const float root = sqrt(decay_complement(power[i]));
         const float g = decay_value(power[i]);
         const float slope = -2.0f * g * g / max(2.0f * root, least);
-        const float through = fma(r * input[i], slope, forgets[i] ? 0.0f : from_right * value[i]);
+        // A^delta has the slope 1 at A = 0 where delta is 1.
+        const float passed = closed && time[i] == 1.0f ? r : from_right;
+        const float through = fma(r * input[i], slope, forgets[i] ? 0.0f : passed * value[i]);
         by_root[i] = fma(r, root, by_root[i]);
-        by_rate[i] = fma(through, rate, by_rate[i]);
+        by_rate[i] = fma(through, closed ? 0.0f : rate, by_rate[i]);
         rate_sum = fma(through, time[i], rate_sum);
       }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
-      }
-
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         for (int s = 0; s < SLICES; ++s) {
-          all_rates += slice_rate[s * LANES + lane];
+          all_rates += lane_rate[s * LANES];
         }
         if (A_PER_STATE || n == N - 1) {
-          const long part = ((batch * tiles + tile) * D + channel) * A_STATES;
-          A_parts[part + n % A_STATES] = all_rates / base;
+          const long part = (batch * D + channel) * A_STATES + n % A_STATES;
+          const long rests = static_cast<long>(u_shape[0]) * D * A_STATES;
+          part_add(A_parts + part, rests, all_rates / (closed ? 1.0f : base), tile + 1 == tiles);
           all_rates = 0.0f;
         }
       }

@@ -31,6 +31,7 @@ template <
     device U* y,                        // [B, L, D]
     device float* final_state,          // [B, D, N]
     device float* tile_state,           // [B, TILES, N, D]
+    device float* tile_rest,            // [B, N, D]
     const constant int* u_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -46,13 +47,16 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  const int slot = slice * LANES + lane;
+  // A lane's own, by pointers: compilers for CPUs then see that lanes lie side by side.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
   const long state = (batch * D + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
 
   int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
     const long saved = (batch * tiles + tile) * N * D + channel;
+    const long carried = batch * N * D + channel;
     const long saved_next = saved + static_cast<long>(N) * D;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
@@ -75,8 +79,8 @@ template <
     }
 
     for (int n = 0; n < N; ++n) {
-      const float rate =
-          in_range ? log(static_cast<float>(A[A_PER_STATE ? channel * N + n : channel])) : 0.0f;
+      const float base = in_range ? static_cast<float>(A[A_PER_STATE ? channel * N + n : channel]) : 1.0f;
+      const float rate = decay_rate(base);
       float gate[STEPS];
       float value[STEPS];
       float local = 0.0f;
@@ -91,8 +95,8 @@ template <
 
       // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
       buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[buffer + slot] = local;
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = saved + static_cast<long>(n) * D;
@@ -105,18 +109,28 @@ template <
           tile_state[at] = h;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
+      const bool carries = in_range && slice == SLICES - 1;
+      const long rest_at = carried + static_cast<long>(n) * D;
+      float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
+      decay_fold<HAS_RESET>(lane_a + buffer, lane_b + buffer, LANES, slice, h, rest);
+      if (carries) {
+        float next = h;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(
+            next, next_rest, lane_a[buffer + slice * LANES], lane_b[buffer + slice * LANES]);
+        sum_settle(next, next_rest);
+        tile_rest[rest_at] = next_rest;
+        if (tile + 1 < tiles) {
+          tile_state[saved_next + static_cast<long>(n) * D] = next;
+        } else {
+          final_state[state + n] = next;
+        }
+      }
+      h += rest;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] += h;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * D] = h;
-        } else {
-          final_state[state + n] = h;
-        }
       }
     }
     for (int i = 0; i < STEPS; ++i) {

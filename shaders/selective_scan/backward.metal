@@ -49,12 +49,12 @@ template <
     device Delta* grad_delta,              // [B, L, D]
     device Z* grad_z,                      // [B, L, D]
     device float* grad_initial_state,      // [B, D, N]
-    device float* A_parts,                 // [B * TILES, D, N]
+    device float* A_parts,                 // [2 * B, D, N]
     device float* B_parts,                 // [BLOCKS, B, L, N]
     device float* C_parts,                 // [BLOCKS, B, L, N]
-    device float* D_parts,                 // [B, D]
-    device float* bias_parts,              // [B, D]
-    device float* carry,                   // [B, 2, N, D]
+    device float* D_parts,                 // [2 * B, D]
+    device float* bias_parts,              // [2 * B, D]
+    device float* carry,                   // [B, 3, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -76,19 +76,22 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
 
-  float by_skip = 0.0f;
-  float by_bias = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
-    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles.
-    const long carry_in = (batch * 2 + tile % 2) * N * channels + channel;
-    const long carry_out = (batch * 2 + (tile + 1) % 2) * N * channels + channel;
+    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and what its floats lack.
+    const long carry_in = (batch * 3 + tile % 2) * N * channels + channel;
+    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * channels + channel;
+    const long carry_rest = (batch * 3 + 2) * N * channels + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
     const auto B_slice = B + first * N;
@@ -140,9 +143,9 @@ template <
         const float query = i < steps ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
         adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * channels;
@@ -156,9 +159,22 @@ template <
           carry[carry_in + at] = from_right;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
+      const bool carries = in_range && slice == 0;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
+      if (carries) {
+        float next = from_right;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
+        sum_settle(next, next_rest);
+        carry[carry_rest + at] = next_rest;
+        carry[carry_out + at] = next;
+        if (HAS_INITIAL_STATE && tile == 0) {
+          grad_initial_state[state + n] = next;
+        }
+      }
+      from_right += rest;
 
       // From here on value[i] holds h[t-1].
 #pragma unroll
@@ -191,24 +207,20 @@ template <
           B_out[i * N + n] = part;
         }
       }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
-      }
-
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         float total = 0.0f;
         for (int s = 0; s < SLICES; ++s) {
-          total += slice_rate[s * LANES + lane];
+          total += lane_rate[s * LANES];
         }
-        A_parts[((batch * tiles + tile) * channels + channel) * N + n] = total;
+        const long rests = static_cast<long>(B_shape[0]) * channels * N;
+        part_add(A_parts + state + n, rests, total, tile + 1 == tiles);
       }
     }
 
+    float by_skip = 0.0f;
+    float by_bias = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
       if (in_range && i < steps) {
         const long at = (first + i) * channels + channel;
@@ -227,17 +239,20 @@ template <
         }
       }
     }
-  }
 
-  slice_a[slot] = by_skip;
-  slice_b[slot] = by_bias;
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  if (in_range && slice == 0) {
-    for (int s = 1; s < SLICES; ++s) {
-      by_skip += slice_a[s * LANES + lane];
-      by_bias += slice_b[s * LANES + lane];
+    lane_a[slice * LANES] = by_skip;
+    lane_b[slice * LANES] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (in_range && slice == 0) {
+      for (int s = 1; s < SLICES; ++s) {
+        by_skip += lane_a[s * LANES];
+        by_bias += lane_b[s * LANES];
+      }
+      const long part = batch * channels + channel;
+      const long rests = static_cast<long>(B_shape[0]) * channels;
+      part_add(D_parts + part, rests, by_skip, tile + 1 == tiles);
+      part_add(bias_parts + part, rests, by_bias, tile + 1 == tiles);
     }
-    D_parts[batch * channels + channel] = by_skip;
-    bias_parts[batch * channels + channel] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 }

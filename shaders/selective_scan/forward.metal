@@ -44,6 +44,7 @@ template <
     device U* y,                        // [B, L, D]
     device float* final_state,          // [B, D, N]
     device float* tile_state,           // [B, TILES, N, D]
+    device float* tile_rest,            // [B, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -61,7 +62,9 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+  // A lane's own, by pointers: compilers for CPUs then see that lanes lie side by side.
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
@@ -70,6 +73,7 @@ template <
   int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
+    const long carried = batch * N * channels + channel;
     const long saved_next = saved + static_cast<long>(N) * channels;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
@@ -111,8 +115,8 @@ template <
 
       // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
       buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[buffer + slot] = local;
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = saved + static_cast<long>(n) * channels;
@@ -125,18 +129,28 @@ template <
           tile_state[at] = h;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
+      const bool carries = in_range && slice == SLICES - 1;
+      const long rest_at = carried + static_cast<long>(n) * channels;
+      float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
+      decay_fold<HAS_RESET>(lane_a + buffer, lane_b + buffer, LANES, slice, h, rest);
+      if (carries) {
+        float next = h;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(
+            next, next_rest, lane_a[buffer + slice * LANES], lane_b[buffer + slice * LANES]);
+        sum_settle(next, next_rest);
+        tile_rest[rest_at] = next_rest;
+        if (tile + 1 < tiles) {
+          tile_state[saved_next + static_cast<long>(n) * channels] = next;
+        } else {
+          final_state[state + n] = next;
+        }
+      }
+      h += rest;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] = i < steps ? fma(static_cast<float>(C_slice[i * N + n]), h, sum[i]) : 0.0f;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * channels] = h;
-        } else {
-          final_state[state + n] = h;
-        }
       }
     }
     for (int i = 0; i < STEPS; ++i) {

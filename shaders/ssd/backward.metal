@@ -5,7 +5,8 @@
 //
 // The walk of the forward pass from last to first. The states are recomputed from those that entered a tile:
 // once to keep those that enter each STEPS steps in step_state, then those STEPS at a time. What is summed
-// over channels, heads or time leaves here in parts.
+// over channels, heads or time leaves here in parts. As in the forward pass, states are sums of two floats,
+// and so are the sums over time.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -43,8 +44,8 @@ template <
     device float* delta_parts,             // [BLOCKS, B, L, H]
     device float* B_parts,                 // [H // G * BLOCKS, B, L, G, N]
     device float* C_parts,                 // [H // G * BLOCKS, B, L, G, N]
-    device float* A_parts,                 // [B * BLOCKS * STEPS * A_ROWS, H * A_STATES]
-    device float* carry,                   // [B, H, N, Dh]
+    device float* A_parts,                 // [2 * B * BLOCKS * STEPS * A_ROWS, H * A_STATES]
+    device float* carry,                   // [2, B, H, N, Dh]
     device float* step_state,              // [TILE_STEPS, B, H, N, Dh]
     const constant int* u_shape,
     const constant int* B_shape,
@@ -80,6 +81,7 @@ template <
   const long member = head % (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
   const long carried = (batch * H + head) * N * Dh + channel;
+  const long carried_rest = carried + batches * row * N;
   const long tiles = (L + TILE - 1) / TILE;
   const bool waits = N > SLICES * STATES;
   // The bits in which simd_sums leaves states and steps.
@@ -89,9 +91,14 @@ template <
   const int own = slice * LANES;
   const int lane_slot = own + lane_step * STATES + lane_state;
 
+  // As in the forward pass, for compilers for CPUs.
+  auto lane_partial = partial + lane;
+
   // g[t+1] o R[t+1], and the gradient of a lane's rate.
   float from_right[STATES];
+  float right_rest[STATES];
   float rate_sum = 0.0f;
+  float rate_rest = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const int begin = static_cast<int>(tile) * TILE;
     const int end = min(L, begin + TILE);
@@ -103,9 +110,11 @@ template <
       const float rate =
           has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
       float h[STATES];
+      float rest[STATES];
       const long offset = static_cast<long>(n) * Dh;
       const int held = in_range ? N - n : 0;
       states_load<STATES>(h, tile_state + saved + offset, Dh, held);
+      states_load<STATES>(rest, tile_state, 1, 0);
       for (int t = begin; t < end; t += STEPS) {
         const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
         states_store<STATES>(h, step_state + entered + offset, Dh, held);
@@ -115,11 +124,13 @@ template <
         const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
         const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
         const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+        bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = has_step && has_state ? time * static_cast<float>(B[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
         auto u_step = u + (first * H + head) * Dh + channel;
+        states_begin<STATES>(h, rest, slow);
 #pragma unroll
         for (int i = 0; i < STEPS; ++i) {
           const float input = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
@@ -127,9 +138,11 @@ template <
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input, h[k]);
+            const float added = fma(keys[map], input, slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
           }
         }
+        states_end<STATES>(h, rest);
       }
     }
 
@@ -165,8 +178,9 @@ template <
             has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
         const long at = ((first + lane_step) * G + group) * N + n + lane_state;
         const float key = live ? static_cast<float>(B[at]) : 0.0f;
+        bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = time * key;
         queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -174,12 +188,18 @@ template <
         const long offset = static_cast<long>(n) * Dh;
         const int held = in_range ? N - n : 0;
         float h[STATES];
+        float rest[STATES];
         states_load<STATES>(h, step_state + entered + offset, Dh, held);
+        states_load<STATES>(rest, step_state, 1, 0);
+        states_begin<STATES>(h, rest, slow);
         if (is_last) {
           states_load<STATES>(from_right, grad_final_state + state + n, 1, held);
+          states_load<STATES>(right_rest, grad_final_state, 1, 0);
         } else if (waits) {
           states_load<STATES>(from_right, carry + carried + offset, Dh, held);
+          states_load<STATES>(right_rest, carry + carried_rest + offset, Dh, held);
         }
+        states_begin<STATES>(from_right, right_rest, slow);
         float before[STEPS][STATES];
         float sums[STEPS];
 #pragma unroll
@@ -188,9 +208,10 @@ template <
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            before[i][k] = h[k];
-            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
-            parts[k] = grad[i] * h[k];
+            before[i][k] = h[k] + rest[k];
+            const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
+            parts[k] = grad[i] * (h[k] + rest[k]);
           }
           sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
         }
@@ -206,15 +227,18 @@ template <
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            const float r = fma(queries[map], grad[i], from_right[k]);
-            from_right[k] = decay_apply<HAS_RESET>(gates[map], 0.0f, r);
+            const float added = fma(queries[map], grad[i], right_rest[k]);
+            const float r = from_right[k] + added;
+            right_rest[k] = decay_moved<HAS_RESET>(gates[map], r, slow[k] ? added : 0.0f);
             parts[k] = r * input[i];
-            leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : from_right[k] * before[i][k];
+            const float left = from_right[k] + right_rest[k];
+            leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : left * before[i][k];
             by_key[i] = fma(r, keys[map], by_key[i]);
           }
           sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
           leaks[i] = simd_sums<STATES, LANES / 2>(leak, lane);
         }
+        states_end<STATES>(from_right, right_rest);
         const float grad_key = simd_sums<STEPS, STEPS / 2>(sums, lane);
         const float grad_rate = simd_sums<STEPS, STEPS / 2>(leaks, lane);
 
@@ -222,12 +246,16 @@ template <
         const long rates = (batch * blocks + block) * STEPS + lane_step;
         const long rate_at =
             A_PER_STATE ? (rates * H + head) * N + n + lane_state : (rates * N + n + lane_state) * H + head;
+        const long rate_rest_at = rate_at + batches * blocks * STEPS * H * N;
         if (waits) {
           rate_sum = has_state && !is_last ? A_parts[rate_at] : 0.0f;
+          rate_rest = has_state && !is_last ? A_parts[rate_rest_at] : 0.0f;
         }
-        rate_sum = fma(time, grad_rate, rate_sum);
+        rate_rest = fma(time, grad_rate, rate_rest);
+        sum_settle(rate_sum, rate_rest);
         if (has_state && (waits || t == 0)) {
           A_parts[rate_at] = rate_sum;
+          A_parts[rate_rest_at] = rate_rest;
         }
         if (live) {
           const long part = (member * blocks + block) * batches * L * G * N + at;
@@ -237,6 +265,7 @@ template <
         // Not read after the first steps, but nothing leaves here unwritten.
         if (waits || t == 0) {
           states_store<STATES>(from_right, carry + carried + offset, Dh, held);
+          states_store<STATES>(right_rest, carry + carried_rest + offset, Dh, held);
         }
         if (HAS_INITIAL_STATE && t == 0) {
           states_store<STATES>(from_right, grad_initial_state + state + n, 1, held);
@@ -247,7 +276,7 @@ template <
       const int buffer = t / STEPS % 2 * SLICES;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        partial[((buffer + slice) * STEPS + i) * LANES + lane] = by_key[i];
+        lane_partial[((buffer + slice) * STEPS + i) * LANES] = by_key[i];
       }
       // Adds up the lanes of each step, its states.
 #pragma unroll
@@ -266,7 +295,7 @@ template <
           float total_delta = 0.0f;
 #pragma unroll
           for (int s = 0; s < SLICES; ++s) {
-            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total += lane_partial[((buffer + s) * STEPS + i) * LANES];
             total_delta += partial_delta[(buffer + s) * STEPS + i];
           }
           if (in_range) {

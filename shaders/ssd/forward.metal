@@ -5,7 +5,8 @@
 //
 // A threadgroup owns LANES channels of one head and walks over time STEPS at a time. A thread has STATES
 // states of one channel, the simdgroups others, so y is summed over them in threadgroup memory. Where N is
-// more than all of them have, the states wait in `carry` between one walk over N and the next.
+// more than all of them have, the states wait in `carry` between one walk over N and the next. A state is a
+// sum of two floats, so that a decay near 1 does not add up the rounding of every step.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -38,11 +39,12 @@ template <
     device U* y,                        // [B, L, H, Dh]
     device float* final_state,          // [B, H, Dh, N]
     device float* tile_state,           // [B, TILES, H, N, Dh]
-    device float* carry,                // [B, H, N, Dh]
+    device float* carry,                // [2, B, H, N, Dh]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
-    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]],
+    uint3 threadgroups_per_grid [[threadgroups_per_grid]]) {
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(LANES == 32, "LANES must be a simdgroup, because it shares what its steps have in common");
   static_assert(STATES * STEPS == LANES, "a lane makes the gate of one step and state");
@@ -67,15 +69,23 @@ template <
   const long group = head / (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
   const long carried = (batch * H + head) * N * Dh + channel;
+  const long carried_rest = carried + threadgroups_per_grid.z * row * N;
   const long tiles = (L + TILE - 1) / TILE;
   const bool waits = N > SLICES * STATES;
-  const int lane_step = lane % STEPS;
-  const int lane_state = lane / STEPS;
+  const int lane_step = lane / STATES;
+  const int lane_state = lane % STATES;
   // Of this simdgroup, a row of states for each step.
   const int own = slice * LANES;
-  const int lane_slot = own + lane_step * STATES + lane_state;
+
+  // Pointers to what a lane has of threadgroup memory: compilers for CPUs then see that lanes lie side by
+  // side.
+  auto lane_gates = gates + lane;
+  auto lane_keys = keys + lane;
+  auto lane_queries = queries + lane;
+  auto lane_partial = partial + lane;
 
   float h[STATES];
+  float rest[STATES];
   for (int t = 0; t < L; t += STEPS) {
     const long first = batch * L + t;
     const int steps = min(STEPS, L - t);
@@ -101,31 +111,37 @@ template <
       const float rate =
           has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
       const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+      bool slow[STATES];
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
-      keys[lane_slot] = live ? time * static_cast<float>(B[at]) : 0.0f;
-      queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
+      lane_gates[own] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
+      lane_keys[own] = live ? time * static_cast<float>(B[at]) : 0.0f;
+      lane_queries[own] = live ? static_cast<float>(C[at]) : 0.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);
 
       const long offset = static_cast<long>(n) * Dh;
       const int held = in_range ? N - n : 0;
       if (t == 0) {
         states_load<STATES>(h, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+        states_load<STATES>(rest, initial_state, 1, 0);
       } else if (waits) {
         states_load<STATES>(h, carry + carried + offset, Dh, held);
+        states_load<STATES>(rest, carry + carried_rest + offset, Dh, held);
       }
       if (t % TILE == 0) {
         states_store<STATES>(h, tile_state + saved + offset, Dh, held);
       }
+      states_begin<STATES>(h, rest, slow);
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
 #pragma unroll
         for (int k = 0; k < STATES; ++k) {
           const int map = own + i * STATES + k;
-          h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
-          sum[i] = fma(queries[map], h[k], sum[i]);
+          const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
+          rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
+          sum[i] = fma(queries[map], h[k] + rest[k], sum[i]);
         }
       }
+      states_end<STATES>(h, rest);
       const bool is_last = t + STEPS >= L;
       if (is_last) {
         states_store<STATES>(h, final_state + state + n, 1, held);
@@ -133,6 +149,7 @@ template <
       // Not read after the last steps, but nothing leaves here unwritten.
       if (is_last || waits) {
         states_store<STATES>(h, carry + carried + offset, Dh, held);
+        states_store<STATES>(rest, carry + carried_rest + offset, Dh, held);
       }
     }
 
@@ -140,7 +157,7 @@ template <
     const int buffer = t / STEPS % 2 * SLICES * STEPS * LANES;
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
-      partial[buffer + (slice * STEPS + i) * LANES + lane] = sum[i];
+      lane_partial[buffer + (slice * STEPS + i) * LANES] = sum[i];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma unroll
@@ -150,7 +167,7 @@ template <
         float total = 0.0f;
 #pragma unroll
         for (int s = 0; s < SLICES; ++s) {
-          total += partial[buffer + (s * STEPS + i) * LANES + lane];
+          total += lane_partial[buffer + (s * STEPS + i) * LANES];
         }
         y[((first + i) * H + head) * Dh + channel] = static_cast<U>(total);
       }

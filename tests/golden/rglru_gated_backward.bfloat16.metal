@@ -26,6 +26,17 @@ inline float decay_of(float x) {
 }
 
 
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
+}
+
+
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
+}
+
+
 inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
@@ -38,9 +49,40 @@ inline float decay_complement(float decay) {
 
 
 template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
+template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
+}
+
+
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
+  h = slow ? h : 0.0f;
 }
 
 
@@ -55,11 +97,19 @@ inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
 
 
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
+  for (int s = 0; s < slices; ++s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
+}
+
+
+template <bool RESETS, typename Maps>
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
+  for (int s = slices - 1; s >= first; --s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
+  }
 }
 
 #line 12 "shaders/rglru_gated/backward.metal"
@@ -67,7 +117,7 @@ inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int 
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLICES, int STEPS, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_gated_backward_85f796b9__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float(
+[[kernel]] void custom_kernel_rglru_gated_backward_89d367e4__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const device bfloat16_t* delta [[buffer(2)]],
@@ -102,7 +152,11 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  const int slot = slice * LANES + lane;
+
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * D + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float least = 1.0f / sqrt_grad_limit[0];
@@ -110,8 +164,9 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * D + channel;
 
-    const long carry_in = (batch * 2 + tile % 2) * N * D + channel;
-    const long carry_out = (batch * 2 + (tile + 1) % 2) * N * D + channel;
+    const long carry_in = (batch * 3 + tile % 2) * N * D + channel;
+    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * D + channel;
+    const long carry_rest = (batch * 3 + 2) * N * D + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
 
@@ -138,7 +193,8 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
     float all_rates = 0.0f;
     for (int n = 0; n < N; ++n) {
       const float base = in_range ? static_cast<float>(A[A_PER_STATE ? channel * N + n : channel]) : 1.0f;
-      const float rate = log(base);
+      const bool closed = base == 0.0f;
+      const float rate = decay_rate(base);
       float power[STEPS];
       float value[STEPS];
       float local = 0.0f;
@@ -155,9 +211,9 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * D;
@@ -171,9 +227,22 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
           carry[carry_in + at] = from_right;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
+      const bool carries = in_range && slice == 0;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
+      if (carries) {
+        float next = from_right;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
+        sum_settle(next, next_rest);
+        carry[carry_rest + at] = next_rest;
+        carry[carry_out + at] = next;
+        if (HAS_INITIAL_STATE && tile == 0) {
+          grad_initial_state[state + n] = next;
+        }
+      }
+      from_right += rest;
 
 
 #pragma unroll
@@ -190,27 +259,23 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
         const float root = sqrt(decay_complement(power[i]));
         const float g = decay_value(power[i]);
         const float slope = -2.0f * g * g / max(2.0f * root, least);
-        const float through = fma(r * input[i], slope, forgets[i] ? 0.0f : from_right * value[i]);
+
+        const float passed = closed && time[i] == 1.0f ? r : from_right;
+        const float through = fma(r * input[i], slope, forgets[i] ? 0.0f : passed * value[i]);
         by_root[i] = fma(r, root, by_root[i]);
-        by_rate[i] = fma(through, rate, by_rate[i]);
+        by_rate[i] = fma(through, closed ? 0.0f : rate, by_rate[i]);
         rate_sum = fma(through, time[i], rate_sum);
       }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
-      }
-
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         for (int s = 0; s < SLICES; ++s) {
-          all_rates += slice_rate[s * LANES + lane];
+          all_rates += lane_rate[s * LANES];
         }
         if (A_PER_STATE || n == N - 1) {
-          const long part = ((batch * tiles + tile) * D + channel) * A_STATES;
-          A_parts[part + n % A_STATES] = all_rates / base;
+          const long part = (batch * D + channel) * A_STATES + n % A_STATES;
+          const long rests = static_cast<long>(u_shape[0]) * D * A_STATES;
+          part_add(A_parts + part, rests, all_rates / (closed ? 1.0f : base), tile + 1 == tiles);
           all_rates = 0.0f;
         }
       }
@@ -225,4 +290,4 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
 
 }
 
-template [[host_name("custom_kernel_rglru_gated_backward_85f796b9__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_gated_backward_85f796b9__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>) custom_kernel_rglru_gated_backward_85f796b9__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>;
+template [[host_name("custom_kernel_rglru_gated_backward_89d367e4__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_gated_backward_89d367e4__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>) custom_kernel_rglru_gated_backward_89d367e4__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_floatc_bfloat16_t_float_bfloat16_t_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>;

@@ -25,6 +25,17 @@ inline float decay_of(float x) {
 }
 
 
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
+}
+
+
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
+}
+
+
 inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
@@ -37,9 +48,40 @@ inline float decay_complement(float decay) {
 
 
 template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
+template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
+}
+
+
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
+  h = slow ? h : 0.0f;
 }
 
 
@@ -54,11 +96,19 @@ inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
 
 
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
+  for (int s = 0; s < slices; ++s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
+}
+
+
+template <bool RESETS, typename Maps>
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
+  for (int s = slices - 1; s >= first; --s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
+  }
 }
 
 #line 11 "shaders/rglru_gated/forward.metal"
@@ -66,7 +116,7 @@ inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int 
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLICES, int STEPS, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_gated_forward_3fbad92d__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float(
+[[kernel]] void custom_kernel_rglru_gated_forward_7899595c__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const device bfloat16_t* delta [[buffer(2)]],
@@ -76,10 +126,11 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
   device bfloat16_t* y [[buffer(6)]],
   device float* final_state [[buffer(7)]],
   device float* tile_state [[buffer(8)]],
+  device float* tile_rest [[buffer(9)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 36 "shaders/rglru_gated/forward.metal"
+#line 37 "shaders/rglru_gated/forward.metal"
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
@@ -93,13 +144,16 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  const int slot = slice * LANES + lane;
+
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
   const long state = (batch * D + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
 
   int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
     const long saved = (batch * tiles + tile) * N * D + channel;
+    const long carried = batch * N * D + channel;
     const long saved_next = saved + static_cast<long>(N) * D;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
@@ -122,8 +176,8 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
     }
 
     for (int n = 0; n < N; ++n) {
-      const float rate =
-          in_range ? log(static_cast<float>(A[A_PER_STATE ? channel * N + n : channel])) : 0.0f;
+      const float base = in_range ? static_cast<float>(A[A_PER_STATE ? channel * N + n : channel]) : 1.0f;
+      const float rate = decay_rate(base);
       float gate[STEPS];
       float value[STEPS];
       float local = 0.0f;
@@ -138,8 +192,8 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
 
 
       buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[buffer + slot] = local;
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = saved + static_cast<long>(n) * D;
@@ -152,18 +206,28 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
           tile_state[at] = h;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
+      const bool carries = in_range && slice == SLICES - 1;
+      const long rest_at = carried + static_cast<long>(n) * D;
+      float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
+      decay_fold<HAS_RESET>(lane_a + buffer, lane_b + buffer, LANES, slice, h, rest);
+      if (carries) {
+        float next = h;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(
+            next, next_rest, lane_a[buffer + slice * LANES], lane_b[buffer + slice * LANES]);
+        sum_settle(next, next_rest);
+        tile_rest[rest_at] = next_rest;
+        if (tile + 1 < tiles) {
+          tile_state[saved_next + static_cast<long>(n) * D] = next;
+        } else {
+          final_state[state + n] = next;
+        }
+      }
+      h += rest;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] += h;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * D] = h;
-        } else {
-          final_state[state + n] = h;
-        }
       }
     }
     for (int i = 0; i < STEPS; ++i) {
@@ -175,4 +239,4 @@ template <typename U, typename Delta, typename TypeA, int N, int LANES, int SLIC
 
 }
 
-template [[host_name("custom_kernel_rglru_gated_forward_3fbad92d__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float")]] [[kernel]] decltype(custom_kernel_rglru_gated_forward_3fbad92d__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>) custom_kernel_rglru_gated_forward_3fbad92d__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>;
+template [[host_name("custom_kernel_rglru_gated_forward_7899595c__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_gated_forward_7899595c__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>) custom_kernel_rglru_gated_forward_7899595c__bfloat16_t_bfloat16_t_bfloat16_t_16_32_16_8_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 16, 32, 16, 8, 1, 1, 1>;

@@ -27,6 +27,17 @@ inline float decay_of(float x) {
 }
 
 
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
+}
+
+
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
+}
+
+
 inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
@@ -39,9 +50,40 @@ inline float decay_complement(float decay) {
 
 
 template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
+template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
+}
+
+
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
+  h = slow ? h : 0.0f;
 }
 
 
@@ -56,11 +98,19 @@ inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
 
 
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
+  for (int s = 0; s < slices; ++s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
+}
+
+
+template <bool RESETS, typename Maps>
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
+  for (int s = slices - 1; s >= first; --s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
+  }
 }
 
 #line 13 "shaders/selective_scan/backward.metal"
@@ -114,7 +164,7 @@ inline float sigmoid(float x) {
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeA, typename TypeB, typename TypeC, typename TypeD, typename Z, typename Bias, int LANES, int SLICES, int STEPS, bool SOFTPLUS, bool HAS_D, bool HAS_Z, bool HAS_DELTA_BIAS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_selective_scan_backward_d56bd8fe__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_selective_scan_backward_e23d608c__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float(
   const device float* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const device float* delta [[buffer(2)]],
@@ -161,19 +211,22 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
   const long batch = threadgroup_position_in_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
+  auto lane_r = slice_r + lane;
+  auto lane_rate = slice_rate + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
 
-  float by_skip = 0.0f;
-  float by_bias = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
 
-    const long carry_in = (batch * 2 + tile % 2) * N * channels + channel;
-    const long carry_out = (batch * 2 + (tile + 1) % 2) * N * channels + channel;
+    const long carry_in = (batch * 3 + tile % 2) * N * channels + channel;
+    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * channels + channel;
+    const long carry_rest = (batch * 3 + 2) * N * channels + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
     const auto B_slice = B + first * N;
@@ -225,9 +278,9 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
         const float query = i < steps ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
         adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
       }
-      slice_a[slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[slot] = local;
-      slice_r[slot] = adjoint;
+      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[slice * LANES] = local;
+      lane_r[slice * LANES] = adjoint;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = static_cast<long>(n) * channels;
@@ -241,9 +294,22 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
           carry[carry_in + at] = from_right;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + lane, slice_b + lane, LANES, slice, h);
-      from_right =
-          decay_fold_reverse<HAS_RESET>(slice_a + lane, slice_r + lane, LANES, SLICES, slice + 1, from_right);
+      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
+      const bool carries = in_range && slice == 0;
+      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
+      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
+      if (carries) {
+        float next = from_right;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
+        sum_settle(next, next_rest);
+        carry[carry_rest + at] = next_rest;
+        carry[carry_out + at] = next;
+        if (HAS_INITIAL_STATE && tile == 0) {
+          grad_initial_state[state + n] = next;
+        }
+      }
+      from_right += rest;
 
 
 #pragma unroll
@@ -276,24 +342,20 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
           B_out[i * N + n] = part;
         }
       }
-      if (in_range && slice == 0) {
-        carry[carry_out + at] = from_right;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = from_right;
-        }
-      }
-
-      slice_rate[slot] = rate_sum;
+      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (in_range && slice == 0) {
         float total = 0.0f;
         for (int s = 0; s < SLICES; ++s) {
-          total += slice_rate[s * LANES + lane];
+          total += lane_rate[s * LANES];
         }
-        A_parts[((batch * tiles + tile) * channels + channel) * N + n] = total;
+        const long rests = static_cast<long>(B_shape[0]) * channels * N;
+        part_add(A_parts + state + n, rests, total, tile + 1 == tiles);
       }
     }
 
+    float by_skip = 0.0f;
+    float by_bias = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
       if (in_range && i < steps) {
         const long at = (first + i) * channels + channel;
@@ -312,20 +374,23 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
         }
       }
     }
-  }
 
-  slice_a[slot] = by_skip;
-  slice_b[slot] = by_bias;
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  if (in_range && slice == 0) {
-    for (int s = 1; s < SLICES; ++s) {
-      by_skip += slice_a[s * LANES + lane];
-      by_bias += slice_b[s * LANES + lane];
+    lane_a[slice * LANES] = by_skip;
+    lane_b[slice * LANES] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (in_range && slice == 0) {
+      for (int s = 1; s < SLICES; ++s) {
+        by_skip += lane_a[s * LANES];
+        by_bias += lane_b[s * LANES];
+      }
+      const long part = batch * channels + channel;
+      const long rests = static_cast<long>(B_shape[0]) * channels;
+      part_add(D_parts + part, rests, by_skip, tile + 1 == tiles);
+      part_add(bias_parts + part, rests, by_bias, tile + 1 == tiles);
     }
-    D_parts[batch * channels + channel] = by_skip;
-    bias_parts[batch * channels + channel] = by_bias;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 
 }
 
-template [[host_name("custom_kernel_selective_scan_backward_d56bd8fe__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_selective_scan_backward_d56bd8fe__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, float, 32, 16, 8, 0, 1, 1, 1, 1, 1>) custom_kernel_selective_scan_backward_d56bd8fe__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, float, 32, 16, 8, 0, 1, 1, 1, 1, 1>;
+template [[host_name("custom_kernel_selective_scan_backward_e23d608c__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_selective_scan_backward_e23d608c__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, float, 32, 16, 8, 0, 1, 1, 1, 1, 1>) custom_kernel_selective_scan_backward_e23d608c__float_float_float_float_float_float_float_float_32_16_8_0_1_1_1_1_1_float_float_float_float_float_float_float_float_bool_float_float_float_float_float_float_float_float_float_float_float_float_float<float, float, float, float, float, float, float, float, 32, 16, 8, 0, 1, 1, 1, 1, 1>;

@@ -25,6 +25,17 @@ inline float decay_of(float x) {
 }
 
 
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
+}
+
+
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
+}
+
+
 inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
@@ -37,9 +48,40 @@ inline float decay_complement(float decay) {
 
 
 template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
+template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
+}
+
+
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
+  h = slow ? h : 0.0f;
 }
 
 
@@ -54,11 +96,19 @@ inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
 
 
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
+  for (int s = 0; s < slices; ++s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
+}
+
+
+template <bool RESETS, typename Maps>
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
+  for (int s = slices - 1; s >= first; --s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
+  }
 }
 
 #line 11 "shaders/selective_scan/forward.metal"
@@ -112,7 +162,7 @@ inline float sigmoid(float x) {
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeA, typename TypeB, typename TypeC, typename TypeD, typename Z, typename Bias, int LANES, int SLICES, int STEPS, bool SOFTPLUS, bool HAS_D, bool HAS_Z, bool HAS_DELTA_BIAS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_selective_scan_forward_c782efab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float(
+[[kernel]] void custom_kernel_selective_scan_forward_545e0a76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const device bfloat16_t* delta [[buffer(2)]],
@@ -128,10 +178,11 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
   device bfloat16_t* y [[buffer(12)]],
   device float* final_state [[buffer(13)]],
   device float* tile_state [[buffer(14)]],
+  device float* tile_rest [[buffer(15)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
 
-#line 50 "shaders/selective_scan/forward.metal"
+#line 51 "shaders/selective_scan/forward.metal"
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
@@ -146,7 +197,9 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < channels;
-  const int slot = slice * LANES + lane;
+
+  auto lane_a = slice_a + lane;
+  auto lane_b = slice_b + lane;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
@@ -155,6 +208,7 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
   int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
     const long saved = (batch * tiles + tile) * N * channels + channel;
+    const long carried = batch * N * channels + channel;
     const long saved_next = saved + static_cast<long>(N) * channels;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
@@ -196,8 +250,8 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
 
 
       buffer = SLICES * LANES - buffer;
-      slice_a[buffer + slot] = HAS_RESET && forgets_any ? 0.0f : decay_of(total_time * rate);
-      slice_b[buffer + slot] = local;
+      lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
+      lane_b[buffer + slice * LANES] = local;
       threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
 
       const long at = saved + static_cast<long>(n) * channels;
@@ -210,18 +264,28 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
           tile_state[at] = h;
         }
       }
-      h = decay_fold<HAS_RESET>(slice_a + buffer + lane, slice_b + buffer + lane, LANES, slice, h);
+      const bool carries = in_range && slice == SLICES - 1;
+      const long rest_at = carried + static_cast<long>(n) * channels;
+      float rest = carries && tile > 0 ? tile_rest[rest_at] : 0.0f;
+      decay_fold<HAS_RESET>(lane_a + buffer, lane_b + buffer, LANES, slice, h, rest);
+      if (carries) {
+        float next = h;
+        float next_rest = rest;
+        decay_carry<HAS_RESET>(
+            next, next_rest, lane_a[buffer + slice * LANES], lane_b[buffer + slice * LANES]);
+        sum_settle(next, next_rest);
+        tile_rest[rest_at] = next_rest;
+        if (tile + 1 < tiles) {
+          tile_state[saved_next + static_cast<long>(n) * channels] = next;
+        } else {
+          final_state[state + n] = next;
+        }
+      }
+      h += rest;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] = i < steps ? fma(static_cast<float>(C_slice[i * N + n]), h, sum[i]) : 0.0f;
-      }
-      if (in_range && slice == SLICES - 1) {
-        if (tile + 1 < tiles) {
-          tile_state[saved_next + static_cast<long>(n) * channels] = h;
-        } else {
-          final_state[state + n] = h;
-        }
       }
     }
     for (int i = 0; i < STEPS; ++i) {
@@ -235,4 +299,4 @@ template <typename U, typename Delta, typename TypeA, typename TypeB, typename T
 
 }
 
-template [[host_name("custom_kernel_selective_scan_forward_c782efab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float")]] [[kernel]] decltype(custom_kernel_selective_scan_forward_c782efab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 0, 1, 1, 1, 1, 1>) custom_kernel_selective_scan_forward_c782efab__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 0, 1, 1, 1, 1, 1>;
+template [[host_name("custom_kernel_selective_scan_forward_545e0a76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_selective_scan_forward_545e0a76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 0, 1, 1, 1, 1, 1>) custom_kernel_selective_scan_forward_545e0a76__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_16_8_0_1_1_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_bool_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 16, 8, 0, 1, 1, 1, 1, 1>;

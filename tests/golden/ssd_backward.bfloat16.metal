@@ -7,6 +7,7 @@
 
 
 
+
 #include <metal_stdlib>
 
 #line 1 "shaders/common/decay.h"
@@ -26,6 +27,17 @@ inline float decay_of(float x) {
 }
 
 
+inline float decay_of_walk(float x) {
+  const float decay = decay_of(x);
+  return decay == 1.0f ? -1e-37f : decay;
+}
+
+
+inline float decay_rate(float base) {
+  return base == 0.0f ? -1e38f : metal::log(base);
+}
+
+
 inline float decay_value(float decay) {
   return decay < 0.0f ? 1.0f + decay : decay;
 }
@@ -38,9 +50,40 @@ inline float decay_complement(float decay) {
 
 
 template <bool RESETS>
+inline float decay_moved(float decay, float h, float added) {
+  const float moved = metal::fma(decay, h, added);
+  return RESETS && decay == 0.0f ? added : moved;
+}
+
+template <bool RESETS>
 inline float decay_apply(float decay, float b, float h) {
-  const float moved = metal::fma(decay, h, decay < 0.0f ? h + b : b);
-  return RESETS && decay == 0.0f ? b : moved;
+  return decay_moved<RESETS>(decay, h, decay < 0.0f ? h + b : b);
+}
+
+
+inline void sum_settle(thread float& sum, thread float& rest) {
+  const float total = sum + rest;
+  rest -= total - sum;
+  sum = total;
+}
+
+
+template <typename Part>
+inline void part_add(Part part, long rests, float x, bool is_first) {
+  float sum = is_first ? 0.0f : part[0];
+  float rest = x + (is_first ? 0.0f : part[rests]);
+  sum_settle(sum, rest);
+  part[0] = sum;
+  part[rests] = rest;
+}
+
+
+
+template <bool RESETS>
+inline void decay_carry(thread float& h, thread float& rest, float decay, float b) {
+  const bool slow = decay < 0.0f;
+  rest = decay_moved<RESETS>(decay, h + rest, slow ? rest + b : b);
+  h = slow ? h : 0.0f;
 }
 
 
@@ -55,14 +98,22 @@ inline float decay_fold(Maps decay, Maps b, int stride, int slices, float h) {
 
 
 template <bool RESETS, typename Maps>
-inline float decay_fold_reverse(Maps decay, Maps b, int stride, int slices, int first, float h) {
-  for (int s = slices - 1; s >= first; --s) {
-    h = decay_apply<RESETS>(decay[s * stride], b[s * stride], h);
+inline void decay_fold(Maps decay, Maps b, int stride, int slices, thread float& h, thread float& rest) {
+  for (int s = 0; s < slices; ++s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
   }
-  return h;
 }
 
-#line 12 "shaders/ssd/backward.metal"
+
+template <bool RESETS, typename Maps>
+inline void decay_fold_reverse(
+    Maps decay, Maps b, int stride, int slices, int first, thread float& h, thread float& rest) {
+  for (int s = slices - 1; s >= first; --s) {
+    decay_carry<RESETS>(h, rest, decay[s * stride], b[s * stride]);
+  }
+}
+
+#line 13 "shaders/ssd/backward.metal"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -88,12 +139,14 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 13 "shaders/ssd/backward.metal"
+#line 14 "shaders/ssd/backward.metal"
 #line 1 "shaders/ssd/states.h"
 
 
 
 #include <metal_stdlib>
+
+
 
 template <int STATES, typename Source>
 inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
@@ -113,12 +166,46 @@ inline void states_store(thread float (&states)[STATES], Destination destination
   }
 }
 
-#line 14 "shaders/ssd/backward.metal"
+
+
+template <int STATES>
+inline float states_gate(float x, bool forgets, int lane_state, thread bool (&slow)[STATES]) {
+  const float gate = forgets ? 0.0f : decay_of_walk(x);
+  bool is_slow = false;
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    slow[k] = metal::simd_all(gate < 0.0f || lane_state != k);
+    is_slow = is_slow || (slow[k] && lane_state == k);
+  }
+  return is_slow ? gate : decay_value(gate);
+}
+
+
+
+template <int STATES>
+inline void states_begin(
+    thread float (&states)[STATES], thread float (&rests)[STATES], thread bool (&slow)[STATES]) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    rests[k] = slow[k] ? rests[k] : states[k];
+    states[k] = slow[k] ? states[k] : 0.0f;
+  }
+}
+
+template <int STATES>
+inline void states_end(thread float (&states)[STATES], thread float (&rests)[STATES]) {
+#pragma unroll
+  for (int k = 0; k < STATES; ++k) {
+    sum_settle(states[k], rests[k]);
+  }
+}
+
+#line 15 "shaders/ssd/backward.metal"
 
 using namespace metal;
 
 template <typename U, typename Delta, typename TypeB, typename TypeC, typename TypeA, int LANES, int SLICES, int STATES, int STEPS, int TILE, bool A_PER_STATE, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_ssd_backward_a1e71826__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float(
   const device bfloat16_t* u [[buffer(0)]],
   const constant int* u_shape [[buffer(1)]],
   const device bfloat16_t* delta [[buffer(2)]],
@@ -142,7 +229,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]],
   uint3 threadgroups_per_grid [[threadgroups_per_grid]]) {
 
-#line 53 "shaders/ssd/backward.metal"
+#line 54 "shaders/ssd/backward.metal"
 
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(LANES == 32, "LANES must be a simdgroup, because sums over channels are simd sums");
@@ -173,6 +260,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   const long member = head % (H / G);
   const long state = ((batch * H + head) * Dh + channel) * N;
   const long carried = (batch * H + head) * N * Dh + channel;
+  const long carried_rest = carried + batches * row * N;
   const long tiles = (L + TILE - 1) / TILE;
   const bool waits = N > SLICES * STATES;
 
@@ -183,8 +271,13 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
   const int lane_slot = own + lane_step * STATES + lane_state;
 
 
+  auto lane_partial = partial + lane;
+
+
   float from_right[STATES];
+  float right_rest[STATES];
   float rate_sum = 0.0f;
+  float rate_rest = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const int begin = static_cast<int>(tile) * TILE;
     const int end = min(L, begin + TILE);
@@ -196,9 +289,11 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       const float rate =
           has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
       float h[STATES];
+      float rest[STATES];
       const long offset = static_cast<long>(n) * Dh;
       const int held = in_range ? N - n : 0;
       states_load<STATES>(h, tile_state + saved + offset, Dh, held);
+      states_load<STATES>(rest, tile_state, 1, 0);
       for (int t = begin; t < end; t += STEPS) {
         const long entered = (((t - begin) / STEPS * batches + batch) * H + head) * N * Dh + channel;
         states_store<STATES>(h, step_state + entered + offset, Dh, held);
@@ -208,11 +303,13 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
         const bool forgets = HAS_RESET && has_step && reset[first + lane_step];
         const float time = has_step ? static_cast<float>(delta[(first + lane_step) * H + head]) : 0.0f;
         const long at = ((first + lane_step) * G + group) * N + n + lane_state;
+        bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = has_step && has_state ? time * static_cast<float>(B[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
         auto u_step = u + (first * H + head) * Dh + channel;
+        states_begin<STATES>(h, rest, slow);
 #pragma unroll
         for (int i = 0; i < STEPS; ++i) {
           const float input = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
@@ -220,9 +317,11 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input, h[k]);
+            const float added = fma(keys[map], input, slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
           }
         }
+        states_end<STATES>(h, rest);
       }
     }
 
@@ -258,8 +357,9 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
             has_state ? static_cast<float>(A[A_PER_STATE ? head * N + n + lane_state : head]) : 0.0f;
         const long at = ((first + lane_step) * G + group) * N + n + lane_state;
         const float key = live ? static_cast<float>(B[at]) : 0.0f;
+        bool slow[STATES];
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        gates[lane_slot] = forgets ? 0.0f : decay_of(time * rate);
+        gates[lane_slot] = states_gate<STATES>(time * rate, forgets, lane_state, slow);
         keys[lane_slot] = time * key;
         queries[lane_slot] = live ? static_cast<float>(C[at]) : 0.0f;
         simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -267,12 +367,18 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
         const long offset = static_cast<long>(n) * Dh;
         const int held = in_range ? N - n : 0;
         float h[STATES];
+        float rest[STATES];
         states_load<STATES>(h, step_state + entered + offset, Dh, held);
+        states_load<STATES>(rest, step_state, 1, 0);
+        states_begin<STATES>(h, rest, slow);
         if (is_last) {
           states_load<STATES>(from_right, grad_final_state + state + n, 1, held);
+          states_load<STATES>(right_rest, grad_final_state, 1, 0);
         } else if (waits) {
           states_load<STATES>(from_right, carry + carried + offset, Dh, held);
+          states_load<STATES>(right_rest, carry + carried_rest + offset, Dh, held);
         }
+        states_begin<STATES>(from_right, right_rest, slow);
         float before[STEPS][STATES];
         float sums[STEPS];
 #pragma unroll
@@ -281,9 +387,10 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            before[i][k] = h[k];
-            h[k] = decay_apply<HAS_RESET>(gates[map], keys[map] * input[i], h[k]);
-            parts[k] = grad[i] * h[k];
+            before[i][k] = h[k] + rest[k];
+            const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
+            rest[k] = decay_moved<HAS_RESET>(gates[map], h[k] + rest[k], added);
+            parts[k] = grad[i] * (h[k] + rest[k]);
           }
           sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
         }
@@ -299,15 +406,18 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 #pragma unroll
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
-            const float r = fma(queries[map], grad[i], from_right[k]);
-            from_right[k] = decay_apply<HAS_RESET>(gates[map], 0.0f, r);
+            const float added = fma(queries[map], grad[i], right_rest[k]);
+            const float r = from_right[k] + added;
+            right_rest[k] = decay_moved<HAS_RESET>(gates[map], r, slow[k] ? added : 0.0f);
             parts[k] = r * input[i];
-            leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : from_right[k] * before[i][k];
+            const float left = from_right[k] + right_rest[k];
+            leak[k] = HAS_RESET && gates[map] == 0.0f ? 0.0f : left * before[i][k];
             by_key[i] = fma(r, keys[map], by_key[i]);
           }
           sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
           leaks[i] = simd_sums<STATES, LANES / 2>(leak, lane);
         }
+        states_end<STATES>(from_right, right_rest);
         const float grad_key = simd_sums<STEPS, STEPS / 2>(sums, lane);
         const float grad_rate = simd_sums<STEPS, STEPS / 2>(leaks, lane);
 
@@ -315,12 +425,16 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
         const long rates = (batch * blocks + block) * STEPS + lane_step;
         const long rate_at =
             A_PER_STATE ? (rates * H + head) * N + n + lane_state : (rates * N + n + lane_state) * H + head;
+        const long rate_rest_at = rate_at + batches * blocks * STEPS * H * N;
         if (waits) {
           rate_sum = has_state && !is_last ? A_parts[rate_at] : 0.0f;
+          rate_rest = has_state && !is_last ? A_parts[rate_rest_at] : 0.0f;
         }
-        rate_sum = fma(time, grad_rate, rate_sum);
+        rate_rest = fma(time, grad_rate, rate_rest);
+        sum_settle(rate_sum, rate_rest);
         if (has_state && (waits || t == 0)) {
           A_parts[rate_at] = rate_sum;
+          A_parts[rate_rest_at] = rate_rest;
         }
         if (live) {
           const long part = (member * blocks + block) * batches * L * G * N + at;
@@ -330,6 +444,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
         if (waits || t == 0) {
           states_store<STATES>(from_right, carry + carried + offset, Dh, held);
+          states_store<STATES>(right_rest, carry + carried_rest + offset, Dh, held);
         }
         if (HAS_INITIAL_STATE && t == 0) {
           states_store<STATES>(from_right, grad_initial_state + state + n, 1, held);
@@ -340,7 +455,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
       const int buffer = t / STEPS % 2 * SLICES;
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
-        partial[((buffer + slice) * STEPS + i) * LANES + lane] = by_key[i];
+        lane_partial[((buffer + slice) * STEPS + i) * LANES] = by_key[i];
       }
 
 #pragma unroll
@@ -359,7 +474,7 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
           float total_delta = 0.0f;
 #pragma unroll
           for (int s = 0; s < SLICES; ++s) {
-            total += partial[((buffer + s) * STEPS + i) * LANES + lane];
+            total += lane_partial[((buffer + s) * STEPS + i) * LANES];
             total_delta += partial_delta[(buffer + s) * STEPS + i];
           }
           if (in_range) {
@@ -375,4 +490,4 @@ template <typename U, typename Delta, typename TypeB, typename TypeC, typename T
 
 }
 
-template [[host_name("custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_d72c633b__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;
+template [[host_name("custom_kernel_ssd_backward_a1e71826__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_ssd_backward_a1e71826__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>) custom_kernel_ssd_backward_a1e71826__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_4_4_8_128_1_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float_float_float_float_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 4, 4, 8, 128, 1, 1, 1>;
