@@ -33,6 +33,33 @@ def test_steep_decays():
     check(poisoned(op.spec.name), inputs)
 
 
+@pytest.mark.parametrize("rate", [-1e-4, 0.0])
+def test_a_state_that_fades_slowly(rate):
+    """Constant inputs over 65,536 steps, where each chunk errs alike, against the recurrence of numbers in float64."""
+    length, values = 65536, {"k": 0.3, "w": 1e-3, "u": 0.9}
+    inputs = draw(op, {"B": 1, "L": length, **op.spec.examples[0]})
+    inputs |= {key: mx.full(inputs[key].shape, x) for key, x in values.items()}
+    gates = (rate * (np.arange(64) + 1)).astype(np.float32)
+    inputs["g"] = mx.array(np.resize(gates, inputs["g"].shape))
+    (h_out, v_new, final), (grad_u,) = mx.vjp(
+        lambda u: call(poisoned(op.spec.name), op, {**inputs, "u": u}),
+        [inputs["u"]],
+        [mx.zeros((1, length // 64, 1, 1, 1)), mx.ones((1, length, 1, 1)), mx.ones((1, 1, 1, 1))],
+    )
+    k, w, u = (np.float64(np.float32(x)) for x in values.values())
+    left, weights = np.exp(np.float64(gates[-1])), np.exp(np.float64(gates[-1]) - gates)
+    state, adjoint, states, grads = 0.0, 1.0, [], []
+    for _ in range(length // 64):
+        states.append(state)
+        state = left * state + k * weights.sum() * (u - w * state)
+        grads.append(1 + k * weights * adjoint)
+        adjoint = left * adjoint - w * grads[-1].sum()
+    assert_close(op, h_out.flatten(), mx.array(states), "h_out")
+    assert_close(op, v_new.flatten(), mx.array(np.repeat(u - w * np.array(states), 64)), "v_new")
+    assert_close(op, final.flatten(), mx.array([state]), "final")
+    assert_close(op, grad_u.flatten(), mx.array(np.concatenate(grads[::-1])), "grad_u")
+
+
 @pytest.mark.skipif(not KERNELS_VMAP, reason="MLX cannot vmap a kernel inside of a custom_function")
 @pytest.mark.filterwarnings("ignore:.*cannot run here")
 def test_grad_and_vmap_nest_both_ways():

@@ -103,6 +103,33 @@ def test_long_memory_of_half_activations(name):
         assert_close(op, got, expected, name)
 
 
+def geometric(a, count):
+    """1 + a + a^2 + ..., `count` terms."""
+    return count if a == 1 else -np.expm1(count * np.log(a)) / (1 - a)
+
+
+@pytest.mark.parametrize("gate", [0.9999, 1.0])
+@pytest.mark.parametrize("name", ["gla", "gated_delta"])
+def test_a_state_that_fades_slowly(name, gate):
+    """Constant inputs over 65,536 steps, where each chunk errs alike, against sums in closed form."""
+    op, length = poisoned(name), 65536
+    values = {"q": 0.7, "k": 0.3, "v": 0.9, "g": gate, "beta": 1e-3}
+    q, k, v, g, beta = (np.float64(np.float32(x)) for x in values.values())
+    write, kept = (beta * k, g * (1 - beta * k * k)) if name == "gated_delta" else (k, g)
+    steps = np.arange(1, length + 1)
+    state = write * v * geometric(kept, steps)
+    adjoint = q * geometric(kept, steps[::-1])
+    for ranks in rank_sets(op):
+        inputs = draw(op, {"B": 1, "L": length, **op.spec.examples[0]}, ranks=ranks)
+        inputs = {key: mx.full(x.shape, values[key]) for key, x in inputs.items()}
+        cotangents = [mx.ones((1, length, 1, 1)), mx.zeros((1, 1, 1, 1))]
+        (o, final), found = gradients(op, inputs, cotangents)
+        wanted = [(o, q * state), (final, state[-1:]), (found["q"], state), (found["v"], write * adjoint)]
+        wanted.append((found["g"], kept / g * adjoint * np.append(0, state[:-1])))
+        for got, want in wanted:
+            assert_close(op, got.flatten(), mx.array(want), name)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name, ranks", [(name, ranks) for name in RESETS for ranks in timed_ranks(loader.get(name))])
 def test_a_reset_forgets_what_is_not_finite(name, ranks, bad):

@@ -4,6 +4,7 @@
 
 #include <metal_stdlib>
 
+#include "carry.h"
 #include "tile.h"
 
 // A gate of 0 that stands for a reset forgets the product whatever it holds, infinity and NaN included.
@@ -106,6 +107,29 @@ METAL_FUNC float products_upto(float product, int lane) {
     product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
   }
   return product;
+}
+
+// What the gates of a chunk, one a lane, leave of a state; `product` is that of all of them.
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+// The same of column `lane` of the gates.
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
 }
 
 // Of one gate a step, the product of those behind step `lane` and before step `last`; 0 from `last` on.

@@ -7,6 +7,7 @@
 
 #include <metal_stdlib>
 
+#include "carry.h"
 #include "simd_sums.h"
 
 constexpr constant int TILE = 32;
@@ -221,6 +222,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }

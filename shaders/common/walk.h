@@ -4,6 +4,7 @@
 
 #include <metal_stdlib>
 
+#include "carry.h"
 #include "tile.h"
 
 template <int WIDE, int TALL>
@@ -50,6 +51,14 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
   }
 }
 
+template <int WIDE, int TALL>
+METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+    walk_clear<WIDE>(state.at[r]);
+  }
+}
+
 // The state from `source`, laid out as that of walk_add.
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
@@ -60,10 +69,7 @@ METAL_FUNC void walk_begin(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_clear<WIDE>(state.at[r]);
-  }
+  walk_clear<WIDE, TALL>(state);
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
@@ -93,6 +99,18 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    }
+  }
+}
+
+// The state without its rest becomes the state with it, as in carry_settle.
+template <int WIDE, int TALL>
+METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      carry_settle(state.at[r][w], rest.at[r][w]);
     }
   }
 }

@@ -37,7 +37,7 @@ template <
     const device TWK* keys,                // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     const device float* upto,              // [B, L, H]
     const device float* after,             // [B, L, H]
-    const device float* decay,             // [B, H, CHUNKS, KEYS]
+    const device float* decay,             // [B, H, CHUNKS, 2, KEYS]
     const device TB* beta,                 // [B, L, H]
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
@@ -81,6 +81,8 @@ template <
 
   const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> G;
+  walk_state<WIDE, TALL> rest_of_G;
+  walk_clear<WIDE, TALL>(rest_of_G);
   walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   // A chunk's numbers are on their way while the chunk after it is worked on.
@@ -93,7 +95,7 @@ template <
   auto chunk_queries = queries + last * TILE * KEYS + key / 8 * BLOCK;
   auto chunk_inverse = inverse + last * TILE * TILE;
   auto chunk_mixes = mixes + last * TILE * TILE;
-  auto chunk_decay = decay + last * KEYS + key;
+  auto chunk_decay = decay + last * 2 * KEYS + key;
   const long begins = (sequence + (chunks - 1) * TILE) * H + head;
   auto chunk_outputs = grad_o + begins * Dv + value;
   auto chunk_updates = grad_update + begins * Dv + value;
@@ -109,7 +111,7 @@ template <
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(mix, chunk_mixes);
   steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   float own_upto = lane < rest ? *chunk_upto : 0.0f;
   float own_after = lane < rest ? *chunk_after : 0.0f;
   TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
@@ -173,17 +175,18 @@ template <
     steps_times<WIDE>(written, -1.0f);
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
     steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
-    walk_fade<WIDE, TALL, PER_KEY>(G, fading, end == steps);
-    walk_write<WIDE, TALL, HAS_RESET, TWQ>(G, outputs, asks, 0, end, place);
+    walk_fade<WIDE, TALL, PER_KEY>(G, rest_of_G, fading, end == steps);
+    walk_write<WIDE, TALL, HAS_RESET, TWQ>(rest_of_G, outputs, asks, 0, end, place);
     chunk_mixes -= TILE * TILE;
     chunk_outputs -= TILE * H * Dv;
-    chunk_decay -= KEYS;
+    chunk_decay -= 2 * KEYS;
     if (more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
     }
-    walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);
+    walk_write<WIDE, TALL, HAS_RESET, TWK>(rest_of_G, written, writes, 0, end, place);
+    walk_settle<WIDE, TALL>(G, rest_of_G);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   if (HAS_INITIAL_STATE) {

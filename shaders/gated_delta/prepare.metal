@@ -3,10 +3,10 @@
 // g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and S the state that enters. This makes
 // inverse, N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta) and, for backward,
 // (I + diag(beta) M)^-1 = I + diag(beta) N, so nothing is divided by beta; and decay, the product of the
-// gates of the chunk. A step reads keys times upto, and what it writes, beta k times the gates after it, is
-// keys times rates. One gate a step: keys are k as it is, and the two have the gates. One gate a step and
-// key: keys have them and there are two KINDS, to be read and to be written. k is [B, L, Hk, Dk]. Yang et al.
-// 2024, arXiv:2406.06484, section 3.
+// gates of the chunk as carry.h has it. A step reads keys times upto, and what it writes, beta k times the
+// gates after it, is keys times rates. One gate a step: keys are k as it is, and the two have the gates. One
+// gate a step and key: keys have them and there are two KINDS, to be read and to be written. k is [B, L, Hk,
+// Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0, and so do upto where the entering state does not reach and rates where nothing leaves.
@@ -39,7 +39,7 @@ template <
     device TW* keys,           // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     device float* upto,        // [B, L, H]
     device float* rates,       // [B, L, H]
-    device float* decay,       // [B, H, CHUNKS, KEYS]
+    device float* decay,       // [B, H, CHUNKS, 2, KEYS]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -141,7 +141,7 @@ template <
         left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
     for (int key = 0; key < KEYS; key += TILE) {
-      float product = PER_KEY ? 1.0f : before[TILE - 1];
+      carry_decay fading;
       if (PER_KEY) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         gates_load<HAS_RESET>(
@@ -164,10 +164,13 @@ template <
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_store_blocks<false, WHOLE, TW>(
             left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
-        product = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+        gates_column_decay<HAS_RESET>(fading, gates, lane);
+      } else {
+        gates_decay(fading, gates[lane], before[TILE - 1]);
       }
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
-        decay[tile * KEYS + key + lane] = product;
+        decay[tile * 2 * KEYS + key + lane] = fading.base;
+        decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);

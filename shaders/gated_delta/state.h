@@ -73,20 +73,28 @@ METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgr
   }
 }
 
-// What a chunk leaves of own keys, one number for all of them unless PER_KEY.
+// What a chunk leaves of own keys, one decay for all of them unless PER_KEY.
 template <bool PER_KEY, int TALL>
 struct walk_decays {
-  float at[PER_KEY ? TALL : 1][2];
+  metal::float2 base[PER_KEY ? TALL : 1];
+  metal::float2 change[PER_KEY ? TALL : 1];
 };
 
+// They come from `source`, which has the bases of all keys, `keys` of them, before their changes.
 template <bool PER_KEY, int TALL, typename Source>
 METAL_FUNC void walk_fetch_decays(
-    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+    thread walk_decays<PER_KEY, TALL>& decays,
+    Source source,
+    int keys,
+    int rows,
+    thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+      const int at = r * 8 + place.column[e];
+      decays.base[r][e] = r < rows ? source[at] : 0.0f;
+      decays.change[r][e] = r < rows ? source[keys + at] : 0.0f;
     }
   }
 }
@@ -94,25 +102,30 @@ METAL_FUNC void walk_fetch_decays(
 // Each key of the state times its decay, or 0 where nothing carries.
 template <int WIDE, int TALL, bool PER_KEY>
 METAL_FUNC void walk_fade(
-    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
+    thread walk_decays<PER_KEY, TALL>& decays,
+    bool carries) {
+  if (!carries) {
+    walk_clear<WIDE, TALL>(state);
+    walk_clear<WIDE, TALL>(rest);
+  }
 #pragma unroll
   for (int r = 0; r < TALL; ++r) {
+    const int own = PER_KEY ? r : 0;
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float x = state.at[r][w].thread_elements()[e];
-        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      if (carries) {
+        carry_fade(state.at[r][w], rest.at[r][w], decays.base[own], decays.change[own]);
       }
     }
   }
 }
 
-// state += values * keys, where with RESETS only the steps [begin, end) count. They are summed up before the
-// state: in a sum over all of time the rounding of an engine's products would tell.
+// rest += values * keys, where with RESETS only the steps [begin, end) count.
 template <int WIDE, int TALL, bool RESETS, typename T>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
     thread steps_values<WIDE>& values,
     thread walk_keys<TALL, T>& keys,
     int begin,
@@ -120,10 +133,6 @@ METAL_FUNC void walk_write(
     thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
 #pragma unroll
     for (int i = 0; i < TILE / 8; ++i) {
       metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
@@ -137,12 +146,7 @@ METAL_FUNC void walk_write(
         right.thread_elements()[e] = counts ? x : 0.0f;
         next.thread_elements()[e] = counts ? y : 0.0f;
       }
-      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
-    }
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+      walk_multiply<WIDE, float, T>(rest.at[r], rest.at[r + 1], values.at[i], right, next);
     }
   }
 }

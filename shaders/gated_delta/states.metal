@@ -33,7 +33,7 @@ template <
     const device TW* keys,              // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     const device float* upto,           // [B, L, H]
     const device float* rates,          // [B, L, H]
-    const device float* decay,          // [B, H, CHUNKS, KEYS]
+    const device float* decay,          // [B, H, CHUNKS, 2, KEYS]
     const device TV* v,                 // [B, L, H, Dv]
     const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
@@ -75,6 +75,8 @@ template <
   auto own_weights = weights + simdgroup * 3 * TILE;
   const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> S;
+  walk_state<WIDE, TALL> rest_of_S;
+  walk_clear<WIDE, TALL>(rest_of_S);
   walk_begin<WIDE, TALL>(
       S,
       initial_state + (HAS_INITIAL_STATE ? corner : 0),
@@ -92,7 +94,7 @@ template <
   auto kept_state =
       chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
   auto chunk_inverse = inverse + state * chunks * TILE * TILE;
-  auto chunk_decay = decay + state * chunks * KEYS + key;
+  auto chunk_decay = decay + state * chunks * 2 * KEYS + key;
   const long begins = sequence * H + head;
   auto chunk_values = v + begins * Dv + value;
   auto chunk_errors = error + begins * Dv + value;
@@ -107,7 +109,7 @@ template <
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(solve, chunk_inverse);
   steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   float own_upto = lane < L ? *chunk_upto : 0.0f;
   float own_rate = lane < L ? *chunk_rates : 0.0f;
   TB own_beta = lane < L ? *chunk_beta : static_cast<TB>(0.0f);
@@ -165,13 +167,14 @@ template <
     chunk_errors += TILE * H * Dv;
 
     steps_scale<WIDE, HAS_RESET>(errors, own_weights + 2 * TILE, place);
-    walk_fade<WIDE, TALL, PER_KEY>(S, fading, carries);
-    chunk_decay += KEYS;
+    walk_fade<WIDE, TALL, PER_KEY>(S, rest_of_S, fading, carries);
+    chunk_decay += 2 * KEYS;
     if (more) {
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
     }
     walk_write<WIDE, TALL, HAS_RESET, TW>(
-        S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);
+        rest_of_S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);
+    walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);

@@ -59,6 +59,8 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
   walk_state<WIDE, TILE_BLOCKS> G;
+  walk_state<WIDE, TILE_BLOCKS> rest;
+  walk_clear<WIDE, TILE_BLOCKS>(rest);
   walk_begin<WIDE, TILE_BLOCKS>(G, grad_final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
@@ -94,9 +96,11 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
-    steps_decay<WIDE>(G, exp(gates[(steps - 1) * H]));
-    steps_write<WIDE>(G, w + (first * H + head) * Dk + key, H * Dk, steps, Dk - key, updates, scratch, lane);
-    walk_add<WIDE, TILE_BLOCKS>(G, entering, Dk, Dk - key, Dv - value, scratch, lane);
+    steps_decay<WIDE>(G, rest, gates[(steps - 1) * H]);
+    steps_write<WIDE>(
+        rest, w + (first * H + head) * Dk + key, H * Dk, steps, Dk - key, updates, scratch, lane);
+    walk_add<WIDE, TILE_BLOCKS>(rest, entering, Dk, Dk - key, Dv - value, scratch, lane);
+    walk_settle<WIDE, TILE_BLOCKS>(G, rest);
   }
   if (HAS_H0) {
     walk_end<WIDE, TILE_BLOCKS>(G, grad_h0 + corner, Dk, Dk - key, Dv - value, scratch, lane);

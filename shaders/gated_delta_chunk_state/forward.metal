@@ -59,6 +59,8 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
   walk_state<WIDE, TILE_BLOCKS> S;
+  walk_state<WIDE, TILE_BLOCKS> rest;
+  walk_clear<WIDE, TILE_BLOCKS>(rest);
   walk_begin<WIDE, TILE_BLOCKS>(
       S, h0 + (HAS_H0 ? corner : 0), Dk, HAS_H0 ? Dk - key : 0, Dv - value, scratch, lane);
 
@@ -96,8 +98,9 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
       threadgroup_barrier(mem_flags::mem_threadgroup);
     }
     auto written = k + (first * Hk + head / (H / Hk)) * Dk + key;
-    steps_decay<WIDE>(S, exp(gates[(steps - 1) * H]));
-    steps_write<WIDE>(S, written, Hk * Dk, steps, Dk - key, updates, scratch, lane);
+    steps_decay<WIDE>(S, rest, gates[(steps - 1) * H]);
+    steps_write<WIDE>(rest, written, Hk * Dk, steps, Dk - key, updates, scratch, lane);
+    walk_settle<WIDE, TILE_BLOCKS>(S, rest);
   }
   walk_end<WIDE, TILE_BLOCKS>(S, final + corner, Dk, Dk - key, Dv - value, scratch, lane);
 }

@@ -4,6 +4,8 @@
 
 #include <metal_stdlib>
 
+#include "../common/carry.h"
+#include "../common/elementary.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
 
@@ -85,11 +87,10 @@ METAL_FUNC void steps_read(
   steps_product<WIDE>(state, former, latter, product);
 }
 
-// state += values^T * keys over 8 steps. They are multiplied before the state is added to: in a sum over all
-// of time the rounding of an engine's products would tell.
+// rest += values^T * keys over 8 steps.
 template <int WIDE, typename Values>
 METAL_FUNC void steps_update(
-    thread walk_state<WIDE, TILE_BLOCKS>& state, thread steps_keys& keys, Values values) {
+    thread walk_state<WIDE, TILE_BLOCKS>& rest, thread steps_keys& keys, Values values) {
   metal::simdgroup_float8x8 left[WIDE];
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
@@ -97,23 +98,14 @@ METAL_FUNC void steps_update(
   }
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
-    walk_multiply<WIDE>(sums, nexts, left, keys.at[r], keys.at[r + 1]);
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
-    }
+    walk_multiply<WIDE>(rest.at[r], rest.at[r + 1], left, keys.at[r], keys.at[r + 1]);
   }
 }
 
-// state += values^T * rows, over the `steps` steps of a chunk that are there.
+// rest += values^T * rows, over the `steps` steps of a chunk that are there.
 template <int WIDE, typename Rows, typename Values, typename Tile>
 METAL_FUNC void steps_write(
-    thread walk_state<WIDE, TILE_BLOCKS>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& rest,
     Rows rows,
     int stride,
     int steps,
@@ -125,7 +117,7 @@ METAL_FUNC void steps_write(
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
     steps_keys written;
     steps_take<false>(written, scratch);
-    steps_update<WIDE>(state, written, values + step * STEPS_STRIDE<WIDE>);
+    steps_update<WIDE>(rest, written, values + step * STEPS_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
@@ -141,14 +133,18 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
   }
 }
 
-// state *= decay.
+// state *= e^g.
 template <int WIDE>
-METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float decay) {
+METAL_FUNC void steps_decay(
+    thread walk_state<WIDE, TILE_BLOCKS>& state, thread walk_state<WIDE, TILE_BLOCKS>& rest, float g) {
+  const float whole = metal::exp(g);
+  carry_decay decay;
+  carry_decay_from(decay, whole, exp_minus_one(g, whole));
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state.at[r][w].thread_elements() *= decay;
+      carry_fade(state.at[r][w], rest.at[r][w], decay.base, decay.change);
     }
   }
 }

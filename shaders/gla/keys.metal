@@ -85,15 +85,15 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  // The gates are on their way while the first keys are fetched.
-  gates_part<false, TG> own_gates;
-  gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, 0, steps, steps, simdgroup, lane);
-
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
+
+    // The gates are on their way while the first keys are fetched.
+    gates_part<false, TG> own_gates;
+    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
 
     tile_sum sum;
     tile_clear(sum);
@@ -101,16 +101,14 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      if (begin == 0 && key == 0) {
+      if (key == 0) {
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product<TQ, TK>(sum, left, right, simdgroup);
     }
     tile_put(sum, pairs, simdgroup);
-    if (begin == 0) {
-      gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
-    }
+    gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
     // Two tiles of keys at once. What grad_o and v make of the states, and with the first two the scores.
     simdgroup_float8x8 grad_entering[TILE_OWN];

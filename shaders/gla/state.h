@@ -3,19 +3,49 @@
 
 #include <metal_stdlib>
 
+#include "../common/carry.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
 
-// Each key times its decay, which `decays` has 8 times and is `decay` if it is all keys', or 0 where nothing
-// carries.
+// Each key's decay to where state_decay finds it, its base and its change 8 times each.
+template <typename Decays>
+METAL_FUNC void state_keep_decay(Decays decays, thread const carry_decay& decay, int simdgroup, int lane) {
+  for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+    decays[lane * ROW_STRIDE + c] = decay.base;
+    decays[(TILE + lane) * ROW_STRIDE + c] = decay.change;
+  }
+}
+
+// Each key times its decay, which is `decay` if it is all keys', or 0 where nothing carries.
 template <bool PER_KEY, typename Decays>
-METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, float decay, bool carries, int simdgroup) {
+METAL_FUNC void state_decay(
+    thread tile_sum& state,
+    thread tile_sum& rest,
+    Decays decays,
+    thread const carry_decay& decay,
+    bool carries,
+    int simdgroup) {
   if (!carries) {
     tile_clear(state);
-  } else if (PER_KEY) {
-    tile_scale<false>(state, decays, simdgroup);
-  } else {
-    tile_times(state, decay);
+    tile_clear(rest);
+  }
+#pragma unroll
+  for (int r = 0; carries && r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 base;
+    metal::simdgroup_float8x8 change;
+    if (PER_KEY) {
+      const int row = (simdgroup * TILE_OWN + r) * 8;
+      metal::simdgroup_load(base, decays + row * ROW_STRIDE, ROW_STRIDE);
+      metal::simdgroup_load(change, decays + (TILE + row) * ROW_STRIDE, ROW_STRIDE);
+    }
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (PER_KEY) {
+        carry_fade(state.at[r][c], rest.at[r][c], base.thread_elements(), change.thread_elements());
+      } else {
+        carry_fade(state.at[r][c], rest.at[r][c], decay.base, decay.change);
+      }
+    }
   }
 }
 

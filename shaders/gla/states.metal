@@ -44,7 +44,7 @@ template <
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float decays[PER_KEY ? TILE * ROW_STRIDE : 1];
+  threadgroup float decays[PER_KEY ? 2 * TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = k_shape[1];
@@ -65,6 +65,8 @@ template <
   const long corner = (state * Dk + key) * Dv + value;
 
   tile_sum S;
+  tile_sum rest;
+  tile_clear(rest);
   tile_clear(S);
   if (HAS_INITIAL_STATE) {
     tile_load<float>(keys, initial_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
@@ -107,15 +109,17 @@ template <
     float own_values[TILE_ROWS];
     rows_read<HAS_RESET, TK>(own_keys, rows.keys, begin, steps, simdgroup);
     rows_read<HAS_RESET, TV>(own_values, rows.values, begin, steps, simdgroup);
-    float left;
+    carry_decay left;
     if (PER_KEY) {
       gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      left = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+      gates_column_decay<HAS_RESET>(left, gates, lane);
     } else {
-      const float product = products_from<HAS_RESET>(static_cast<float>(rows.gates.at[0]), lane);
+      const float gate = static_cast<float>(rows.gates.at[0]);
+      const float product = products_from<HAS_RESET>(gate, lane);
       const float after = simd_shuffle_down(product, static_cast<ushort>(1));
-      left = simd_broadcast(product, static_cast<ushort>(0));
+      const float all = simd_broadcast(product, static_cast<ushort>(0));
+      gates_decay(left, gate, all);
       own_weights[lane] = lane + 1 < TILE ? after : 1.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);
     }
@@ -124,8 +128,8 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
-    for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
-      decays[lane * ROW_STRIDE + c] = left;
+    if (PER_KEY) {
+      state_keep_decay(decays, left, simdgroup, lane);
     }
     key_rows += TILE * Hk * Dk;
     value_rows += TILE * H * Dv;
@@ -148,11 +152,9 @@ template <
           lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_sum written;
-    tile_clear(written);
-    tile_product<true, false, float, TV>(written, keys, values, simdgroup);
-    state_decay<PER_KEY>(S, decays, left, carries, simdgroup);
-    tile_add(S, written);
+    state_decay<PER_KEY>(S, rest, decays, left, carries, simdgroup);
+    tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
+    tile_settle(S, rest);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);

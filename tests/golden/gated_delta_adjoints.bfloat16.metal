@@ -26,6 +26,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -51,7 +92,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -265,6 +306,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -565,6 +616,7 @@ METAL_FUNC void tile_store_blocks(
 
 
 
+
 template <bool RESETS>
 METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
@@ -667,6 +719,29 @@ METAL_FUNC float products_upto(float product, int lane) {
 }
 
 
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
@@ -755,6 +830,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
+
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
@@ -799,6 +875,14 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
   }
 }
 
+template <int WIDE, int TALL>
+METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+    walk_clear<WIDE>(state.at[r]);
+  }
+}
+
 
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
@@ -809,10 +893,7 @@ METAL_FUNC void walk_begin(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_clear<WIDE>(state.at[r]);
-  }
+  walk_clear<WIDE, TALL>(state);
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
@@ -842,6 +923,18 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    }
+  }
+}
+
+
+template <int WIDE, int TALL>
+METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      carry_settle(state.at[r][w], rest.at[r][w]);
     }
   }
 }
@@ -1193,17 +1286,25 @@ METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgr
 
 template <bool PER_KEY, int TALL>
 struct walk_decays {
-  float at[PER_KEY ? TALL : 1][2];
+  metal::float2 base[PER_KEY ? TALL : 1];
+  metal::float2 change[PER_KEY ? TALL : 1];
 };
+
 
 template <bool PER_KEY, int TALL, typename Source>
 METAL_FUNC void walk_fetch_decays(
-    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+    thread walk_decays<PER_KEY, TALL>& decays,
+    Source source,
+    int keys,
+    int rows,
+    thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+      const int at = r * 8 + place.column[e];
+      decays.base[r][e] = r < rows ? source[at] : 0.0f;
+      decays.change[r][e] = r < rows ? source[keys + at] : 0.0f;
     }
   }
 }
@@ -1211,25 +1312,30 @@ METAL_FUNC void walk_fetch_decays(
 
 template <int WIDE, int TALL, bool PER_KEY>
 METAL_FUNC void walk_fade(
-    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
+    thread walk_decays<PER_KEY, TALL>& decays,
+    bool carries) {
+  if (!carries) {
+    walk_clear<WIDE, TALL>(state);
+    walk_clear<WIDE, TALL>(rest);
+  }
 #pragma unroll
   for (int r = 0; r < TALL; ++r) {
+    const int own = PER_KEY ? r : 0;
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float x = state.at[r][w].thread_elements()[e];
-        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      if (carries) {
+        carry_fade(state.at[r][w], rest.at[r][w], decays.base[own], decays.change[own]);
       }
     }
   }
 }
 
 
-
 template <int WIDE, int TALL, bool RESETS, typename T>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
     thread steps_values<WIDE>& values,
     thread walk_keys<TALL, T>& keys,
     int begin,
@@ -1237,10 +1343,6 @@ METAL_FUNC void walk_write(
     thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
 #pragma unroll
     for (int i = 0; i < TILE / 8; ++i) {
       metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
@@ -1254,12 +1356,7 @@ METAL_FUNC void walk_write(
         right.thread_elements()[e] = counts ? x : 0.0f;
         next.thread_elements()[e] = counts ? y : 0.0f;
       }
-      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
-    }
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+      walk_multiply<WIDE, float, T>(rest.at[r], rest.at[r + 1], values.at[i], right, next);
     }
   }
 }
@@ -1270,7 +1367,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_adjoints_507fa807__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_adjoints_2b0daf2e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float(
   const device float* inverse [[buffer(0)]],
   const device float* mixes [[buffer(1)]],
   const device bfloat16_t* queries [[buffer(2)]],
@@ -1324,6 +1421,8 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
 
   const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> G;
+  walk_state<WIDE, TALL> rest_of_G;
+  walk_clear<WIDE, TALL>(rest_of_G);
   walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
 
@@ -1336,7 +1435,7 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
   auto chunk_queries = queries + last * TILE * KEYS + key / 8 * BLOCK;
   auto chunk_inverse = inverse + last * TILE * TILE;
   auto chunk_mixes = mixes + last * TILE * TILE;
-  auto chunk_decay = decay + last * KEYS + key;
+  auto chunk_decay = decay + last * 2 * KEYS + key;
   const long begins = (sequence + (chunks - 1) * TILE) * H + head;
   auto chunk_outputs = grad_o + begins * Dv + value;
   auto chunk_updates = grad_update + begins * Dv + value;
@@ -1352,7 +1451,7 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(mix, chunk_mixes);
   steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   float own_upto = lane < rest ? *chunk_upto : 0.0f;
   float own_after = lane < rest ? *chunk_after : 0.0f;
   TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
@@ -1416,17 +1515,18 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
     steps_times<WIDE>(written, -1.0f);
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
     steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
-    walk_fade<WIDE, TALL, PER_KEY>(G, fading, end == steps);
-    walk_write<WIDE, TALL, HAS_RESET, TWQ>(G, outputs, asks, 0, end, place);
+    walk_fade<WIDE, TALL, PER_KEY>(G, rest_of_G, fading, end == steps);
+    walk_write<WIDE, TALL, HAS_RESET, TWQ>(rest_of_G, outputs, asks, 0, end, place);
     chunk_mixes -= TILE * TILE;
     chunk_outputs -= TILE * H * Dv;
-    chunk_decay -= KEYS;
+    chunk_decay -= 2 * KEYS;
     if (more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
     }
-    walk_write<WIDE, TALL, HAS_RESET, TWK>(G, written, writes, 0, end, place);
+    walk_write<WIDE, TALL, HAS_RESET, TWK>(rest_of_G, written, writes, 0, end, place);
+    walk_settle<WIDE, TALL>(G, rest_of_G);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   if (HAS_INITIAL_STATE) {
@@ -1435,4 +1535,4 @@ template <typename TWQ, typename TWK, typename TV, typename TB, int Dk, int Dv, 
 
 }
 
-template [[host_name("custom_kernel_gated_delta_adjoints_507fa807__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_507fa807__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_507fa807__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_adjoints_2b0daf2e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_adjoints_2b0daf2e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_adjoints_2b0daf2e__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_float_bfloat16_t_bfloat16_t_float_float_float_bfloat16_t_bool_floatc_bfloat16_t_float_float_float_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;

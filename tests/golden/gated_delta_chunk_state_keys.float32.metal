@@ -24,6 +24,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -49,7 +90,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -263,6 +304,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -562,12 +613,60 @@ METAL_FUNC void tile_store_blocks(
 #include <metal_stdlib>
 
 
+#line 1 "shaders/common/elementary.h"
+
+
+
+#include <metal_stdlib>
+
+
+inline float exp_minus_one(float x, float exp_x) {
+  float series = 1.0f / 3628800.0f;
+  series = metal::fma(series, x, 1.0f / 362880.0f);
+  series = metal::fma(series, x, 1.0f / 40320.0f);
+  series = metal::fma(series, x, 1.0f / 5040.0f);
+  series = metal::fma(series, x, 1.0f / 720.0f);
+  series = metal::fma(series, x, 1.0f / 120.0f);
+  series = metal::fma(series, x, 1.0f / 24.0f);
+  series = metal::fma(series, x, 1.0f / 6.0f);
+  series = metal::fma(series, x, 0.5f);
+  series = metal::fma(series * x, x, x);
+  return x > -0.6931472f ? series : exp_x - 1.0f;
+}
+
+
+inline float log_one_plus(float x) {
+  const float ratio = x / (2.0f + x);
+  const float square = ratio * ratio;
+  float series = 1.0f / 15.0f;
+  series = metal::fma(series, square, 1.0f / 13.0f);
+  series = metal::fma(series, square, 1.0f / 11.0f);
+  series = metal::fma(series, square, 1.0f / 9.0f);
+  series = metal::fma(series, square, 1.0f / 7.0f);
+  series = metal::fma(series, square, 1.0f / 5.0f);
+  series = metal::fma(series, square, 1.0f / 3.0f);
+  series = metal::fma(series, square, 1.0f);
+  return 2.0f * ratio * series;
+}
+
+
+inline float softplus(float x) {
+  return metal::max(x, 0.0f) + log_one_plus(metal::exp(-metal::abs(x)));
+}
+
+inline float sigmoid(float x) {
+  return 1.0f / (1.0f + metal::exp(-x));
+}
+
+#line 9 "shaders/gated_delta_chunk_state/steps.h"
+
 #line 1 "shaders/common/walk.h"
 
 
 
 
 #include <metal_stdlib>
+
 
 
 
@@ -615,6 +714,14 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
   }
 }
 
+template <int WIDE, int TALL>
+METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+    walk_clear<WIDE>(state.at[r]);
+  }
+}
+
 
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
@@ -625,10 +732,7 @@ METAL_FUNC void walk_begin(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_clear<WIDE>(state.at[r]);
-  }
+  walk_clear<WIDE, TALL>(state);
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
@@ -663,6 +767,18 @@ METAL_FUNC void walk_end(
 }
 
 
+template <int WIDE, int TALL>
+METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      carry_settle(state.at[r][w], rest.at[r][w]);
+    }
+  }
+}
+
+
 template <int WIDE, typename A = float, typename B = float>
 METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&sums)[WIDE],
@@ -681,7 +797,7 @@ METAL_FUNC void walk_multiply(
   }
 }
 
-#line 9 "shaders/gated_delta_chunk_state/steps.h"
+#line 11 "shaders/gated_delta_chunk_state/steps.h"
 
 constexpr constant int CHUNK = 64;
 constexpr constant int PIECE = 16;
@@ -762,10 +878,9 @@ METAL_FUNC void steps_read(
 }
 
 
-
 template <int WIDE, typename Values>
 METAL_FUNC void steps_update(
-    thread walk_state<WIDE, TILE_BLOCKS>& state, thread steps_keys& keys, Values values) {
+    thread walk_state<WIDE, TILE_BLOCKS>& rest, thread steps_keys& keys, Values values) {
   metal::simdgroup_float8x8 left[WIDE];
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
@@ -773,23 +888,14 @@ METAL_FUNC void steps_update(
   }
 #pragma unroll
   for (int r = 0; r < TILE_BLOCKS; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
-    walk_multiply<WIDE>(sums, nexts, left, keys.at[r], keys.at[r + 1]);
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
-    }
+    walk_multiply<WIDE>(rest.at[r], rest.at[r + 1], left, keys.at[r], keys.at[r + 1]);
   }
 }
 
 
 template <int WIDE, typename Rows, typename Values, typename Tile>
 METAL_FUNC void steps_write(
-    thread walk_state<WIDE, TILE_BLOCKS>& state,
+    thread walk_state<WIDE, TILE_BLOCKS>& rest,
     Rows rows,
     int stride,
     int steps,
@@ -801,7 +907,7 @@ METAL_FUNC void steps_write(
     steps_load(scratch, rows + step * stride, stride, steps - step, keys, lane);
     steps_keys written;
     steps_take<false>(written, scratch);
-    steps_update<WIDE>(state, written, values + step * STEPS_STRIDE<WIDE>);
+    steps_update<WIDE>(rest, written, values + step * STEPS_STRIDE<WIDE>);
     metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   }
 }
@@ -819,12 +925,16 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
 
 
 template <int WIDE>
-METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float decay) {
+METAL_FUNC void steps_decay(
+    thread walk_state<WIDE, TILE_BLOCKS>& state, thread walk_state<WIDE, TILE_BLOCKS>& rest, float g) {
+  const float whole = metal::exp(g);
+  carry_decay decay;
+  carry_decay_from(decay, whole, exp_minus_one(g, whole));
 #pragma unroll
   for (int w = 0; w < WIDE; ++w) {
 #pragma unroll
     for (int r = 0; r < TILE_BLOCKS; ++r) {
-      state.at[r][w].thread_elements() *= decay;
+      carry_fade(state.at[r][w], rest.at[r][w], decay.base, decay.change);
     }
   }
 }
@@ -834,7 +944,7 @@ METAL_FUNC void steps_decay(thread walk_state<WIDE, TILE_BLOCKS>& state, float d
 using namespace metal;
 
 template <typename TK, typename TW, int Dk, int Dv>
-[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_80c082e5__float_float_33_20_float_float_float_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_chunk_state_keys_feab9d84__float_float_33_20_float_float_float_float_float_float_float_float_float(
   const device float* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device float* g [[buffer(2)]],
@@ -950,4 +1060,4 @@ template <typename TK, typename TW, int Dk, int Dv>
 
 }
 
-template [[host_name("custom_kernel_gated_delta_chunk_state_keys_80c082e5__float_float_33_20_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_80c082e5__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_80c082e5__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>;
+template [[host_name("custom_kernel_gated_delta_chunk_state_keys_feab9d84__float_float_33_20_float_float_float_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_chunk_state_keys_feab9d84__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>) custom_kernel_gated_delta_chunk_state_keys_feab9d84__float_float_33_20_float_float_float_float_float_float_float_float_float<float, float, 33, 20>;

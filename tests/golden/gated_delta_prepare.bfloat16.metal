@@ -30,6 +30,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -55,7 +96,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -269,6 +310,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -569,6 +620,7 @@ METAL_FUNC void tile_store_blocks(
 
 
 
+
 template <bool RESETS>
 METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
@@ -668,6 +720,29 @@ METAL_FUNC float products_upto(float product, int lane) {
     product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
   }
   return product;
+}
+
+
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
 }
 
 
@@ -1039,7 +1114,7 @@ METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, i
 using namespace metal;
 
 template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int Hk, bool PER_KEY, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_prepare_47a1c850__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_prepare_c41a60d1__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float(
   const device bfloat16_t* k [[buffer(0)]],
   const constant int* k_shape [[buffer(1)]],
   const device bfloat16_t* g [[buffer(2)]],
@@ -1153,7 +1228,7 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
         left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
 
     for (int key = 0; key < KEYS; key += TILE) {
-      float product = PER_KEY ? 1.0f : before[TILE - 1];
+      carry_decay fading;
       if (PER_KEY) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         gates_load<HAS_RESET>(
@@ -1176,10 +1251,13 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_store_blocks<false, WHOLE, TW>(
             left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
-        product = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+        gates_column_decay<HAS_RESET>(fading, gates, lane);
+      } else {
+        gates_decay(fading, gates[lane], before[TILE - 1]);
       }
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
-        decay[tile * KEYS + key + lane] = product;
+        decay[tile * 2 * KEYS + key + lane] = fading.base;
+        decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -1188,4 +1266,4 @@ template <typename TK, typename TG, typename TB, typename TW, int Dk, int H, int
 
 }
 
-template [[host_name("custom_kernel_gated_delta_prepare_47a1c850__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_47a1c850__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_47a1c850__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;
+template [[host_name("custom_kernel_gated_delta_prepare_c41a60d1__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_prepare_c41a60d1__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>) custom_kernel_gated_delta_prepare_c41a60d1__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_4_2_0_1_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 4, 2, 0, 1>;

@@ -25,6 +25,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -50,7 +91,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -264,6 +305,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -564,6 +615,7 @@ METAL_FUNC void tile_store_blocks(
 
 
 
+
 template <bool RESETS>
 METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
@@ -666,6 +718,29 @@ METAL_FUNC float products_upto(float product, int lane) {
 }
 
 
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
@@ -754,6 +829,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
+
 template <int WIDE, int TALL>
 struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
@@ -798,6 +874,14 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
   }
 }
 
+template <int WIDE, int TALL>
+METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+    walk_clear<WIDE>(state.at[r]);
+  }
+}
+
 
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
@@ -808,10 +892,7 @@ METAL_FUNC void walk_begin(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
-  for (int r = 0; r < TALL; ++r) {
-    walk_clear<WIDE>(state.at[r]);
-  }
+  walk_clear<WIDE, TALL>(state);
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
@@ -841,6 +922,18 @@ METAL_FUNC void walk_end(
         }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    }
+  }
+}
+
+
+template <int WIDE, int TALL>
+METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+      carry_settle(state.at[r][w], rest.at[r][w]);
     }
   }
 }
@@ -1192,17 +1285,25 @@ METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgr
 
 template <bool PER_KEY, int TALL>
 struct walk_decays {
-  float at[PER_KEY ? TALL : 1][2];
+  metal::float2 base[PER_KEY ? TALL : 1];
+  metal::float2 change[PER_KEY ? TALL : 1];
 };
+
 
 template <bool PER_KEY, int TALL, typename Source>
 METAL_FUNC void walk_fetch_decays(
-    thread walk_decays<PER_KEY, TALL>& decays, Source source, int rows, thread const steps_place& place) {
+    thread walk_decays<PER_KEY, TALL>& decays,
+    Source source,
+    int keys,
+    int rows,
+    thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      decays.at[r][e] = r < rows ? source[r * 8 + place.column[e]] : 0.0f;
+      const int at = r * 8 + place.column[e];
+      decays.base[r][e] = r < rows ? source[at] : 0.0f;
+      decays.change[r][e] = r < rows ? source[keys + at] : 0.0f;
     }
   }
 }
@@ -1210,25 +1311,30 @@ METAL_FUNC void walk_fetch_decays(
 
 template <int WIDE, int TALL, bool PER_KEY>
 METAL_FUNC void walk_fade(
-    thread walk_state<WIDE, TALL>& state, thread walk_decays<PER_KEY, TALL>& decays, bool carries) {
+    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
+    thread walk_decays<PER_KEY, TALL>& decays,
+    bool carries) {
+  if (!carries) {
+    walk_clear<WIDE, TALL>(state);
+    walk_clear<WIDE, TALL>(rest);
+  }
 #pragma unroll
   for (int r = 0; r < TALL; ++r) {
+    const int own = PER_KEY ? r : 0;
 #pragma unroll
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float x = state.at[r][w].thread_elements()[e];
-        state.at[r][w].thread_elements()[e] = carries ? decays.at[PER_KEY ? r : 0][e] * x : 0.0f;
+      if (carries) {
+        carry_fade(state.at[r][w], rest.at[r][w], decays.base[own], decays.change[own]);
       }
     }
   }
 }
 
 
-
 template <int WIDE, int TALL, bool RESETS, typename T>
 METAL_FUNC void walk_write(
-    thread walk_state<WIDE, TALL>& state,
+    thread walk_state<WIDE, TALL>& rest,
     thread steps_values<WIDE>& values,
     thread walk_keys<TALL, T>& keys,
     int begin,
@@ -1236,10 +1342,6 @@ METAL_FUNC void walk_write(
     thread const steps_place& place) {
 #pragma unroll
   for (int r = 0; r < TALL; r += 2) {
-    metal::simdgroup_float8x8 sums[WIDE];
-    metal::simdgroup_float8x8 nexts[WIDE];
-    walk_clear<WIDE>(sums);
-    walk_clear<WIDE>(nexts);
 #pragma unroll
     for (int i = 0; i < TILE / 8; ++i) {
       metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
@@ -1253,12 +1355,7 @@ METAL_FUNC void walk_write(
         right.thread_elements()[e] = counts ? x : 0.0f;
         next.thread_elements()[e] = counts ? y : 0.0f;
       }
-      walk_multiply<WIDE, float, T>(sums, nexts, values.at[i], right, next);
-    }
-#pragma unroll
-    for (int w = 0; w < WIDE; ++w) {
-      state.at[r][w].thread_elements() += sums[w].thread_elements();
-      state.at[r + 1][w].thread_elements() += nexts[w].thread_elements();
+      walk_multiply<WIDE, float, T>(rest.at[r], rest.at[r + 1], values.at[i], right, next);
     }
   }
 }
@@ -1269,7 +1366,7 @@ METAL_FUNC void walk_write(
 using namespace metal;
 
 template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE, int TALL, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_states_9f7d2e01__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float(
+[[kernel]] void custom_kernel_gated_delta_states_cbbca5f0__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float(
   const device float* inverse [[buffer(0)]],
   const device bfloat16_t* keys [[buffer(1)]],
   const device float* upto [[buffer(2)]],
@@ -1319,6 +1416,8 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   auto own_weights = weights + simdgroup * 3 * TILE;
   const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> S;
+  walk_state<WIDE, TALL> rest_of_S;
+  walk_clear<WIDE, TALL>(rest_of_S);
   walk_begin<WIDE, TALL>(
       S,
       initial_state + (HAS_INITIAL_STATE ? corner : 0),
@@ -1336,7 +1435,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   auto kept_state =
       chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
   auto chunk_inverse = inverse + state * chunks * TILE * TILE;
-  auto chunk_decay = decay + state * chunks * KEYS + key;
+  auto chunk_decay = decay + state * chunks * 2 * KEYS + key;
   const long begins = sequence * H + head;
   auto chunk_values = v + begins * Dv + value;
   auto chunk_errors = error + begins * Dv + value;
@@ -1351,7 +1450,7 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
   walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
   steps_fetch_lower<true>(solve, chunk_inverse);
   steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   float own_upto = lane < L ? *chunk_upto : 0.0f;
   float own_rate = lane < L ? *chunk_rates : 0.0f;
   TB own_beta = lane < L ? *chunk_beta : static_cast<TB>(0.0f);
@@ -1409,17 +1508,18 @@ template <typename TW, typename TV, typename TB, int Dk, int Dv, int H, int WIDE
     chunk_errors += TILE * H * Dv;
 
     steps_scale<WIDE, HAS_RESET>(errors, own_weights + 2 * TILE, place);
-    walk_fade<WIDE, TALL, PER_KEY>(S, fading, carries);
-    chunk_decay += KEYS;
+    walk_fade<WIDE, TALL, PER_KEY>(S, rest_of_S, fading, carries);
+    chunk_decay += 2 * KEYS;
     if (more) {
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
     }
     walk_write<WIDE, TALL, HAS_RESET, TW>(
-        S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);
+        rest_of_S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);
+    walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
   walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
 }
 
-template [[host_name("custom_kernel_gated_delta_states_9f7d2e01__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_9f7d2e01__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_9f7d2e01__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_states_cbbca5f0__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_gated_delta_states_cbbca5f0__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>) custom_kernel_gated_delta_states_cbbca5f0__bfloat16_t_bfloat16_t_bfloat16_t_33_20_4_2_4_0_1_1_float_bfloat16_t_float_float_float_bfloat16_t_bfloat16_t_float_bool_float_float_float<bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 4, 2, 4, 0, 1, 1>;

@@ -24,6 +24,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -49,7 +90,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -263,6 +304,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -563,6 +614,7 @@ METAL_FUNC void tile_store_blocks(
 
 
 
+
 template <bool RESETS>
 METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
@@ -665,6 +717,29 @@ METAL_FUNC float products_upto(float product, int lane) {
 }
 
 
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
@@ -755,14 +830,44 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 
 
 
+template <typename Decays>
+METAL_FUNC void state_keep_decay(Decays decays, thread const carry_decay& decay, int simdgroup, int lane) {
+  for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+    decays[lane * ROW_STRIDE + c] = decay.base;
+    decays[(TILE + lane) * ROW_STRIDE + c] = decay.change;
+  }
+}
+
+
 template <bool PER_KEY, typename Decays>
-METAL_FUNC void state_decay(thread tile_sum& state, Decays decays, float decay, bool carries, int simdgroup) {
+METAL_FUNC void state_decay(
+    thread tile_sum& state,
+    thread tile_sum& rest,
+    Decays decays,
+    thread const carry_decay& decay,
+    bool carries,
+    int simdgroup) {
   if (!carries) {
     tile_clear(state);
-  } else if (PER_KEY) {
-    tile_scale<false>(state, decays, simdgroup);
-  } else {
-    tile_times(state, decay);
+    tile_clear(rest);
+  }
+#pragma unroll
+  for (int r = 0; carries && r < TILE_OWN; ++r) {
+    metal::simdgroup_float8x8 base;
+    metal::simdgroup_float8x8 change;
+    if (PER_KEY) {
+      const int row = (simdgroup * TILE_OWN + r) * 8;
+      metal::simdgroup_load(base, decays + row * ROW_STRIDE, ROW_STRIDE);
+      metal::simdgroup_load(change, decays + (TILE + row) * ROW_STRIDE, ROW_STRIDE);
+    }
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      if (PER_KEY) {
+        carry_fade(state.at[r][c], rest.at[r][c], base.thread_elements(), change.thread_elements());
+      } else {
+        carry_fade(state.at[r][c], rest.at[r][c], decay.base, decay.change);
+      }
+    }
   }
 }
 
@@ -810,7 +915,7 @@ METAL_FUNC void state_fetch(
 using namespace metal;
 
 template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, bool PER_KEY, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_adjoints_2e4120d4__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float(
+[[kernel]] void custom_kernel_gla_adjoints_02f1ffd5__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float(
   const device float* q [[buffer(0)]],
   const constant int* q_shape [[buffer(1)]],
   const device float* grad_o [[buffer(2)]],
@@ -834,7 +939,7 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   threadgroup float keys[TILE * TILE_STRIDE];
   threadgroup float values[TILE * TILE_STRIDE];
   threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float decays[PER_KEY ? TILE * ROW_STRIDE : 1];
+  threadgroup float decays[PER_KEY ? 2 * TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
 
   const int L = q_shape[1];
@@ -854,6 +959,8 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
   const long corner = (state * Dk + key) * Dv + value;
 
   tile_sum G;
+  tile_sum rest;
+  tile_clear(rest);
   tile_load<float>(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   tile_get(G, keys, simdgroup);
@@ -893,14 +1000,16 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
     float own_values[TILE_ROWS];
     rows_read<HAS_RESET, TQ>(own_keys, rows.keys, 0, end, simdgroup);
     rows_read<HAS_RESET, TV>(own_values, rows.values, 0, end, simdgroup);
-    float left;
+    carry_decay left;
     if (PER_KEY) {
       gates_keep<PER_KEY, TG>(gates, rows.gates, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      left = gates_product<HAS_RESET>(gates, 0, TILE, lane);
+      gates_column_decay<HAS_RESET>(left, gates, lane);
     } else {
-      const float product = products_upto<HAS_RESET>(static_cast<float>(rows.gates.at[0]), lane);
-      left = simd_broadcast(product, static_cast<ushort>(TILE - 1));
+      const float gate = static_cast<float>(rows.gates.at[0]);
+      const float product = products_upto<HAS_RESET>(gate, lane);
+      const float all = simd_broadcast(product, static_cast<ushort>(TILE - 1));
+      gates_decay(left, gate, all);
       own_weights[lane] = product;
       simdgroup_barrier(mem_flags::mem_threadgroup);
     }
@@ -909,8 +1018,8 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
     threadgroup_barrier(mem_flags::mem_threadgroup);
     tile_keep(values, own_values, 1.0f, simdgroup, lane);
     tile_keep(keys, own_keys, 1.0f, simdgroup, lane);
-    for (int c = simdgroup; PER_KEY && c < 8; c += TILE_SIMDGROUPS) {
-      decays[lane * ROW_STRIDE + c] = left;
+    if (PER_KEY) {
+      state_keep_decay(decays, left, simdgroup, lane);
     }
     key_rows -= TILE * Hk * Dk;
     value_rows -= TILE * H * Dv;
@@ -934,11 +1043,9 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
           lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    tile_sum written;
-    tile_clear(written);
-    tile_product<true, false, float, TV>(written, keys, values, simdgroup);
-    state_decay<PER_KEY>(G, decays, left, carries, simdgroup);
-    tile_add(G, written);
+    state_decay<PER_KEY>(G, rest, decays, left, carries, simdgroup);
+    tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
+    tile_settle(G, rest);
   }
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -950,4 +1057,4 @@ template <typename TQ, typename TV, typename TG, int Dk, int Dv, int H, int Hk, 
 
 }
 
-template [[host_name("custom_kernel_gla_adjoints_2e4120d4__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_2e4120d4__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_2e4120d4__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;
+template [[host_name("custom_kernel_gla_adjoints_02f1ffd5__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_adjoints_02f1ffd5__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>) custom_kernel_gla_adjoints_02f1ffd5__float_float_float_33_20_4_2_0_1_1_float_float_float_bool_floatc_float_float_float<float, float, float, 33, 20, 4, 2, 0, 1, 1>;

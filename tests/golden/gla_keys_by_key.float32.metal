@@ -29,6 +29,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 11 "shaders/common/tile.h"
 #line 1 "shaders/common/simd_sums.h"
 
 
@@ -54,7 +95,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -268,6 +309,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma unroll
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
@@ -576,6 +627,7 @@ METAL_FUNC void tile_store_blocks(
 
 
 
+
 template <bool RESETS>
 METAL_FUNC float decayed(float product, float gate) {
   return RESETS && gate == 0.0f ? 0.0f : product * gate;
@@ -675,6 +727,29 @@ METAL_FUNC float products_upto(float product, int lane) {
     product = lane >= offset ? decayed_both<RESETS>(before, product) : product;
   }
   return product;
+}
+
+
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
 }
 
 
@@ -1133,7 +1208,7 @@ METAL_FUNC float grad_gate_before(Grads grads, Gates gates, int first, int row, 
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, typename GRAD_K, int Dk, int Dv, int H, int Hk, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
+[[kernel]] void custom_kernel_gla_keys_by_key_bdbd78fa__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const device float* v [[buffer(2)]],
@@ -1357,4 +1432,4 @@ template <typename TQ, typename TK, typename TV, typename TG, typename GRAD_Q, t
 
 }
 
-template [[host_name("custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_by_key_ac21f0ce__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>;
+template [[host_name("custom_kernel_gla_keys_by_key_bdbd78fa__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float")]] [[kernel]] decltype(custom_kernel_gla_keys_by_key_bdbd78fa__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>) custom_kernel_gla_keys_by_key_bdbd78fa__float_float_float_float_float_float_33_20_4_2_1_float_float_float_float_bool_floatc_float_float_float_float_float_float<float, float, float, float, float, float, 33, 20, 4, 2, 1>;

@@ -14,6 +14,47 @@
 
 #include <metal_stdlib>
 
+#line 1 "shaders/common/carry.h"
+
+
+
+
+#include <metal_stdlib>
+
+
+struct carry_decay {
+  float base;
+  float change;
+};
+
+
+
+METAL_FUNC void carry_decay_from(thread carry_decay& decay, float whole, float less) {
+  const bool slow = whole > 0.5f && metal::abs(less - (whole - 1.0f)) < 5e-6f;
+  decay.base = slow ? 1.0f : 0.0f;
+  decay.change = slow ? less : whole;
+}
+
+
+template <typename Factor>
+METAL_FUNC void carry_fade(
+    thread metal::simdgroup_float8x8& state,
+    thread metal::simdgroup_float8x8& rest,
+    Factor base,
+    Factor change) {
+  rest.thread_elements() = base * rest.thread_elements() + change * state.thread_elements();
+  state.thread_elements() = base * state.thread_elements();
+}
+
+
+METAL_FUNC void carry_settle(
+    thread metal::simdgroup_float8x8& state, thread metal::simdgroup_float8x8& rest) {
+  const metal::float2 before = state.thread_elements();
+  state.thread_elements() = before + rest.thread_elements();
+  rest.thread_elements() = rest.thread_elements() - (state.thread_elements() - before);
+}
+
+#line 8 "shaders/common/gates.h"
 #line 1 "shaders/common/tile.h"
 
 
@@ -23,6 +64,7 @@
 
 
 #include <metal_stdlib>
+
 
 #line 1 "shaders/common/simd_sums.h"
 
@@ -49,7 +91,7 @@ inline float simd_sums(thread float (&values)[COUNT], int lane) {
   return values[0];
 }
 
-#line 11 "shaders/common/tile.h"
+#line 12 "shaders/common/tile.h"
 
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
@@ -267,6 +309,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
   }
 }
 
+METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      carry_settle(state.at[r][c], rest.at[r][c]);
+    }
+  }
+}
+
 
 METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
 #pragma unroll
@@ -444,7 +496,7 @@ METAL_FUNC void tile_weigh(
   }
 }
 
-#line 8 "shaders/common/gates.h"
+#line 9 "shaders/common/gates.h"
 
 
 template <bool RESETS>
@@ -549,6 +601,29 @@ METAL_FUNC float products_upto(float product, int lane) {
 }
 
 
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  float less = gate - 1.0f;
+  for (int offset = 1; offset < TILE; offset *= 2) {
+    const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
+    less = metal::fma(less, other, less + other);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
+template <bool RESETS, typename Gates>
+METAL_FUNC void gates_column_decay(thread carry_decay& decay, Gates gates, int lane) {
+  float product = 1.0f;
+  float less = 0.0f;
+  for (int row = 0; row < TILE; ++row) {
+    const float gate = gates[row * TILE_STRIDE + lane];
+    product = decayed<RESETS>(product, gate);
+    less = metal::fma(less, gate, gate - 1.0f);
+  }
+  carry_decay_from(decay, product, less);
+}
+
+
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_between(Gates gates, int last, int lane) {
   const float product = products_from<RESETS>(lane + 1 < last ? gates[lane + 1] : 1.0f, lane);
@@ -631,7 +706,7 @@ METAL_FUNC int last_reset(Reset reset, int steps) {
 using namespace metal;
 
 template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bool PER_KEY, int LANES, int SLICES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
+[[kernel]] void custom_kernel_gla_recurrent_622ace39__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float(
   const device float* q [[buffer(0)]],
   const device float* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -704,4 +779,4 @@ template <typename TQ, typename TK, typename TV, typename TG, int Dk, int Dv, bo
 
 }
 
-template [[host_name("custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_acea1fc4__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
+template [[host_name("custom_kernel_gla_recurrent_622ace39__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float")]] [[kernel]] decltype(custom_kernel_gla_recurrent_622ace39__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>) custom_kernel_gla_recurrent_622ace39__float_float_float_float_33_20_0_32_8_1_1_float_float_float_float_float_boolc_floatc_float_float<float, float, float, float, 33, 20, 0, 32, 8, 1, 1>;
