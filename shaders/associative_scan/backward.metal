@@ -87,7 +87,8 @@ template <
         } else {
           total = scan_extend<OP>(total, value[i]);
         }
-        smallest = min(smallest, fabs(total.x));
+        const float size = fabs(total.x);
+        smallest = size < smallest ? size : smallest;
       }
       maps[slot + 2 * PLANE] = scan_slice<OP>(total.x, smallest, forgets);
       maps[slot + 3 * PLANE] = total.y;
@@ -115,7 +116,8 @@ template <
       const float2 kept = scan_by_earlier<OP>(h, value[i]);
       keep[i] = fresh[i] ? 0.0f : kept.x;
       product = scan_product<OP>(product, float2(keep[i], kept.y));
-      lowest = min(lowest, fabs(product.x));
+      const float size = fabs(product.x);
+      lowest = size < lowest ? size : lowest;
       value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i]);
       h = next;
     }

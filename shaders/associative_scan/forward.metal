@@ -77,7 +77,8 @@ template <
       } else {
         total = scan_extend<OP>(total, value[i]);
       }
-      smallest = min(smallest, fabs(total.x));
+      const float size = fabs(total.x);
+      smallest = size < smallest ? size : smallest;
       forgets = forgets || fresh[i];
     }
     totals[slot] = scan_slice<OP>(total.x, smallest, forgets);

@@ -65,7 +65,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float sum = value[0];
     for (int i = 1; i < STEPS; ++i) {
       product = affine_product(product, gate[i]);
-      smallest = min(smallest, fabs(product.x));
+      const float size = fabs(product.x);
+      smallest = size < smallest ? size : smallest;
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;

@@ -110,7 +110,8 @@ template <
         product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.xy));
+      const float reach = rotation_size(product.xy);
+      smallest = reach < smallest ? reach : smallest;
     }
     float2 adjoint = float2(0.0f, 0.0f);
     for (int i = STEPS - 1; i >= 0; --i) {

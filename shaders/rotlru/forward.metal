@@ -103,7 +103,8 @@ template <
         product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.xy));
+      const float reach = rotation_size(product.xy);
+      smallest = reach < smallest ? reach : smallest;
     }
     maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum));
     maps[slot + PLANE] = product.y;

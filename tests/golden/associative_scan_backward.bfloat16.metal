@@ -421,7 +421,7 @@ inline metal::float2 scan_fold_back(Maps maps, Forgets forgets, Tile tile, int s
 using namespace metal;
 
 template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_associative_scan_backward_dbdd9ac3__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float(
+[[kernel]] void custom_kernel_associative_scan_backward_f929a18b__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float(
   const device bfloat16_t* x [[buffer(0)]],
   const constant int* x_shape [[buffer(1)]],
   const device bool* reset [[buffer(2)]],
@@ -490,7 +490,8 @@ template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bo
         } else {
           total = scan_extend<OP>(total, value[i]);
         }
-        smallest = min(smallest, fabs(total.x));
+        const float size = fabs(total.x);
+        smallest = size < smallest ? size : smallest;
       }
       maps[slot + 2 * PLANE] = scan_slice<OP>(total.x, smallest, forgets);
       maps[slot + 3 * PLANE] = total.y;
@@ -518,7 +519,8 @@ template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bo
       const float2 kept = scan_by_earlier<OP>(h, value[i]);
       keep[i] = fresh[i] ? 0.0f : kept.x;
       product = scan_product<OP>(product, float2(keep[i], kept.y));
-      lowest = min(lowest, fabs(product.x));
+      const float size = fabs(product.x);
+      lowest = size < lowest ? size : lowest;
       value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i]);
       h = next;
     }
@@ -552,4 +554,4 @@ template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bo
 
 }
 
-template [[host_name("custom_kernel_associative_scan_backward_dbdd9ac3__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_associative_scan_backward_dbdd9ac3__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float<bfloat16_t, 0, 0, 32, 16, 8, 1, 1>) custom_kernel_associative_scan_backward_dbdd9ac3__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float<bfloat16_t, 0, 0, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_associative_scan_backward_f929a18b__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_associative_scan_backward_f929a18b__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float<bfloat16_t, 0, 0, 32, 16, 8, 1, 1>) custom_kernel_associative_scan_backward_f929a18b__bfloat16_t_0_0_32_16_8_1_1_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_float<bfloat16_t, 0, 0, 32, 16, 8, 1, 1>;

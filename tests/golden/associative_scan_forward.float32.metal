@@ -419,7 +419,7 @@ inline metal::float2 scan_fold_back(Maps maps, Forgets forgets, Tile tile, int s
 using namespace metal;
 
 template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_associative_scan_forward_b38e91a4__float_0_0_32_16_8_1_1_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_associative_scan_forward_55cff2ca__float_0_0_32_16_8_1_1_float_float_bool_float_float_float(
   const device float* x [[buffer(0)]],
   const constant int* x_shape [[buffer(1)]],
   const device float* initial_state [[buffer(2)]],
@@ -480,7 +480,8 @@ template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bo
       } else {
         total = scan_extend<OP>(total, value[i]);
       }
-      smallest = min(smallest, fabs(total.x));
+      const float size = fabs(total.x);
+      smallest = size < smallest ? size : smallest;
       forgets = forgets || fresh[i];
     }
     totals[slot] = scan_slice<OP>(total.x, smallest, forgets);
@@ -508,4 +509,4 @@ template <typename T, int OP, bool REVERSE, int LANES, int SLICES, int STEPS, bo
 
 }
 
-template [[host_name("custom_kernel_associative_scan_forward_b38e91a4__float_0_0_32_16_8_1_1_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_associative_scan_forward_b38e91a4__float_0_0_32_16_8_1_1_float_float_bool_float_float_float<float, 0, 0, 32, 16, 8, 1, 1>) custom_kernel_associative_scan_forward_b38e91a4__float_0_0_32_16_8_1_1_float_float_bool_float_float_float<float, 0, 0, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_associative_scan_forward_55cff2ca__float_0_0_32_16_8_1_1_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_associative_scan_forward_55cff2ca__float_0_0_32_16_8_1_1_float_float_bool_float_float_float<float, 0, 0, 32, 16, 8, 1, 1>) custom_kernel_associative_scan_forward_55cff2ca__float_0_0_32_16_8_1_1_float_float_bool_float_float_float<float, 0, 0, 32, 16, 8, 1, 1>;

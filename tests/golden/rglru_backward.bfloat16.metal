@@ -150,7 +150,7 @@ inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slic
 using namespace metal;
 
 template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_backward_e439c0a6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float(
+[[kernel]] void custom_kernel_rglru_backward_d6a71fc6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float(
   const device bfloat16_t* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device bfloat16_t* b [[buffer(2)]],
@@ -207,7 +207,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float sum = value[0];
     for (int i = 1; i < STEPS; ++i) {
       product = affine_product(product, gate[i]);
-      smallest = min(smallest, fabs(product.x));
+      const float size = fabs(product.x);
+      smallest = size < smallest ? size : smallest;
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
@@ -256,4 +257,4 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
 }
 
-template [[host_name("custom_kernel_rglru_backward_e439c0a6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_e439c0a6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_e439c0a6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rglru_backward_d6a71fc6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rglru_backward_d6a71fc6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>) custom_kernel_rglru_backward_d6a71fc6__bfloat16_t_bfloat16_t_32_16_8_1_1_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, 32, 16, 8, 1, 1>;

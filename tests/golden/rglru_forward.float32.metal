@@ -151,7 +151,7 @@ inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slic
 using namespace metal;
 
 template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rglru_forward_a2705643__float_float_32_16_8_1_1_float_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_rglru_forward_00dc816b__float_float_32_16_8_1_1_float_float_float_bool_float_float_float(
   const device float* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device float* b [[buffer(2)]],
@@ -209,7 +209,8 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
     float sum = value[0];
     for (int i = 1; i < STEPS; ++i) {
       product = affine_product(product, gate[i]);
-      smallest = min(smallest, fabs(product.x));
+      const float size = fabs(product.x);
+      smallest = size < smallest ? size : smallest;
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     maps[slot] = affine_slice(product.x, smallest, fabs(sum));
@@ -239,4 +240,4 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
 }
 
-template [[host_name("custom_kernel_rglru_forward_a2705643__float_float_32_16_8_1_1_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_forward_a2705643__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_forward_a2705643__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>;
+template [[host_name("custom_kernel_rglru_forward_00dc816b__float_float_32_16_8_1_1_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rglru_forward_00dc816b__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>) custom_kernel_rglru_forward_00dc816b__float_float_32_16_8_1_1_float_float_float_bool_float_float_float<float, float, 32, 16, 8, 1, 1>;

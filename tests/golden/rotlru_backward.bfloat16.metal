@@ -217,7 +217,7 @@ inline metal::float4 rotation_fold(Maps maps, Entries entries, Tile tile, int sl
 using namespace metal;
 
 template <typename A, typename C, typename S, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rotlru_backward_1aac5bf9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float(
+[[kernel]] void custom_kernel_rotlru_backward_fa6cea32__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float(
   const device bfloat16_t* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device bfloat16_t* cos [[buffer(2)]],
@@ -308,7 +308,8 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
         product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.xy));
+      const float reach = rotation_size(product.xy);
+      smallest = reach < smallest ? reach : smallest;
     }
     float2 adjoint = float2(0.0f, 0.0f);
     for (int i = STEPS - 1; i >= 0; --i) {
@@ -382,4 +383,4 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
 
 }
 
-template [[host_name("custom_kernel_rotlru_backward_1aac5bf9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_1aac5bf9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>) custom_kernel_rotlru_backward_1aac5bf9__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>;
+template [[host_name("custom_kernel_rotlru_backward_fa6cea32__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_rotlru_backward_fa6cea32__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>) custom_kernel_rotlru_backward_fa6cea32__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_32_8_8_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bool_float_bfloat16_t_float_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 32, 8, 8, 1, 1>;

@@ -215,7 +215,7 @@ inline metal::float4 rotation_fold(Maps maps, Entries entries, Tile tile, int sl
 using namespace metal;
 
 template <typename A, typename C, typename S, typename T, int LANES, int SLICES, int STEPS, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_rotlru_forward_f53c7866__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float(
+[[kernel]] void custom_kernel_rotlru_forward_b9b110cc__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float(
   const device float* a [[buffer(0)]],
   const constant int* a_shape [[buffer(1)]],
   const device float* cos [[buffer(2)]],
@@ -301,7 +301,8 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
         product = rotation_multiply(gate, product);
         sum = rotation_apply<HAS_RESET>(gate.xy, value, sum);
       }
-      smallest = min(smallest, rotation_size(product.xy));
+      const float reach = rotation_size(product.xy);
+      smallest = reach < smallest ? reach : smallest;
     }
     maps[slot] = rotation_slice(product.xy, smallest, rotation_size(sum));
     maps[slot + PLANE] = product.y;
@@ -339,4 +340,4 @@ template <typename A, typename C, typename S, typename T, int LANES, int SLICES,
 
 }
 
-template [[host_name("custom_kernel_rotlru_forward_f53c7866__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rotlru_forward_f53c7866__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>) custom_kernel_rotlru_forward_f53c7866__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>;
+template [[host_name("custom_kernel_rotlru_forward_b9b110cc__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float")]] [[kernel]] decltype(custom_kernel_rotlru_forward_b9b110cc__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>) custom_kernel_rotlru_forward_b9b110cc__float_float_float_float_32_8_8_1_1_float_float_float_float_float_bool_float_float_float<float, float, float, float, 32, 8, 8, 1, 1>;
