@@ -28,6 +28,17 @@ def number(value):
     return float(value) if abs(value) <= LARGEST_FLOAT else None
 
 
+# By the kind of an option: what reads its value, or finds None, and what that takes.
+OPTIONS = {
+    "float": (number, "float, finite and within float32"),
+    "int": (
+        lambda value: found if (found := integer(value)) is not None and abs(found) <= LARGEST else None,
+        "int of 32 bits",
+    ),
+    "bool": (lambda value: value if isinstance(value, bool) else None, "bool"),
+}
+
+
 def check_stream(name, stream):
     """Refuse what MLX cannot run on."""
     if stream is not None and not isinstance(stream, _STREAMS):

@@ -16,15 +16,14 @@ def read(path, file):
     """
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ManifestError(f"{file}:1: expected a regular file")
-        if status.st_size > _LIMIT:
-            raise ManifestError(f"{file}:1: expected at most {_LIMIT} bytes but got {status.st_size}")
-        content = path.read_bytes()
+        readable = stat.S_ISREG(status.st_mode) and status.st_size <= _LIMIT
+        content = path.read_bytes() if readable else b""
     except (OSError, ValueError) as error:
-        if isinstance(error, ManifestError):
-            raise
         raise ManifestError(f"{file}:1: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ManifestError(f"{file}:1: expected a regular file")
+    if not readable:
+        raise ManifestError(f"{file}:1: expected at most {_LIMIT} bytes but got {status.st_size}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

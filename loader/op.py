@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 import mlx.core as mx
 
 from . import plan, source, transforms
-from .arguments import LARGEST, check_stream, integer, number, shown
+from .arguments import OPTIONS, check_stream, shown
 from .document import suggest
 from .errors import LoaderError
 from .spec import STATE, TIME
@@ -279,13 +279,8 @@ def _scalar(value):
 
 def _option(spec, option, value):
     """The value of an option, as Python's own float, int or bool."""
-    if option.kind == "float":
-        found, expected = number(value), "float, finite and within float32"
-    elif option.kind == "int":
-        found, expected = integer(value), "int"
-        expected, found = (expected, found) if found is None or abs(found) <= LARGEST else ("int of 32 bits", None)
-    else:
-        found, expected = value if isinstance(value, bool) else None, "bool"
+    read, expected = OPTIONS[option.kind]
+    found = read(value)
     if found is None:
         raise TypeError(f"[{spec.name}] expected {option.name} to be a {expected} but got {shown(value)}.")
     return found

@@ -117,7 +117,7 @@ CALLS = [
         TypeError,
         "[associative_scan] expected operator to be a int of 32 bits but got 1099511",
     ),
-    (lambda: scan(operator=1.0), TypeError, "[associative_scan] expected operator to be a int but got 1.0"),
+    (lambda: scan(operator=1.0), TypeError, "[associative_scan] expected operator to be a int of 32 bits but got 1.0"),
     (lambda: scan(reverse=1), TypeError, "[associative_scan] expected reverse to be a bool but got 1"),
     (lambda: packed(None, 3), TypeError, "expected cu_seqlens to hold integers, in 1-d, but got None"),
     (
