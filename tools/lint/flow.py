@@ -12,7 +12,7 @@ _SIMD = re.compile(r"(simd|quad)_(?!is_|all|any|ballot|active)\w+$")
 def check(finding, body, source, bodies):
     """Findings in the flow of one function."""
     waits = {node.hash: in_simd for node, in_simd in _waits(body, bodies)}
-    simd_calls = [node for node, _ in body.calls if _SIMD.match(node.spelling)]
+    simd_calls = [node for node, _, _ in body.calls if _SIMD.match(node.spelling)]
     for in_simd in (False, True):
         varying = Varying(body, source, in_simd)
         if varying.names:
@@ -31,22 +31,22 @@ def check(finding, body, source, bodies):
 
 def _waits(body, bodies):
     """(call, whether it waits for the simdgroup only) of the barriers in a function and in what it calls."""
-    for node, callee in body.calls:
-        for name in _reached(node, callee, bodies) & set(_BARRIERS):
+    for node, _, callee in body.calls:
+        for name in _reached(node.spelling, callee, bodies) & set(_BARRIERS):
             yield node, _BARRIERS[name]
 
 
-def _reached(call, callee, bodies):
+def _reached(name, callee, bodies):
     """The names of the functions that a call leads to."""
-    names, seen, waiting = set(), set(), [(call, callee)]
+    reached = {callee: name}
+    waiting = [callee]
     while waiting:
-        node, function = waiting.pop()
-        names.add(node.spelling)
-        usr = function.get_usr()
-        if usr in bodies and usr not in seen:
-            seen.add(usr)
-            waiting += bodies[usr].calls
-    return names
+        body = bodies.get(waiting.pop())
+        for node, _, usr in body.calls if body else ():
+            if usr not in reached:
+                reached[usr] = node.spelling
+                waiting.append(usr)
+    return set(reached.values())
 
 
 class _Divergence:

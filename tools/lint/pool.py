@@ -15,7 +15,7 @@ from .finding import Finding, LintError
 from .guard import INTERNAL, failure
 
 # A job that takes longer hangs.
-SECONDS = 300
+SECONDS = 120
 _MOST_PROCESSES = 8
 # A second process pays off from this many jobs on.
 _FEW = 12

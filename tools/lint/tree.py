@@ -69,11 +69,9 @@ class Body:
         self.cursor = cursor
         self.place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
         self.nodes = list(walk(cursor))
-        self.calls = [
-            (node, node.referenced)
-            for node, _ in self.nodes
-            if node.kind == cindex.CursorKind.CALL_EXPR and node.referenced is not None
-        ]
+        calls = [node for node, _ in self.nodes if node.kind == cindex.CursorKind.CALL_EXPR]
+        # (call, the function's cursor, its id)
+        self.calls = [(node, to, to.get_usr()) for node in calls for to in [node.referenced] if to is not None]
 
 
 def _bodies(top, files):
@@ -97,7 +95,7 @@ def _bodies(top, files):
                 continue
             body = found[cursor.get_usr()] = Body(cursor)
             places.add(place)
-            queue += [callee for _, callee in body.calls]
+            queue += [callee for _, callee, _ in body.calls]
     return found
 
 
@@ -158,7 +156,7 @@ def _shared_bytes(variable):
 
 
 def _check_recursion(finding, bodies):
-    calls = {usr: {callee.get_usr() for _, callee in body.calls} for usr, body in bodies.items()}
+    calls = {usr: {callee for _, _, callee in body.calls} for usr, body in bodies.items()}
     for usr, body in bodies.items():
         seen, waiting = set(), list(calls[usr])
         while waiting:
