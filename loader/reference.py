@@ -77,18 +77,23 @@ def ssd(u, delta, B, C, A, initial_state=None, reset=None):
 def rglru_gated(u, delta, A, initial_state=None, reset=None, sqrt_grad_limit=1000.0):
     """g = A^delta[t], h[t] = g o h[t-1] + sqrt(1 - g^2) u[t], y[t] = sum_n h[t]. Returns y [B, L, D] and [B, D, N].
 
-    Where the slope of the root, 1 / (2 sqrt(1 - g^2)), passes `sqrt_grad_limit`, gradients take that for it.
+    Where the slope of the root, 1 / (2 sqrt(1 - g^2)), passes `sqrt_grad_limit`, gradients take that for it. At A = 0
+    the gate is 0, or 1 where delta is 0, with the slope 1 by A where delta is 1 and else none.
     """
-    value, step, decay = _wide(u), _wide(delta), mx.log(_wide(A))
-    decay = decay[:, None] if decay.ndim == 1 else decay
+    value, step, base = _wide(u), _wide(delta), _wide(A)
+    base = base[:, None] if base.ndim == 1 else base
+    closed = base == 0
+    decay = mx.log(mx.where(closed, 1, base))
     batch, length, channels = u.shape
-    h = mx.zeros((batch, *decay.shape), value.dtype) if initial_state is None else initial_state
+    h = mx.zeros((batch, *base.shape), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
         if reset is not None:
             h = _fresh(h, reset[:, t])
-        power = step[:, t, :, None] * decay
-        h = _exp(power) * h + _bounded_sqrt(-mx.expm1(2 * power), sqrt_grad_limit) * value[:, t, :, None]
+        time = step[:, t, :, None]
+        power = mx.where(closed, mx.stop_gradient(time) * -1e38, time * decay)
+        gate = mx.where(closed & (time == 1), base, _exp(power))
+        h = gate * h + _bounded_sqrt(-mx.expm1(2 * power), sqrt_grad_limit) * value[:, t, :, None]
         outputs.append(h.sum(axis=-1))
     return _over_time(outputs, u), h
 

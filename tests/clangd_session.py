@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "shaders/rglru/forward.metal"
 # What the author types: it is never saved.
-TYPED = "    product = simd_sum(product);\n    simd_\n"
-BEFORE = "    slice_a[slot] = product;\n"
+TYPED = "    sum = simd_sum(sum);\n    simd_\n"
+BEFORE = "    maps[slot] = affine_slice("
 
 
 def tool():

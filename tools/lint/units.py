@@ -58,6 +58,8 @@ def _takes(op):
     def takes(inputs):
         try:
             op.plan(inputs, _options(op))
+        except LoaderError:
+            raise
         except (ValueError, TypeError):
             return False
         return True
