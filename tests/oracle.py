@@ -4,12 +4,14 @@ import itertools
 
 import mlx.core as mx
 import numpy as np
+import pytest
 
 import loader
 from loader.expression import DTYPES, Scope
 
 # MLX 0.32 looks for the vmap rule of every kernel inside of a custom_function, though that has a rule itself.
 KERNELS_VMAP = loader.backend() in ("opencl", "reference")
+needs_kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
 LENGTHS = (1, 7, 63, 100, 500)
 

@@ -3,7 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, draw, rank_sets, truth
+from oracle import assert_close, draw, needs_kernels, rank_sets, truth
 from test_parity import call, poisoned
 
 import loader
@@ -85,6 +85,7 @@ def check(op, inputs, options):
         assert_close(op, found[key], expected, f"grad_{key}")
 
 
+@needs_kernels
 @pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru", "gla", "gated_delta"])
 def test_long_memory_of_half_activations(name):
     """Decays of 0.9995 over 4096 steps, gates in float32 beside activations in bfloat16."""
@@ -109,6 +110,7 @@ def geometric(a, count):
     return count if a == 1 else -np.expm1(count * np.log(a)) / (1 - a)
 
 
+@needs_kernels
 @pytest.mark.parametrize("gate", [0.9999, 1.0])
 @pytest.mark.parametrize("name", ["gla", "gated_delta"])
 def test_a_state_that_fades_slowly(name, gate):

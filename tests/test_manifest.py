@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from oracle import needs_kernels
 
 import loader
 from loader import manifest
@@ -335,6 +336,7 @@ def test_a_dim_of_an_input_that_is_absent(write):
         loader.load(path)["mix"](mx.ones((1, 2, 4)), mx.ones((4,)))
 
 
+@needs_kernels
 def test_an_edited_kernel_is_the_one_that_runs(write):
     """The manifest is loaded again, in one process; a kernel's file, or a header it includes, changed in between."""
     path, _ = write("edition: 1", "edition: 1")
@@ -359,6 +361,7 @@ def test_an_edited_kernel_is_the_one_that_runs(write):
     assert names == [1, 2, 3]
 
 
+@needs_kernels
 def test_a_folder_with_a_space(tmp_path):
     folder = tmp_path / "a folder of mine"
     shutil.copytree(MIX, folder)

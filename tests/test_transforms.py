@@ -8,7 +8,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from oracle import KERNELS_VMAP, assert_close, draw
+from oracle import KERNELS_VMAP, assert_close, draw, needs_kernels
 from test_manifest_ops import MANIFEST
 from test_manifest_ops import reference as mix_reference
 
@@ -172,6 +172,7 @@ def test_tracing_warns_once(rglru):
     assert len(caught) == 1
 
 
+@needs_kernels
 def test_jvp_and_second_order_name_the_op(rglru):
     a, b = inputs()
     # Where a kernel is part of the graph MLX asks that first, with an error of its own.
