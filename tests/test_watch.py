@@ -45,7 +45,7 @@ def test_a_file_that_is_replaced_counts_once_it_is_back():
 @pytest.mark.parametrize(
     "path, old, new, said",
     [
-        (FORWARD, "carry;\n", "curry;\n", "use of undeclared identifier 'curry'"),
+        (FORWARD, "carry.x;\n", "curry.x;\n", "use of undeclared identifier 'curry'"),
         (FORWARD, "gate[i], value[i], h)", "gate[i], value[i], 2 * h)", "B8 L7 D100: y (mlx.core.float32): error"),
         ("shaders/rglru/backward.metal", "g * value[i]", "g", "grad_a (mlx.core.float32): error"),
         (
@@ -88,9 +88,9 @@ def test_a_save_starts_a_round(checkout):
         deadline.start()
         try:
             until(process, "watching")
-            edit(checkout, FORWARD, "carry;\n", "curry;\n")
+            edit(checkout, FORWARD, "carry.x;\n", "curry.x;\n")
             assert f"saved {FORWARD}\n" in until(process, "rglru is wrong")
-            edit(checkout, FORWARD, "curry;\n", "carry;\n")
+            edit(checkout, FORWARD, "curry.x;\n", "carry.x;\n")
             until(process, "rglru is right")
         finally:
             deadline.cancel()

@@ -65,7 +65,7 @@ template <typename A, typename X, int LANES, int SLICES, int STEPS, bool HAS_INI
     float product = 1.0f;
     float sum = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
-      product *= gate[i];
+      product = HAS_RESET && product == 0.0f ? 0.0f : product * gate[i];
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     float adjoint = 0.0f;
@@ -77,11 +77,15 @@ template <typename A, typename X, int LANES, int SLICES, int STEPS, bool HAS_INI
     slice_grad[slot] = adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    const float entry = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
-    float h = affine_fold<HAS_RESET>(slice_gate + lane, slice_value + lane, LANES, slice, entry);
-    float from_right =
-        affine_fold_reverse<HAS_RESET>(slice_gate + lane, slice_grad + lane, LANES, SLICES, slice + 1, carry);
-    carry = affine_fold_reverse<HAS_RESET>(slice_gate + lane, slice_grad + lane, LANES, SLICES, 0, carry);
+    float h = in_range ? tile_state[(batch * tiles + tile) * D + channel] : 0.0f;
+    for (int s = 0; s < slice; ++s) {
+      h = affine_apply<HAS_RESET>(slice_gate[s * LANES + lane], slice_value[s * LANES + lane], h);
+    }
+    float from_right = carry;
+    for (int s = SLICES - 1; s >= 0; --s) {
+      from_right = s == slice ? carry : from_right;
+      carry = affine_apply<HAS_RESET>(slice_gate[s * LANES + lane], slice_grad[s * LANES + lane], carry);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     // From here on value[i] holds h[t-1].

@@ -65,15 +65,18 @@ template <typename A, typename X, int LANES, int SLICES, int STEPS, bool HAS_INI
     float product = 1.0f;
     float sum = 0.0f;
     for (int i = 0; i < STEPS; ++i) {
-      product *= gate[i];
+      product = HAS_RESET && product == 0.0f ? 0.0f : product * gate[i];
       sum = affine_apply<HAS_RESET>(gate[i], value[i], sum);
     }
     slice_gate[slot] = product;
     slice_value[slot] = sum;
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    float h = affine_fold<HAS_RESET>(slice_gate + lane, slice_value + lane, LANES, slice, carry);
-    carry = affine_fold<HAS_RESET>(slice_gate + lane, slice_value + lane, LANES, SLICES, carry);
+    float h = carry;
+    for (int s = 0; s < SLICES; ++s) {
+      h = s == slice ? carry : h;
+      carry = affine_apply<HAS_RESET>(slice_gate[s * LANES + lane], slice_value[s * LANES + lane], carry);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     for (int i = 0; i < STEPS; ++i) {
