@@ -1,11 +1,10 @@
 """Layers on the ops, as mlx.nn modules: `RGLRU`, the recurrent block of Griffin, and its `CausalConv`."""
 
-import operator
-
 import mlx.core as mx
 import mlx.nn as nn
 
 from . import get
+from .arguments import integer
 
 _STEEPEST = 1000.0
 
@@ -232,11 +231,8 @@ def _check(layer, name, x, kind, axes):
 
 def _count(layer, name, value):
     """`value` as an int, which counts something and so is positive."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = None
-    if count is None or isinstance(value, bool):
+    count = integer(value)
+    if count is None:
         raise TypeError(f"[{layer}] expected {name} to be an int but got {value!r}.")
     if count < 1:
         raise ValueError(f"[{layer}] expected {name} to be positive but got {count}.")
