@@ -106,8 +106,7 @@ class Op:
         """Outputs and saved arrays, by the kernels."""
         made = self.plan(inputs, options)
         arrays = {**self._scalars(options), **inputs}
-        for launch in made.forward:
-            launch.run(arrays)
+        self._launch(made, "forward", arrays)
         return tuple(arrays[array.name] for array in made.results)
 
     def run_backward(self, inputs, options, results, cotangents):
@@ -118,13 +117,21 @@ class Op:
         arrays = {**self._scalars(options), **inputs}
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.spec.outputs, cotangents))
-        for launch in made.backward:
-            launch.run(arrays)
+        self._launch(made, "backward", arrays)
         return tuple(
             arrays[f"grad_{array.name}"] if array.differentiable else mx.zeros_like(inputs[array.name])
             for array in self.spec.inputs
             if array.name in inputs
         )
+
+    def _launch(self, made, which, arrays):
+        """Run one pass of a plan; `arrays` gets what it makes."""
+        launches = getattr(made, which)
+        if which not in made.prepared:
+            self.engine.prepare([launch for launch in launches if isinstance(launch, plan.Launch)])
+            made.prepared.add(which)
+        for launch in launches:
+            launch.run(arrays)
 
     def _reference_gradients(self, inputs, options, cotangents):
         names = [array.name for array in self.spec.inputs if array.name in inputs and array.differentiable]

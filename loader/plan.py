@@ -1,7 +1,7 @@
 """What one call of an op comes to: sizes bound, inputs checked, and the launches of either pass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import mlx.core as mx
@@ -27,17 +27,20 @@ class Plan:
     backward: tuple
     results: tuple
     empty: bool
+    prepared: set = field(default_factory=set, compare=False)
 
 
 @dataclass(frozen=True)
 class Launch:
     """One kernel call: all that a kernel of mx.fast.metal_kernel's takes, but for the arrays.
 
-    `inputs` are names of arrays, or the dtype of an optional one that is absent.
+    `inputs` are names of arrays, or the dtype of an optional one that is absent; `given` has the (shape, dtype) of
+    each.
     """
 
     kernel: object
     inputs: tuple
+    given: tuple
     outputs: tuple
     arguments: dict
 
@@ -197,9 +200,13 @@ def _launch(step, spec, kernels, arrays, given, scope):
     threads = tuple(value.size(scope, 1) for value in step.threads)
     groups = tuple(value.size(scope, 1) for value in step.groups)
     _check_grid(step, groups, threads)
+    cotangents = {f"grad_{array.name}": arrays[array.name] for array in spec.outputs}
+    options = {o.name: ((1,), mx.float32) for o in spec.options if o.kind == "float"}
+    known = {**options, **cotangents, **arrays, **given, **{n: ((_DUMMY_SIZE,), d) for n, d in absent.items()}}
     return Launch(
         kernel=kernels[step],
         inputs=tuple(absent.get(name, name) for name in step.reads),
+        given=tuple(known[name] for name in step.reads),
         outputs=step.makes,
         arguments={
             "output_shapes": list(shapes),

@@ -5,6 +5,8 @@ import re
 
 # On a GPU of NVIDIA's MLX multiplies float32 in TF32 unless it is told not to, which no bound of ours allows.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
+# Optimising takes most of a cold run; tests of optimised builds ask for them.
+os.environ.setdefault("LOADER_BUILD", "quick")
 # Of several GPUs MLX makes the last one current while it computes on the first, and copies between them fail.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 

@@ -14,7 +14,7 @@ import mlx.core as mx
 import pytest
 
 import loader
-from loader.backends.opencl import child, program
+from loader.backends.opencl import builds, child
 from loader.backends.opencl.library import find_library
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +59,11 @@ def alive(process):
         return False
 
 
+def compiler():
+    """The process that compiles for a thread that compiles one kernel."""
+    return builds._pools()[0]["optimised"]
+
+
 def ends(process):
     """Whether a process is gone within five seconds."""
     deadline = time.monotonic() + 5
@@ -85,8 +90,8 @@ def test_a_kernel_that_ends_the_compiler_is_a_compile_error(value, validate, cap
 
 def test_a_compiler_that_was_killed_is_started_again():
     assert run("1.5f") == 1.5
-    os.kill(program._compiler._process.pid, signal.SIGKILL)
-    program._compiler._process.wait()
+    os.kill(compiler()._process.pid, signal.SIGKILL)
+    compiler()._process.wait()
     assert run("2.5f") == 2.5
 
 
@@ -94,7 +99,7 @@ def test_a_compiler_killed_at_work_is_a_compile_error(monkeypatch):
     assert run("1.25f") == 1.25
 
     def killed(*_):
-        os.kill(program._compiler._process.pid, signal.SIGKILL)
+        os.kill(compiler()._process.pid, signal.SIGKILL)
         raise EOFError
 
     with monkeypatch.context() as patch, pytest.raises(loader.CompileError, match=r"\(signal 9, Killed\)"):
@@ -114,7 +119,7 @@ def test_an_answer_that_nobody_waited_for_is_no_other_kernels(monkeypatch):
 
 
 def test_a_frozen_application_starts_no_copy_of_itself(monkeypatch):
-    program._compiler.stop()
+    compiler().stop()
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     with pytest.raises(loader.BackendError, match="a frozen application cannot start"):
         run("1.0625f")
@@ -122,9 +127,9 @@ def test_a_frozen_application_starts_no_copy_of_itself(monkeypatch):
 
 def test_ctrl_c_does_not_reach_the_compiler():
     run("1.75f")
-    process = program._compiler._process
+    process = compiler()._process
     assert os.getpgid(process.pid) != os.getpgid(0)
-    assert run("2.75f") == 2.75 and program._compiler._process is process
+    assert run("2.75f") == 2.75 and compiler()._process is process
 
 
 def test_threads_compile_at_once():
@@ -143,12 +148,12 @@ def test_threads_compile_at_once():
 ENDLESS = """
     import os, threading, time
     import mlx.core as mx, loader
-    from loader.backends.opencl import program, validate
+    from loader.backends.opencl import builds, validate
 
     def end():
         while validate._worker._process is None:
             time.sleep(0.02)
-        print(program._compiler._process.pid, validate._worker._process.pid, flush=True)
+        print(builds._pools()[0]['optimised']._process.pid, validate._worker._process.pid, flush=True)
         time.sleep(0.5)
         os.kill(os.getpid(), {})
 

@@ -1,4 +1,4 @@
-"""Engines that run kernels. Each is a module with the four names that `Engine` lists."""
+"""Engines that run kernels. Each is a module with the names that `Engine` lists."""
 
 import os
 import warnings
@@ -20,6 +20,9 @@ class Engine(Protocol):
 
     def build(name, input_names, output_names, source, header):
         """A callable with the calling convention of mx.fast.metal_kernel's."""
+
+    def prepare(launches):
+        """Compile the kernels of these `plan.Launch`es, where the engine can before they run."""
 
     def ready(arrays) -> bool:
         """Whether kernels can take these arrays now, on the current default device."""

@@ -1,5 +1,6 @@
 """What MLX's kernel signature is made of, for the engines whose unit is written here."""
 
+import math
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -58,7 +59,11 @@ class Argument:
 
     @classmethod
     def of(cls, array):
-        return cls(array.dtype, array.ndim == 0, array.size < _SMALL)
+        return cls.like(array.shape, array.dtype)
+
+    @classmethod
+    def like(cls, shape, dtype):
+        return cls(dtype, not shape, math.prod(shape) < _SMALL)
 
 
 def sizes_read(source, name):

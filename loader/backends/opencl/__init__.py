@@ -2,12 +2,14 @@
 
 import mlx.core as mx
 
+from .. import signature
+from . import program
+from .builds import counts
 from .cache import clear as clear_cache
 from .kernel import Kernel
 from .library import find_library, refuse_fork
-from .program import counts
 
-__all__ = ["LAZY", "NAME", "Kernel", "build", "clear_cache", "counts", "missing", "ready"]
+__all__ = ["LAZY", "NAME", "Kernel", "build", "clear_cache", "counts", "missing", "prepare", "ready"]
 
 NAME = "opencl"
 LAZY = False
@@ -19,6 +21,19 @@ def missing():
 
 def build(name, input_names, output_names, source, header):
     return Kernel(name, input_names, output_names, source, header)
+
+
+def prepare(launches):
+    """Compile side by side what the launches need."""
+    program.prepare([_unit(launch) for launch in launches if not launch.kernel.validate])
+
+
+def _unit(launch):
+    arguments = tuple(signature.Argument.like(*given) for given in launch.given)
+    made = launch.arguments
+    template = tuple(made["template"])
+    dtypes = tuple(made["output_dtypes"])
+    return launch.kernel.unit(arguments, dtypes, made["grid"], made["threadgroup"], template), launch.kernel.name
 
 
 def ready(arrays):

@@ -46,6 +46,14 @@ def get(key):
     return binary if hashlib.sha256(binary).digest() == digest else None
 
 
+def has(key):
+    """Whether something is kept under `key`."""
+    with contextlib.suppress(OSError), _opened() as directory:
+        os.stat(key, dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
+
+
 def put(key, binary):
     """Keep a binary; a folder that cannot be written only costs time."""
     with contextlib.suppress(OSError), _opened(make=True) as directory:

@@ -32,8 +32,9 @@ class Ended(Exception):
 class Child:
     """A process that answers requests by a module beside this one, started when needed and again after it ended."""
 
-    def __init__(self, module):
-        self._module, self._process, self._lock = module, None, threading.Lock()
+    def __init__(self, module, environment=None, niceness=0):
+        self._module, self._environment, self._niceness = module, environment or {}, niceness
+        self._process, self._lock = None, threading.Lock()
         atexit.register(self._stop_at_exit)
 
     def ask(self, request):
@@ -74,10 +75,16 @@ class Child:
             )
         self._owner, self._said = os.getpid(), _memory_file()
         command = [sys.executable, "-I", "-S", _START, self._module, library().path, library().folder]
+        command.append(str(self._niceness))
         try:
             # In a session of its own Ctrl-C reaches this process alone.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                start_new_session=True,
+                env={**os.environ, **self._environment},
             )
         except OSError as error:
             os.close(self._said)

@@ -96,6 +96,10 @@ class Kernel:
                     self._bound.popitem(last=False)
             return bound
 
+    def unit(self, arguments, output_dtypes, grid, threadgroup, template):
+        """The OpenCL unit of a call with these `signature.Argument`s."""
+        return unit.write(self, arguments, output_dtypes, template, Dispatch(grid, threadgroup).whole_threads)
+
 
 class Bound:
     """A kernel with everything set but the pointers of its arrays."""
@@ -103,8 +107,8 @@ class Bound:
     def __init__(self, kernel, inputs, layouts, output_dtypes, grid, threadgroup, template):
         self._dispatch = Dispatch(grid, threadgroup)
         arguments = tuple(map(signature.Argument.of, inputs))
-        self.source = unit.write(kernel, arguments, output_dtypes, template, self._dispatch.whole_threads)
-        self._handle = program.kernel(self.source, kernel.name)
+        self.source = kernel.unit(arguments, output_dtypes, grid, threadgroup, template)
+        self._program, self._handle = program.get(self.source, kernel.name), None
         self._name, self._aligned = kernel.name, kernel.aligned
         guard.net.install()
         self._positions, self._sizes = [], []
@@ -113,10 +117,18 @@ class Bound:
             self._positions.append(position)
             position += 1
             for array in memory.size_arrays(layouts[i], kernel.sizes[i]) if i < len(inputs) else ():
-                self._set(position, ctypes.addressof(array))
-                self._sizes.append(array)
+                self._sizes.append((position, array))
                 position += 1
         self._last = position
+        self._make()
+
+    def _make(self):
+        """The cl_kernel of the newest build, with the sizes that it reads."""
+        self._release()
+        self._version = self._program.version
+        self._handle = self._program.kernel()
+        for position, array in self._sizes:
+            self._set(position, ctypes.addressof(array))
 
     def run(self, inputs, outputs):
         """Launch on evaluated arrays and wait."""
@@ -133,6 +145,8 @@ class Bound:
 
     def _launch(self, pointers):
         with lock:
+            if self._version != self._program.version:
+                self._make()
             for position, pointer in zip(self._positions, pointers):
                 self._set(position, pointer)
             guard.net.spread = True
@@ -150,6 +164,11 @@ class Bound:
     def _set(self, position, pointer):
         check("clSetKernelArgSVMPointer", library().clSetKernelArgSVMPointer(self._handle, position, pointer))
 
+    def _release(self):
+        if self._handle:
+            library().clReleaseKernel(self._handle)
+            self._handle = None
+
     def __del__(self):
         if getattr(self, "_handle", None):
-            library().clReleaseKernel(self._handle)
+            self._release()

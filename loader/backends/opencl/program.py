@@ -1,55 +1,90 @@
-"""OpenCL programs: a unit compiled once a machine, then taken from the cache."""
+"""OpenCL programs of units, and the kernels in them."""
 
 import ctypes
-import hashlib
-from dataclasses import dataclass
-from functools import cache as once
-from functools import lru_cache
-from pathlib import Path
+import threading
 
 from ...errors import BackendError, CompileError
-from . import cache, diagnostics
-from .child import Child, Ended
-from .compiler import INCLUDE, OPTIONS
+from . import builds, optimise, quick
+from .builds import Build, counts
+from .compiler import OPTIONS
 from .library import check, library, lock
 
-_DRIVER_VERSION, _DEVICE_NAME = 0x102D, 0x102B
+__all__ = ["Program", "binary", "counts", "create", "get", "load", "prepare"]
+
 _LOCAL_MEMORY = 0x11B2
 # What a threadgroup may hold on every Apple GPU.
 _THREADGROUP_BYTES = 32 * 1024
-
-
-@dataclass
-class Counts:
-    """What this process has done: programs compiled, programs taken from disk, kernels launched."""
-
-    compiled: int = 0
-    loaded: int = 0
-    launched: int = 0
-
-
-counts = Counts()
-_compiler = Child("compiler")
 _programs = {}
 
 
-def kernel(source, name):
-    """A new cl_kernel `k` of a unit; `name` is what errors call it.
+class Program:
+    """The program of a unit. `version` grows when an optimised build takes the place of a quick one."""
 
-    Raises CompileError where the unit does not compile, or takes more threadgroup memory than Metal has.
-    """
+    def __init__(self, unit, name):
+        self.name, self.version = name, 0
+        self._optimised = Build(unit, name)
+        self._build = builds.first(unit, name)
+        self._loaded, self._lock = None, threading.Lock()
+
+    @property
+    def build(self):
+        """The build to run with, or None once it is loaded."""
+        return None if self._loaded else self._build
+
+    def load(self, binary=None):
+        """Load the program, from its binary where that is at hand. Raises CompileError."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._from_disk() if binary is None else load(binary)
+                if self._build.quick and quick.mode() == "auto":
+                    optimise.later(self)
+
+    def kernel(self):
+        """A new cl_kernel. Raises CompileError where it takes more threadgroup memory than Metal has."""
+        self.load()
+        return create(self._loaded, self.name)
+
+    def optimise(self, compiler):
+        """Compile the optimised build and put it in the place of the quick one."""
+        loaded = load(self._optimised.kept() or self._optimised.compile(compiler))
+        with lock:
+            self._loaded = loaded
+            self.version += 1
+
+    def _from_disk(self):
+        binary = self._build.kept()
+        if binary is not None:
+            try:
+                loaded = load(binary)
+            except BackendError:
+                # Kept by a driver that this one does not understand.
+                pass
+            else:
+                counts.loaded += 1
+                return loaded
+        return load(builds.compiled([self._build])[self._build])
+
+
+def get(unit, name):
+    """The program of a unit, compiled when its first kernel is made."""
     with lock:
-        key = _key(source)
-        if key not in _programs:
-            _programs[key] = _from_disk(key) or load(_compile(key, source, name))
-        return create(_programs[key], name)
+        if unit not in _programs:
+            _programs[unit] = Program(unit, name)
+        return _programs[unit]
 
 
-@lru_cache(maxsize=64)
-def binary(source, name):
+def prepare(units):
+    """Compile the programs of `(unit, name)` pairs side by side. Raises CompileError."""
+    programs = [program for program in dict.fromkeys(get(*pair) for pair in units) if program.build]
+    missing = {program: program.build for program in programs if not program.build.kept()}
+    if len(missing) > 1:
+        for program, binary in zip(missing, builds.binaries(missing.values())):
+            program.load(binary)
+
+
+def binary(unit, name):
     """The binary of a unit, for a process that does not compile."""
-    key = _key(source)
-    return cache.get(key) or _compile(key, source, name)
+    return builds.binaries([builds.first(unit, name)])[0]
 
 
 def load(binary):
@@ -75,58 +110,13 @@ def create(program, name):
     handle = library().clCreateKernel(program, b"k", ctypes.byref(status))
     check("clCreateKernel", status.value)
     size = ctypes.c_ulong()
-    get = library().clGetKernelWorkGroupInfo
-    check("clGetKernelWorkGroupInfo", get(handle, library().devices[0], _LOCAL_MEMORY, 8, ctypes.byref(size), None))
+    get_info = library().clGetKernelWorkGroupInfo
+    check(
+        "clGetKernelWorkGroupInfo", get_info(handle, library().devices[0], _LOCAL_MEMORY, 8, ctypes.byref(size), None)
+    )
     if size.value > _THREADGROUP_BYTES:
         raise CompileError(
             f"[{name}] expected at most {_THREADGROUP_BYTES} bytes of threadgroup memory, what Apple GPUs have, "
             f"but the kernel declares {size.value}; use smaller threadgroup arrays."
         )
     return handle
-
-
-def _from_disk(key):
-    """The program kept under `key`, or None where there is none that this driver takes."""
-    binary = cache.get(key)
-    if binary is None:
-        return None
-    try:
-        program = load(binary)
-    except BackendError:
-        return None
-    counts.loaded += 1
-    return program
-
-
-def _compile(key, source, name):
-    try:
-        _, binary = _compiler.ask(source)
-    except CompileError as error:
-        raise CompileError(f"[{name}] does not compile:\n{diagnostics.shorten(str(error))}") from None
-    except Ended as how:
-        raise CompileError(
-            f"[{name}] ended the compiler ({how}); it nests too deep or is too large: use smaller expressions."
-        ) from None
-    counts.compiled += 1
-    cache.put(key, binary)
-    return binary
-
-
-def _key(source):
-    return hashlib.sha256(f"{_machine()}\0{source}".encode()).hexdigest()
-
-
-@once
-def _machine():
-    """All that decides a binary but the kernel: options, driver, CPU flags and the headers."""
-    flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
-    headers = [path.read_text() for path in sorted(INCLUDE.rglob("*")) if path.is_file()]
-    device = [library().device_text(what) for what in (_DRIVER_VERSION, _DEVICE_NAME)]
-    return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers]).encode()).hexdigest()
-
-
-def _lines(path):
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []

@@ -1,4 +1,5 @@
-"""The start of a process that may die in its caller's place: `start.py MODULE RUNTIME FOLDER`, run by its path.
+"""The start of a process that may die in its caller's place, run by its path:
+`start.py MODULE RUNTIME FOLDER NICENESS`.
 
 Python runs it isolated (-I -S), so that it imports Python's own modules and ours and nothing of the working directory.
 It reads pickled requests from its standard input until that ends, and answers each with `answer(request, send)` of
@@ -18,7 +19,8 @@ from pathlib import Path
 _PACKAGES = ("loader.backends.opencl", "loader.backends", "loader")
 
 
-def main(module, runtime, folder):
+def main(module, runtime, folder, niceness):
+    os.nice(int(niceness))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # What the runtime may print must not get among the answers.

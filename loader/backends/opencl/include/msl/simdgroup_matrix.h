@@ -54,6 +54,32 @@ METAL_FUNC fragment skewed_right(fragment b) {
   return b;
 }
 
+// c[i][j] += a[i] b[j] of one s.
+template <int R, int C>
+METAL_FUNC void add_products(fragment (&c)[R][C], fragment (&a)[R], fragment (&b)[C]) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < R; ++i) {
+#pragma clang loop unroll(full)
+    for (int j = 0; j < C; ++j) {
+      c[i][j].first = ::fma(a[i].first, b[j].first, c[i][j].first);
+      c[i][j].second = ::fma(a[i].second, b[j].second, c[i][j].second);
+    }
+  }
+}
+
+// The operands of the s that differs in `bit`.
+template <uint bit, int R, int C>
+METAL_FUNC void flip(fragment (&a)[R], fragment (&b)[C]) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < R; ++i) {
+    const fragment old = a[i];
+    a[i].first = xor_lane(bit == 1 ? old.second : old.first, column_lanes(bit));
+    a[i].second = xor_lane(bit == 1 ? old.first : old.second, column_lanes(bit));
+  }
+#pragma clang loop unroll(full)
+  for (int j = 0; j < C; ++j) b[j] = {xor_lane(b[j].first, row_lanes(bit)), xor_lane(b[j].second, row_lanes(bit))};
+}
+
 // c[i][j] += a[i] b[j]. Neighbours in Gray's order of s differ in one bit: one exchange a matrix, which all
 // products with it share.
 template <int R, int C>
@@ -62,25 +88,19 @@ METAL_FUNC void multiply_add(fragment (&c)[R][C], fragment (&a)[R], fragment (&b
   for (int i = 0; i < R; ++i) a[i] = skewed_left(a[i]);
 #pragma clang loop unroll(full)
   for (int j = 0; j < C; ++j) b[j] = skewed_right(b[j]);
+#ifdef MSL_QUICK
+#pragma clang loop unroll(disable)
+#else
 #pragma clang loop unroll(full)
-  for (uint step = 0; step < 8; ++step) {
-    const uint before = step == 0 ? 0 : step - 1;
-    const uint bit = (step ^ step >> 1) ^ (before ^ before >> 1);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < R; ++i) {
-      const fragment old = a[i];
-      a[i].first = xor_lane(bit == 1 ? old.second : old.first, column_lanes(bit));
-      a[i].second = xor_lane(bit == 1 ? old.first : old.second, column_lanes(bit));
-    }
-#pragma clang loop unroll(full)
-    for (int j = 0; j < C; ++j) b[j] = {xor_lane(b[j].first, row_lanes(bit)), xor_lane(b[j].second, row_lanes(bit))};
-#pragma clang loop unroll(full)
-    for (int i = 0; i < R; ++i) {
-#pragma clang loop unroll(full)
-      for (int j = 0; j < C; ++j) {
-        c[i][j].first = ::fma(a[i].first, b[j].first, c[i][j].first);
-        c[i][j].second = ::fma(a[i].second, b[j].second, c[i][j].second);
-      }
+#endif
+  for (uint quarter = 0; quarter < 4; ++quarter) {
+    add_products<R, C>(c, a, b);
+    flip<1, R, C>(a, b);
+    add_products<R, C>(c, a, b);
+    if (quarter == 1) {
+      flip<4, R, C>(a, b);
+    } else {
+      flip<2, R, C>(a, b);
     }
   }
 }

@@ -1,0 +1,145 @@
+"""Builds of units: binaries taken from the cache, or compiled side by side by as many processes as there are cores."""
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from functools import cache as once
+from functools import cached_property
+from pathlib import Path
+
+from ...errors import CompileError
+from . import cache, diagnostics, quick
+from .child import Child, Ended
+from .compiler import INCLUDE, OPTIONS
+from .library import library
+from .progress import Progress
+
+_DRIVER_VERSION, _DEVICE_NAME = 0x102D, 0x102B
+
+
+@dataclass
+class Counts:
+    """What this process has done: programs compiled, programs taken from disk, kernels launched."""
+
+    compiled: int = 0
+    loaded: int = 0
+    launched: int = 0
+
+
+counts = Counts()
+
+
+@dataclass(frozen=True)
+class Build:
+    """One way to compile a unit; `name` is what errors call its kernel."""
+
+    unit: str
+    name: str
+    quick: bool = False
+
+    @cached_property
+    def text(self):
+        return quick.rewrite(self.unit) if self.quick else self.unit
+
+    @cached_property
+    def key(self):
+        options = quick.LLVM_OPTIONS if self.quick else ""
+        return hashlib.sha256(f"{_machine()}\0{options}\0{self.text}".encode()).hexdigest()
+
+    def kept(self):
+        """The binary from the cache, or None."""
+        return cache.get(self.key)
+
+    def compile(self, compiler):
+        """The binary from a compiler's process. Raises CompileError."""
+        try:
+            _, binary = compiler.ask(self.text)
+        except CompileError as error:
+            raise CompileError(f"[{self.name}] does not compile:\n{diagnostics.shorten(str(error))}") from None
+        except Ended as how:
+            raise CompileError(
+                f"[{self.name}] ended the compiler ({how}); it nests too deep or is too large: use smaller expressions."
+            ) from None
+        cache.put(self.key, binary)
+        return binary
+
+
+def first(unit, name):
+    """The build to run a unit with at once: optimised where it is kept or compiles in seconds, else quick."""
+    optimised = Build(unit, name)
+    if quick.mode() == "optimised" or not quick.pays(unit) or (quick.mode() == "auto" and cache.has(optimised.key)):
+        return optimised
+    return Build(unit, name, quick=True)
+
+
+def binaries(builds):
+    """The binary of every build, in order; what the cache lacks is compiled side by side. Raises CompileError."""
+    found = {build: build.kept() for build in builds}
+    missing = [build for build, binary in found.items() if binary is None]
+    if missing:
+        found |= compiled(missing)
+    return [found[build] for build in builds]
+
+
+def compiled(builds):
+    """The binary of every build, compiled now."""
+    made, errors, waiting = {}, [], list(reversed(builds))
+
+    def work(pool):
+        while waiting and not errors:
+            try:
+                build = waiting.pop()
+            except IndexError:
+                return
+            try:
+                with progress.of(build.name):
+                    made[build] = _one(build, pool)
+            except BaseException as error:
+                errors.append(error)
+
+    with Progress(len(builds)) as progress:
+        helpers = [threading.Thread(target=work, args=(pool,)) for pool in _pools()[1 : len(builds)]]
+        for helper in helpers:
+            helper.start()
+        work(_pools()[0])
+        for helper in helpers:
+            helper.join()
+    if errors:
+        raise errors[0]
+    counts.compiled += len(builds)
+    return made
+
+
+def _one(build, pool):
+    """A build's binary; where the compiler refuses to be quick, the unit as it stands."""
+    if build.quick:
+        try:
+            return build.compile(pool["quick"])
+        except CompileError:
+            pass
+    return Build(build.unit, build.name).compile(pool["optimised"])
+
+
+@once
+def _pools():
+    """The compilers' processes, a pair for each core; they start when needed."""
+    options = {"CL_CONFIG_LLVM_OPTIONS": quick.LLVM_OPTIONS}
+    cores = range(len(os.sched_getaffinity(0)))
+    return [{"quick": Child("compiler", options), "optimised": Child("compiler")} for _ in cores]
+
+
+@once
+def _machine():
+    """All that decides a binary but the unit: options, driver, CPU flags and the headers."""
+    flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
+    headers = [path.read_text() for path in sorted(INCLUDE.rglob("*")) if path.is_file()]
+    device = [library().device_text(what) for what in (_DRIVER_VERSION, _DEVICE_NAME)]
+    return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers]).encode()).hexdigest()
+
+
+def _lines(path):
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
