@@ -1,16 +1,6 @@
-#line 1 "shaders/gated_delta/recurrent.metal"
-
-
-
-
-
-
-#include <metal_stdlib>
-
-using namespace metal;
-
+// header e11c23e41792db6d
 template <typename TQ, typename TK, typename TV, typename TG, typename TB, int Dk, int Dv, bool PER_KEY, int SIMDGROUPS, int VALUES, bool HAS_INITIAL_STATE, bool HAS_RESET>
-[[kernel]] void custom_kernel_gated_delta_recurrent_b6c609c7__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
+[[kernel]] void custom_kernel_gated_delta_recurrent__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float(
   const device bfloat16_t* q [[buffer(0)]],
   const device bfloat16_t* k [[buffer(1)]],
   const constant int* k_shape [[buffer(2)]],
@@ -25,71 +15,7 @@ template <typename TQ, typename TK, typename TV, typename TG, typename TB, int D
   device float* final_state [[buffer(11)]],
   uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
   uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-
-#line 38 "shaders/gated_delta/recurrent.metal"
-
-  static_assert(SIMDGROUPS <= 16, "a threadgroup must not have more than 512 threads");
-  static_assert(Dk <= 256 && VALUES <= 4, "a thread must not hold more than 32 numbers of the state");
-  constexpr int KEYS = (Dk + 31) / 32;
-  constexpr int GATES = PER_KEY ? Dk : 1;
-
-  const int L = v_shape[1];
-  const int Hk = k_shape[2];
-  const int H = v_shape[2];
-  const int lane = thread_position_in_threadgroup.x;
-  const int value = (threadgroup_position_in_grid.x * SIMDGROUPS + thread_position_in_threadgroup.y) * VALUES;
-  const int head = threadgroup_position_in_grid.y;
-  const int batch = threadgroup_position_in_grid.z;
-  const long state = ((static_cast<long>(batch) * H + head) * Dv + value) * Dk + lane;
-
-  float S[VALUES * KEYS];
-  float key[KEYS];
-  float query[KEYS];
-  for (int i = 0; i < VALUES * KEYS; ++i) {
-    const int from = i / KEYS * Dk + i % KEYS * 32;
-    const bool live = value + i / KEYS < Dv && lane + i % KEYS * 32 < Dk;
-    S[i] = HAS_INITIAL_STATE && live ? initial_state[state + from] : 0.0f;
-  }
-  for (int t = 0; t < L; ++t) {
-    const long step = static_cast<long>(batch) * L + t;
-    const long row = step * H + head;
-    const long source = (step * Hk + head / (H / Hk)) * Dk + lane;
-    const bool forgets = HAS_RESET && reset[step];
-    for (int i = 0; i < KEYS; ++i) {
-      const bool live = lane + i * 32 < Dk;
-      key[i] = live ? static_cast<float>(k[source + i * 32]) : 0.0f;
-      query[i] = live ? static_cast<float>(q[source + i * 32]) : 0.0f;
-      const float gate = live ? static_cast<float>(g[row * GATES + (PER_KEY ? lane + i * 32 : 0)]) : 0.0f;
-      for (int r = 0; r < VALUES; ++r) {
-        S[r * KEYS + i] = forgets ? 0.0f : gate * S[r * KEYS + i];
-      }
-    }
-    for (int r = 0; r < VALUES; ++r) {
-      const bool live = value + r < Dv;
-      float predicted = 0.0f;
-      for (int i = 0; i < KEYS; ++i) {
-        predicted = fma(key[i], S[r * KEYS + i], predicted);
-      }
-      const float error = (live ? static_cast<float>(v[row * Dv + value + r]) : 0.0f) - simd_sum(predicted);
-      const float update = static_cast<float>(beta[row]) * error;
-      float sum = 0.0f;
-      for (int i = 0; i < KEYS; ++i) {
-        S[r * KEYS + i] = fma(update, key[i], S[r * KEYS + i]);
-        sum = fma(query[i], S[r * KEYS + i], sum);
-      }
-      sum = simd_sum(sum);
-      if (live && lane == 0) {
-        o[row * Dv + value + r] = static_cast<TV>(scale[0] * sum);
-      }
-    }
-  }
-  for (int i = 0; i < VALUES * KEYS; ++i) {
-    const int to = i / KEYS * Dk + i % KEYS * 32;
-    if (value + i / KEYS < Dv && lane + i % KEYS * 32 < Dk) {
-      final_state[state + to] = S[i];
-    }
-  }
-
+// body dc4241d3a6d758a7
 }
 
-template [[host_name("custom_kernel_gated_delta_recurrent_b6c609c7__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_recurrent_b6c609c7__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 4, 4, 1, 1>) custom_kernel_gated_delta_recurrent_b6c609c7__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 4, 4, 1, 1>;
+template [[host_name("custom_kernel_gated_delta_recurrent__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float")]] [[kernel]] decltype(custom_kernel_gated_delta_recurrent__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 4, 4, 1, 1>) custom_kernel_gated_delta_recurrent__bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_33_20_0_4_4_1_1_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_bfloat16_t_float_boolc_floatc_bfloat16_t_float<bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t, 33, 20, 0, 4, 4, 1, 1>;
