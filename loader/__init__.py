@@ -48,6 +48,7 @@ __all__ = [
     "patched_mlx_lm",
     "reset_from_cu_seqlens",
     "unpatch_mlx_lm",
+    "warm_up",
 ]
 
 
@@ -130,6 +131,18 @@ def metal_kernel(
         compile_options,
         validate,
     )
+
+
+def warm_up(name, *arrays, backward=True, **keywords):
+    """Compile the kernels of an op before their first use, and wait for the optimised programs.
+
+    `name` and the other arguments are those of a call: `loader.warm_up("gated_delta", q, k, v, g, beta)`. Only shapes,
+    dtypes and options count, so that `mx.zeros(...)` will do, which stays unevaluated on the opencl backend.
+    `backward=False` leaves the gradient's kernels out. Without it the first call of an op compiles: seconds for a
+    quick build on the opencl backend, the optimised one following in the background (LOADER_BUILD=auto).
+    Raises as a call does for arguments that do not fit, and CompileError.
+    """
+    get(name).warm_up(*arrays, backward=backward, **keywords)
 
 
 def clear_cache():

@@ -92,6 +92,27 @@ class Op:
             raise ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
         return mx.expand_dims(x, at)
 
+    def warm_up(self, *arrays, backward=True, **keywords):
+        """What `loader.warm_up` does."""
+        inputs, options = self._arguments(arrays, keywords)
+        made = self.plan(inputs, options)
+        passes = ("forward", "backward") if backward else ("forward",)
+        if self.engine.LAZY:
+            self._run_on_zeros(inputs, options, passes)
+        else:
+            self.engine.prepare([launch for which in passes for launch in made.kernels(which)], best=True)
+            made.prepared.update(passes)
+
+    def _run_on_zeros(self, inputs, options, passes):
+        zeros = {name: mx.zeros(x.shape, x.dtype) for name, x in inputs.items()}
+        if self.plan(zeros, options).empty or not self.engine.ready(list(zeros.values())):
+            return
+        results = self.run_forward(zeros, options)
+        mx.eval(results)
+        if "backward" in passes:
+            cotangents = [mx.zeros_like(results[i]) for i in range(len(self.spec.outputs))]
+            mx.eval(self.run_backward(zeros, options, results, cotangents))
+
     def plan(self, inputs, options):
         """The plan for a mapping of arrays by name; raises where they do not fit the op."""
         signature = (inputs.get(array.name) for array in self.spec.inputs)
@@ -126,11 +147,10 @@ class Op:
 
     def _launch(self, made, which, arrays):
         """Run one pass of a plan; `arrays` gets what it makes."""
-        launches = getattr(made, which)
         if which not in made.prepared:
-            self.engine.prepare([launch for launch in launches if isinstance(launch, plan.Launch)])
+            self.engine.prepare(made.kernels(which))
             made.prepared.add(which)
-        for launch in launches:
+        for launch in getattr(made, which):
             launch.run(arrays)
 
     def _reference_gradients(self, inputs, options, cotangents):

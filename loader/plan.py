@@ -29,6 +29,10 @@ class Plan:
     empty: bool
     prepared: set = field(default_factory=set, compare=False)
 
+    def kernels(self, which):
+        """The launches of kernels in the pass `which`."""
+        return [launch for launch in getattr(self, which) if isinstance(launch, Launch)]
+
 
 @dataclass(frozen=True)
 class Launch:

@@ -40,7 +40,9 @@ def launch(op, inputs):
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_every_kernel(op, whole, monkeypatch):
-    engine = SimpleNamespace(NAME="cuda", LAZY=False, missing=lambda: None, ready=lambda arrays: True, build=cuda.build)
+    engine = SimpleNamespace(
+        NAME="cuda", LAZY=False, missing=lambda: None, ready=lambda arrays: True, build=cuda.build, prepare=cuda.prepare
+    )
     recorder = nvrtc.Recorder()
     monkeypatch.setattr(mx.fast, "cuda_kernel", recorder)
     for inputs in cases(op, whole):

@@ -28,7 +28,9 @@ def _cases():
 def poisoned(name):
     """The op with outputs that start as NaN, so that an element no thread writes shows."""
     op = loader.get(name)
-    engine = SimpleNamespace(**{key: getattr(op.engine, key) for key in ("NAME", "LAZY", "missing", "ready")})
+    engine = SimpleNamespace(
+        **{key: getattr(op.engine, key) for key in ("NAME", "LAZY", "missing", "ready", "prepare")}
+    )
     engine.build = lambda *arguments: functools.partial(op.engine.build(*arguments), init_value=math.nan)
     return Op(op.spec, op.engine if op.engine.NAME == "reference" else engine, op._reference)
 

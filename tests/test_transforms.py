@@ -264,6 +264,9 @@ class Lazy:
     def ready(self, arrays):
         return True
 
+    def prepare(self, launches, best=False):
+        pass
+
     def build(self, name, input_names, output_names, source, header):
         name = name.rsplit("_", 1)[0]
 

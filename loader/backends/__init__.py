@@ -21,8 +21,9 @@ class Engine(Protocol):
     def build(name, input_names, output_names, source, header):
         """A callable with the calling convention of mx.fast.metal_kernel's."""
 
-    def prepare(launches):
-        """Compile the kernels of these `plan.Launch`es, where the engine can before they run."""
+    def prepare(launches, best=False):
+        """Compile the kernels of these `plan.Launch`es, where the engine can before they run; `best` asks for the
+        fastest code, whatever it takes to make."""
 
     def ready(arrays) -> bool:
         """Whether kernels can take these arrays now, on the current default device."""

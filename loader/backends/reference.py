@@ -16,5 +16,5 @@ def ready(arrays):
     return False
 
 
-def prepare(launches):
+def prepare(launches, best=False):
     """There is nothing to compile."""

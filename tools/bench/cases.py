@@ -41,11 +41,7 @@ def make(name, batch, length, dims, dtype, shapes=None):
     """The case of an op, at `SIZES` but for `dims`; `shapes` says which of its shapes an input gets, if not the
     first. Raises ValueError where they do not fit the op."""
     op = loader.get(name)
-    axes = {array.name: array.shapes[(shapes or {}).get(array.name, 0)] for array in op.spec.required}
-    used = {axis.text for shape in axes.values() for axis in shape}
-    sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dims}.items() if n in used}
-    mx.random.seed(0)
-    inputs = {array.name: _draw(array, axes[array.name], sizes, dtype) for array in op.spec.required}
+    inputs, sizes = draw(op, batch, length, dims, dtype, shapes)
     outputs = op(*inputs.values())
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     cotangents = [mx.random.normal(y.shape).astype(y.dtype) for y in outputs]
@@ -54,6 +50,15 @@ def make(name, batch, length, dims, dtype, shapes=None):
     label += "".join(f" {n}{list(inputs[n].shape)}" for n in (shapes or {}) if n in inputs)
     contenders = {OURS: op, PLAIN: op.reference, **peers.of(name, inputs)}
     return Case(op, label, dtype, inputs, cotangents, batch * length, contenders)
+
+
+def draw(op, batch, length, dims, dtype, shapes=None):
+    """(random required inputs by name, sizes by dim), as `make` takes them."""
+    axes = {array.name: array.shapes[(shapes or {}).get(array.name, 0)] for array in op.spec.required}
+    used = {axis.text for shape in axes.values() for axis in shape}
+    sizes = {n: s for n, s in {"B": batch, "L": length, **SIZES, **dims}.items() if n in used}
+    mx.random.seed(0)
+    return {array.name: _draw(array, axes[array.name], sizes, dtype) for array in op.spec.required}, sizes
 
 
 def _draw(array, axes, sizes, dtype):

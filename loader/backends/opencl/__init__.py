@@ -23,9 +23,9 @@ def build(name, input_names, output_names, source, header):
     return Kernel(name, input_names, output_names, source, header)
 
 
-def prepare(launches):
-    """Compile side by side what the launches need."""
-    program.prepare([_unit(launch) for launch in launches if not launch.kernel.validate])
+def prepare(launches, best=False):
+    """Compile side by side what the launches need: quick builds first, or with `best` the optimised ones."""
+    program.prepare([_unit(launch) for launch in launches if not launch.kernel.validate], best)
 
 
 def _unit(launch):

@@ -84,7 +84,8 @@ def binaries(builds):
 
 def compiled(builds):
     """The binary of every build, compiled now."""
-    made, errors, waiting = {}, [], list(reversed(builds))
+    # The longest first, so that none is left alone at the end.
+    made, errors, waiting = {}, [], sorted(builds, key=lambda build: len(build.unit))
 
     def work(pool):
         while waiting and not errors:

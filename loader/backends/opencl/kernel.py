@@ -125,8 +125,8 @@ class Bound:
     def _make(self):
         """The cl_kernel of the newest build, with the sizes that it reads."""
         self._release()
-        self._version = self._program.version
         self._handle = self._program.kernel()
+        self._version = self._program.version
         for position, array in self._sizes:
             self._set(position, ctypes.addressof(array))
 

@@ -1,7 +1,6 @@
 """OpenCL programs of units, and the kernels in them."""
 
 import ctypes
-import threading
 
 from ...errors import BackendError, CompileError
 from . import builds, optimise, quick
@@ -24,20 +23,31 @@ class Program:
         self.name, self.version = name, 0
         self._optimised = Build(unit, name)
         self._build = builds.first(unit, name)
-        self._loaded, self._lock = None, threading.Lock()
+        self._loaded = None
 
-    @property
-    def build(self):
-        """The build to run with, or None once it is loaded."""
-        return None if self._loaded else self._build
+    def missing(self, best):
+        """The build that is still to be compiled, or None; with `best` the optimised one."""
+        build = self._optimised if best and quick.mode() != "quick" else self._build
+        loaded = self._loaded and build is self._build
+        return None if loaded or build.kept() else build
 
-    def load(self, binary=None):
-        """Load the program, from its binary where that is at hand. Raises CompileError."""
-        with self._lock:
+    def load(self):
+        """Load the program, compiled now if the cache lacks it. Raises CompileError."""
+        with lock:
             if self._loaded is None:
-                self._loaded = self._from_disk() if binary is None else load(binary)
-                if self._build.quick and quick.mode() == "auto":
-                    optimise.later(self)
+                self._run(self._build, self._from_disk() or load(builds.compiled([self._build])[self._build]))
+
+    def run(self, build, binary):
+        """Run this build's binary from now on."""
+        loaded = load(binary)
+        with lock:
+            self._run(build, loaded)
+
+    def _run(self, build, loaded):
+        self._build, self._loaded = build, loaded
+        self.version += 1
+        if build.quick and quick.mode() == "auto":
+            optimise.later(self)
 
     def kernel(self):
         """A new cl_kernel. Raises CompileError where it takes more threadgroup memory than Metal has."""
@@ -45,24 +55,21 @@ class Program:
         return create(self._loaded, self.name)
 
     def optimise(self, compiler):
-        """Compile the optimised build and put it in the place of the quick one."""
-        loaded = load(self._optimised.kept() or self._optimised.compile(compiler))
-        with lock:
-            self._loaded = loaded
-            self.version += 1
+        """Run the optimised build from now on; `compiler` makes it if the cache lacks it."""
+        if self._build is not self._optimised:
+            self.run(self._optimised, self._optimised.kept() or self._optimised.compile(compiler))
 
     def _from_disk(self):
+        """The program from the cache, or None where it has none that this driver takes."""
         binary = self._build.kept()
-        if binary is not None:
-            try:
-                loaded = load(binary)
-            except BackendError:
-                # Kept by a driver that this one does not understand.
-                pass
-            else:
-                counts.loaded += 1
-                return loaded
-        return load(builds.compiled([self._build])[self._build])
+        if binary is None:
+            return None
+        try:
+            loaded = load(binary)
+        except BackendError:
+            return None
+        counts.loaded += 1
+        return loaded
 
 
 def get(unit, name):
@@ -73,13 +80,16 @@ def get(unit, name):
         return _programs[unit]
 
 
-def prepare(units):
-    """Compile the programs of `(unit, name)` pairs side by side. Raises CompileError."""
-    programs = [program for program in dict.fromkeys(get(*pair) for pair in units) if program.build]
-    missing = {program: program.build for program in programs if not program.build.kept()}
-    if len(missing) > 1:
-        for program, binary in zip(missing, builds.binaries(missing.values())):
-            program.load(binary)
+def prepare(units, best=False):
+    """Compile what the programs of `(unit, name)` pairs lack, side by side: their first builds, or with `best` the
+    optimised ones. Raises CompileError."""
+    programs = dict.fromkeys(get(*pair) for pair in units)
+    missing = {program: build for program in programs if (build := program.missing(best))}
+    made = builds.compiled(missing.values()) if missing else {}
+    for program, build in missing.items():
+        program.run(build, made[build])
+    for program in programs if best and quick.mode() != "quick" else ():
+        program.optimise(None)
 
 
 def binary(unit, name):

@@ -1,0 +1,186 @@
+"""How the opencl engine builds: quickly at first, optimised behind it, side by side, and saying so."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from oracle import draw, needs_kernels
+
+import loader
+from loader.backends.opencl import builds, program, progress, quick
+
+pytestmark = [needs_kernels, pytest.mark.skipif(loader.backend() != "opencl", reason="other engines leave it to MLX")]
+ROOT = Path(__file__).parents[1]
+# Twelve loops that are unrolled, so that two builds pay.
+BODY = (
+    "float s = 0;\n"
+    + 12 * "#pragma unroll\nfor (int i = 0; i < 8; ++i) {{ s = fma(s, 0.5f, a[i] + {0}); }}\n"
+    + "y[0] = s;"
+)
+
+
+def kernel(number, name="tried"):
+    return loader.metal_kernel(name, ["a"], ["y"], BODY.format(f"{number}.0f"))
+
+
+def run(made):
+    shape = dict(output_shapes=[(1,)], output_dtypes=[mx.float32], grid=(32, 1, 1), threadgroup=(32, 1, 1))
+    return made(inputs=[mx.arange(8).astype(mx.float32)], **shape)[0].item()
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOADER_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Every build that is compiled, in order."""
+    found, real = [], builds.Build.compile
+    monkeypatch.setattr(builds.Build, "compile", lambda build, compiler: found.append(build) or real(build, compiler))
+    return found
+
+
+def script(code, **environment):
+    code = "import mlx.core as mx, loader\n" + textwrap.dedent(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("mode, expected", [("quick", [True]), ("optimised", [False]), ("auto", [True, False])])
+def test_modes(mode, expected, empty, built, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", mode)
+    made = kernel(len(mode))
+    first = run(made)
+    deadline = time.monotonic() + 60
+    while len(built) < len(expected) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [build.quick for build in built] == expected
+    assert run(made) == first
+
+
+def test_an_optimised_build_takes_the_place_of_the_quick_one(empty, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "auto")
+    made = kernel(20)
+    first = run(made)
+    (found,) = [p for p in program._programs.values() if "+ 20.0f" in p._optimised.unit]
+    deadline = time.monotonic() + 60
+    while found.version < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found._build is found._optimised and found.version == 2
+    assert run(made) == first
+
+
+def test_an_optimised_build_is_taken_from_the_cache_at_once(empty, built, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "optimised")
+    run(kernel(21))
+    monkeypatch.setenv("LOADER_BUILD", "auto")
+    program._programs.clear()
+    run(kernel(21))
+    assert [build.quick for build in built] == [False]
+
+
+def test_an_unknown_mode_is_refused(monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "fast")
+    with pytest.raises(loader.BackendError, match="expected LOADER_BUILD to be one of auto, quick, optimised but got"):
+        run(kernel(22))
+
+
+def test_a_unit_that_the_quick_compiler_refuses_is_compiled_as_it_stands(empty, built, monkeypatch):
+    monkeypatch.setattr(quick, "rewrite", lambda unit: "not a unit")
+    value = run(kernel(23))
+    assert [build.quick for build in built] == [True, False]
+    assert np.isclose(value, run(kernel(23, "again")))
+
+
+def test_loops_stay_loops_but_for_those_of_two():
+    unit = "#pragma unroll\n  for (int e = 0; e < 2; ++e) {}\n  #pragma unroll 4\n  for (int i = 0; i < N; ++i) {}"
+    rewritten = quick.rewrite(unit)
+    assert "#pragma unroll\n  for (int e" in rewritten
+    assert "  #pragma clang loop unroll(disable)\n  for (int i" in rewritten
+    assert rewritten.count("\n") == unit.count("\n") + 1
+
+
+def test_an_error_names_the_line_of_the_source_in_every_build(empty):
+    made = loader.metal_kernel("wrong", ["a"], ["y"], BODY.format("1.0f") + "\nnothing();")
+    with pytest.raises(loader.CompileError, match=rf"wrong:{BODY.count(chr(10)) + 2}"):
+        run(made)
+
+
+def test_the_kernels_of_a_pass_are_compiled_side_by_side(empty, monkeypatch):
+    asked = []
+    real = builds.compiled
+    monkeypatch.setattr(builds, "compiled", lambda todo: asked.append([b.name for b in todo]) or real(todo))
+    op = loader.get("gla")
+    inputs = draw(op, {"B": 1, "L": 33, "Hk": 1, "H": 1, "Dk": 3, "Dv": 5})
+    mx.eval(op(*inputs.values()))
+    assert [len(names) for names in asked] == [2]
+
+
+def test_warm_up_leaves_nothing_to_compile(tmp_path):
+    code = """
+    from loader.backends.opencl import builds, program
+    arrays = [mx.zeros((1, 40, 2))] * 2
+    loader.warm_up("rglru", *arrays)
+    before = builds.counts.compiled
+    mx.eval(mx.grad(lambda a, b: loader.get("rglru")(a, b).sum(), argnums=(0, 1))(*arrays))
+    print(before, builds.counts.compiled)
+    """
+    assert script(code, LOADER_CACHE=str(tmp_path)).stdout.split() == ["2", "2"]
+
+
+def test_warm_up_refuses_what_a_call_refuses():
+    with pytest.raises(ValueError, match=r"expected b to have shape"):
+        loader.warm_up("rglru", mx.zeros((1, 2, 3)), mx.zeros((1, 2, 4)))
+    with pytest.raises(ValueError, match="there is no op 'rgl'"):
+        loader.warm_up("rgl")
+
+
+def test_a_long_compile_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LONG", 0.05)
+    with progress.Progress(3) as shown, shown.of("gla_states_0123abcd"):
+        time.sleep(0.5)
+    assert re.fullmatch(r"\[loader\] compiling gla_states, 1 of 3; .*\n", capsys.readouterr().err)
+
+
+def test_on_a_terminal_the_line_moves_and_goes(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LONG", 0.05)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress.Progress(3) as shown, shown.of("gla_states_0123abcd"):
+        time.sleep(0.8)
+    time.sleep(0.4)
+    said = capsys.readouterr().err
+    assert said.startswith("\r\x1b[Kcompiling gla_states, 1 of 3 (") and said.endswith("\r\x1b[K") and "\n" not in said
+
+
+def test_a_short_compile_says_nothing(capsys):
+    with progress.Progress(1) as shown, shown.of("gla_states"):
+        pass
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_quick_and_optimised_builds_give_the_same_numbers(tmp_path):
+    code = """
+    import numpy as np
+    mx.random.seed(0)
+    arrays = [mx.random.normal((1, 40, 1, 8)) for _ in range(3)] + [mx.random.uniform(0, 1, (1, 40, 1))]
+    made = mx.grad(lambda *a: (loader.get("gla")(*a) ** 2).sum(), argnums=(0, 1, 2, 3))(*arrays)
+    np.savez(PATH, *map(np.array, made))
+    """
+    found = []
+    for mode in ("quick", "optimised"):
+        path = str(tmp_path / f"{mode}.npz")
+        script(f"PATH = {path!r}\n" + textwrap.dedent(code), LOADER_BUILD=mode)
+        found.append(np.load(path))
+    for name in found[0]:
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-5, atol=1e-6)
