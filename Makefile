@@ -5,6 +5,12 @@ ENGINE ?= cpu
 BIN := .venv/bin
 # Processes that share the tests.
 WORKERS ?= 2
+# FULL=1 runs the exhaustive tests too, as CI does.
+FULL ?= 0
+export FULL
+
+SHORT := about 8 minutes where nothing is compiled yet, then 3; FULL=1 runs the exhaustive tests.
+LONG := up to 30 minutes where nothing is compiled yet.
 
 .PHONY: demo test peers lint format bench clean
 
@@ -12,6 +18,7 @@ demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
 
 test: .venv/test .venv/bench .venv/lint .venv/nvrtc
+	@echo "On two cores: $(if $(filter 1,$(FULL)),$(LONG),$(SHORT))"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # Other people's Metal kernels and their own tests, on our engine.

@@ -17,6 +17,7 @@ if EMULATE:
 
 import mlx.core as mx  # noqa: E402
 import pytest  # noqa: E402
+from oracle import FULL  # noqa: E402
 
 if EMULATE:
     mx.cuda.is_available = lambda: True
@@ -31,7 +32,10 @@ if EMULATE:
     mx.fast.cuda_kernel, cuda.ready, cuda.LAZY = Emulator(), lambda arrays: True, False
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not FULL:
+        config.hook.pytest_deselected(items=[item for item in items if "full" in item.keywords])
+        items[:] = [item for item in items if "full" not in item.keywords]
     # The longest first, so that no process is left with them at the end.
     items.sort(key=lambda item: not re.match("test_every_(op_is_clean|kernel)", item.name))
     if mx.default_device() != mx.Device(mx.gpu):

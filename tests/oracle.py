@@ -1,6 +1,7 @@
 """The truth about an op: its recurrence in float64, and random inputs for it drawn as the manifest says."""
 
 import itertools
+import os
 
 import mlx.core as mx
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import loader
 from loader.expression import DTYPES, Scope
 
+# Whether the exhaustive tests run too.
+FULL = os.environ.get("FULL") == "1"
 # MLX 0.32 looks for the vmap rule of every kernel inside of a custom_function, though that has a rule itself.
 KERNELS_VMAP = loader.backend() in ("opencl", "reference")
 needs_kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")

@@ -4,7 +4,6 @@ The seed is fixed, and the time is 30 seconds or, with FULL=1 in the environment
 """
 
 import itertools
-import os
 import random
 import re
 import shutil
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 
 import mlx.core as mx
 import pytest
+from oracle import FULL
 
 import loader
 from loader import manifest
@@ -23,7 +23,7 @@ from loader.op import Op
 
 ROOT = Path(loader._PATH).parent
 MIX = Path(__file__).parent / "manifests" / "mix"
-SECONDS = 300 if os.environ.get("FULL") == "1" else 30
+SECONDS = 300 if FULL else 30
 PLACE = re.compile(r"[\w./-]+:\d+: ")
 TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 NASTY = [

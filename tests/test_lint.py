@@ -159,6 +159,7 @@ def test_small_inputs_are_checked_as_constant(mix):
     assert len(findings) == 1 and "first(scale)" in findings[0]
 
 
+@pytest.mark.full("make lint does the same")
 def test_the_repository_is_clean():
     assert run.everything([ROOT / "shaders", ROOT / "tests", ROOT / "manifest.yaml"]) == []
 

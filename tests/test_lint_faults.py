@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from faulty_jobs import Job
+from oracle import FULL
 
 from tools.lint import __main__ as command
 from tools.lint import check, pool, style, values, words
@@ -133,7 +134,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, capsys):
 
 def test_a_sum_of_many_terms(tmp_path, capsys):
     path = tmp_path / "sum.metal"
-    terms = 20_000 if os.environ.get("FULL") else 2_000
+    terms = 20_000 if FULL else 2_000
     path.write_text(kernel("y[i] = " + " + ".join(["x[i]"] * terms) + ";"))
     code, findings = lint(capsys, path, WRONG)
     assert code == 1 and {Path(finding.file).name for finding in findings} == {WRONG.name}
@@ -211,7 +212,7 @@ def test_mutated_kernels_are_all_accounted_for(tmp_path, capfd):
     chance = random.Random(21)
     sources = [*sorted((ROOT / "tests/lint").glob("*/*.metal")), *sorted((ROOT / "shaders").glob("rglru/*.metal"))]
     signs = ["[[", "]]", "{", "}", "(", "<", "/*", '"', "#", "\0", "\\", "template", "threadgroup", "vec<", "auto"]
-    count = 1000 if os.environ.get("FULL") else 40
+    count = 1000 if FULL else 40
     for n in range(count):
         path = chance.choice(sources)
         text = mutated(path.read_text(encoding="utf-8"), signs, chance)

@@ -14,6 +14,8 @@ import loader
 ROOT = Path(__file__).parents[1]
 kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine can run kernels here")
 
+KINDS = ["diagonal", pytest.param("matrix", marks=pytest.mark.full("the same again, compiled for half a minute"))]
+
 # Sizes that the examples do not have: gates of 0 and below, the most keys, several blocks of values.
 EXTREMES = """
 import sys
@@ -66,7 +68,7 @@ def new(checkout, name, kind="diagonal"):
 
 
 @kernels
-@pytest.mark.parametrize("kind", ["diagonal", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_op_works_untouched(checkout, kind):
     name = f"fresh_{kind}"
     status, said = new(checkout, name, kind)
@@ -82,7 +84,7 @@ def test_a_new_op_works_untouched(checkout, kind):
     passes(checkout, "-m", "tools.docs", "--check")
 
 
-@pytest.mark.parametrize("kind", ["diagonal", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_op_is_clean(checkout, kind):
     name = "a_name_as_long_as_may_be"
     assert new(checkout, name, kind)[0] == 0

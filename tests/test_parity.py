@@ -21,7 +21,9 @@ def _cases():
         op = loader.get(name)
         for dtypes, present, examples in cases(op):
             label = "-".join((name, *dtypes.values(), *present))
-            yield pytest.param(name, dtypes, present, examples, id=label)
+            few = len(present) in (0, len(op.spec.optional)) and set(dtypes.values()) <= {"float32"}
+            marks = () if few else pytest.mark.full("each mix of dtypes and options is a program of its own")
+            yield pytest.param(name, dtypes, present, examples, id=label, marks=marks)
 
 
 @functools.cache

@@ -4,11 +4,11 @@ import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import assert_close, carrying, draw, rank_sets
+from oracle import FULL, assert_close, carrying, draw, rank_sets
 
 import loader
 
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=20 if FULL else 4, deadline=None)
 lengths = st.integers(1, 300)
 # Dims that the examples of the manifest do not have, but that fit it: multiples of those that kernels read at run
 # time. Each of the others would be one more program to compile.

@@ -191,13 +191,23 @@ def test_compile_errors_stay_compile_errors():
         run("y[i] = nothing;")
 
 
-OURS = [(name, {}, 1, False, {}) for name in loader.names()]
-OURS += [(name, ranks, 130, True, {}) for name in loader.names() for ranks in rank_sets(loader.get(name))]
-# Heads that end within a matrix of 8x8, of which a simdgroup has all.
-OURS += [(name, {}, 41, True, {"Dk": 10, "Dv": 6}) for name in ("gla", "gated_delta", "gated_delta_chunk_state")]
+def _ours():
+    """(op, ranks, length, whether with all options, dims) of every op and rank."""
+    for name in loader.names():
+        yield name, {}, 1, False, {}
+    for name in loader.names():
+        for ranks in rank_sets(loader.get(name)):
+            # Validation compiles a program of its own for each kernel: half a minute where they multiply matrices.
+            costly = bool(ranks) or name.startswith(("gla", "gated_delta", "selective_scan", "rglru_gated"))
+            marks = pytest.mark.full("validation compiles every kernel anew") if costly else ()
+            yield pytest.param(name, ranks, 130, True, {}, marks=marks)
+    # Heads that end within a matrix of 8x8, of which a simdgroup has all.
+    for name in ("gla", "gated_delta", "gated_delta_chunk_state"):
+        marks = () if name == "gated_delta" else pytest.mark.full("validation compiles every kernel anew")
+        yield pytest.param(name, {}, 41, True, {"Dk": 10, "Dv": 6}, marks=marks)
 
 
-@pytest.mark.parametrize("name, ranks, length, optional, dims", OURS)
+@pytest.mark.parametrize("name, ranks, length, optional, dims", list(_ours()))
 def test_every_op_is_clean(name, ranks, length, optional, dims):
     """The project's own kernels under LOADER_VALIDATE: both passes, and forward of one step without options."""
     code = f"""

@@ -47,16 +47,21 @@ def test_a_file_that_is_replaced_counts_once_it_is_back():
     [
         (FORWARD, "carry.x;\n", "curry.x;\n", "use of undeclared identifier 'curry'"),
         (FORWARD, "gate[i], value[i], h)", "gate[i], value[i], 2 * h)", "B8 L7 D100: y (mlx.core.float32): error"),
-        ("shaders/rglru/backward.metal", "g * value[i]", "g", "grad_a (mlx.core.float32): error"),
-        (
-            "shaders/rglru/backward.metal",
-            "device A* grad_a,",
-            "device A* grad_c,",
-            "but shaders/rglru/backward.metal takes",
+        *(
+            pytest.param(*case, marks=pytest.mark.full("each tests a checkout in processes of its own"))
+            for case in (
+                ("shaders/rglru/backward.metal", "g * value[i]", "g", "grad_a (mlx.core.float32): error"),
+                (
+                    "shaders/rglru/backward.metal",
+                    "device A* grad_a,",
+                    "device A* grad_c,",
+                    "but shaders/rglru/backward.metal takes",
+                ),
+                ("manifest.yaml", '    summary: "', '    sumary: "', "[rglru] sumary: unknown key"),
+                ("manifest.yaml", "  rglru:", "  rglrv:", "manifest.yaml has no op 'rglru'"),
+                ("loader/reference.py", "h = decay[:, t] * h", "h = h", "Not equal to tolerance"),
+            )
         ),
-        ("manifest.yaml", '    summary: "', '    sumary: "', "[rglru] sumary: unknown key"),
-        ("manifest.yaml", "  rglru:", "  rglrv:", "manifest.yaml has no op 'rglru'"),
-        ("loader/reference.py", "h = decay[:, t] * h", "h = h", "Not equal to tolerance"),
     ],
 )
 def test_what_is_wrong_is_said(checkout, path, old, new, said):
