@@ -22,7 +22,10 @@ LLVM_OPTIONS = (
 _UNROLLED = re.compile(
     r"^([ \t]*)#pragma (?:unroll|clang loop unroll\(full\))[^\n]*(\n[ \t]*for \([^\n]*)", re.MULTILINE
 )
-_OF_TWO = re.compile(r"< 2;")
+# A loop over two elements, and the most lines that its body has where it stays unrolled: so vectors are indexed by
+# constants.
+_OF_TWO = re.compile(r"\n[^\n]*< 2;[^\n]*\{\n")
+_SHORT = 6
 # With fewer unrolled loops a unit compiles in a second or two.
 _FEW = 10
 
@@ -41,10 +44,24 @@ def pays(unit):
 
 
 def rewrite(unit):
-    """The unit with its loops left as loops. One over two elements stays unrolled: vectors are indexed by constants."""
+    """The unit with its loops left as loops, but for short ones over two elements."""
     return "#define MSL_QUICK 1\n" + _UNROLLED.sub(_rolled, unit)
 
 
 def _rolled(match):
     indent, loop = match.groups()
-    return match[0] if _OF_TWO.search(loop) else f"{indent}#pragma clang loop unroll(disable){loop}"
+    of_two = _OF_TWO.match(match.string, match.start(2))
+    if of_two and _lines_to_the_end(match.string, of_two.end()) <= _SHORT:
+        return match[0]
+    return f"{indent}#pragma clang loop unroll(disable){loop}"
+
+
+def _lines_to_the_end(text, start):
+    """How many lines lie between `start`, behind an opening brace, and the closing one, as far as that counts."""
+    depth, lines = 1, 0
+    for i in range(start, len(text)):
+        depth += (text[i] == "{") - (text[i] == "}")
+        lines += text[i] == "\n"
+        if depth == 0 or lines > _SHORT:
+            break
+    return lines
