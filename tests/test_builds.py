@@ -102,11 +102,13 @@ def test_a_unit_that_the_quick_compiler_refuses_is_compiled_as_it_stands(empty, 
     assert np.isclose(value, run(kernel(23, "again")))
 
 
-def test_loops_stay_loops_but_for_those_of_two():
-    unit = "#pragma unroll\n  for (int e = 0; e < 2; ++e) {}\n  #pragma unroll 4\n  for (int i = 0; i < N; ++i) {}"
+def test_loops_stay_loops_but_for_short_ones_over_two():
+    short, long = "    s += e;\n", "    if (e) {\n" + 7 * "      s += e;\n" + "    }\n"
+    loops = [("e < 2", short), ("e < 2", long), ("e < N", short), ("e < 2", short)]
+    unit = "".join(f"  #pragma unroll\n  for (int e = 0; {end}; ++e) {{\n{body}  }}\n" for end, body in loops)
     rewritten = quick.rewrite(unit)
-    assert "#pragma unroll\n  for (int e" in rewritten
-    assert "  #pragma clang loop unroll(disable)\n  for (int i" in rewritten
+    found = re.findall(r"#pragma (unroll|clang loop unroll\(disable\))\n", rewritten)
+    assert [name == "unroll" for name in found] == [True, False, False, True]
     assert rewritten.count("\n") == unit.count("\n") + 1
 
 
