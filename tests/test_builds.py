@@ -14,6 +14,7 @@ import pytest
 from oracle import draw, needs_kernels
 
 import loader
+from loader.backends import opencl
 from loader.backends.opencl import builds, program, progress, quick
 
 pytestmark = [needs_kernels, pytest.mark.skipif(loader.backend() != "opencl", reason="other engines leave it to MLX")]
@@ -27,7 +28,8 @@ BODY = (
 
 
 def kernel(number, name="tried"):
-    return loader.metal_kernel(name, ["a"], ["y"], BODY.format(f"{number}.0f"))
+    """A kernel as the ops have them."""
+    return opencl.build(name, ["a"], ["y"], BODY.format(f"{number}.0f"), "")
 
 
 def run(made):
@@ -89,6 +91,12 @@ def test_an_optimised_build_is_taken_from_the_cache_at_once(empty, built, monkey
     assert [build.quick for build in built] == [False]
 
 
+def test_kernels_of_others_are_optimised_at_once(empty, built, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "auto")
+    run(loader.metal_kernel("tried", ["a"], ["y"], BODY.format("30.0f")))
+    assert [build.quick for build in built] == [False]
+
+
 def test_an_unknown_mode_is_refused(monkeypatch):
     monkeypatch.setenv("LOADER_BUILD", "fast")
     with pytest.raises(loader.BackendError, match="expected LOADER_BUILD to be one of auto, quick, optimised but got"):
@@ -113,7 +121,7 @@ def test_loops_stay_loops_but_for_short_ones_over_two():
 
 
 def test_an_error_names_the_line_of_the_source_in_every_build(empty):
-    made = loader.metal_kernel("wrong", ["a"], ["y"], BODY.format("1.0f") + "\nnothing();")
+    made = opencl.build("wrong", ["a"], ["y"], BODY.format("1.0f") + "\nnothing();", "")
     with pytest.raises(loader.CompileError, match=rf"wrong:{BODY.count(chr(10)) + 2}"):
         run(made)
 

@@ -20,7 +20,8 @@ def missing():
 
 
 def build(name, input_names, output_names, source, header):
-    return Kernel(name, input_names, output_names, source, header)
+    """The kernel of an op, which may be built quickly at first: its tests run quick builds."""
+    return Kernel(name, input_names, output_names, source, header, quick=True)
 
 
 def prepare(launches, best=False):
@@ -33,7 +34,8 @@ def _unit(launch):
     made = launch.arguments
     template = tuple(made["template"])
     dtypes = tuple(made["output_dtypes"])
-    return launch.kernel.unit(arguments, dtypes, made["grid"], made["threadgroup"], template), launch.kernel.name
+    unit = launch.kernel.unit(arguments, dtypes, made["grid"], made["threadgroup"], template)
+    return unit, launch.kernel.name, launch.kernel.quick
 
 
 def ready(arrays):

@@ -65,10 +65,16 @@ class Build:
         return binary
 
 
-def first(unit, name):
-    """The build to run a unit with at once: optimised where it is kept or compiles in seconds, else quick."""
+def first(unit, name, quickly):
+    """The build to run a unit with at once: quick, unless that is not allowed or the optimised one is kept or compiles
+    in seconds."""
     optimised = Build(unit, name)
-    if quick.mode() == "optimised" or not quick.pays(unit) or (quick.mode() == "auto" and cache.has(optimised.key)):
+    if (
+        not quickly
+        or quick.mode() == "optimised"
+        or not quick.pays(unit)
+        or (quick.mode() == "auto" and cache.has(optimised.key))
+    ):
         return optimised
     return Build(unit, name, quick=True)
 

@@ -27,7 +27,10 @@ def validating():
 
 
 class Kernel:
-    """Call it as one calls a kernel of mx.fast.metal_kernel's; it returns evaluated arrays."""
+    """Call it as one calls a kernel of mx.fast.metal_kernel's; it returns evaluated arrays.
+
+    `quick` allows quick builds, for a kernel whose tests run them.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Kernel:
         ensure_row_contiguous=True,
         atomic_outputs=False,
         validate=None,
+        quick=False,
     ):
         self.name, self.source, self.header = name, source, header
         self.input_names, self.output_names = tuple(input_names), tuple(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
         self.sizes = [signature.sizes_read(source, name) for name in self.input_names]
         self.validate = validating() if validate is None else validate
+        self.quick = quick
         self._bound = OrderedDict()
 
     @cached_property
@@ -108,7 +113,7 @@ class Bound:
         self._dispatch = Dispatch(grid, threadgroup)
         arguments = tuple(map(signature.Argument.of, inputs))
         self.source = kernel.unit(arguments, output_dtypes, grid, threadgroup, template)
-        self._program, self._handle = program.get(self.source, kernel.name), None
+        self._program, self._handle = program.get(self.source, kernel.name, kernel.quick), None
         self._name, self._aligned = kernel.name, kernel.aligned
         guard.net.install()
         self._positions, self._sizes = [], []

@@ -19,10 +19,10 @@ _programs = {}
 class Program:
     """The program of a unit. `version` grows when an optimised build takes the place of a quick one."""
 
-    def __init__(self, unit, name):
+    def __init__(self, unit, name, quickly):
         self.name, self.version = name, 0
         self._optimised = Build(unit, name)
-        self._build = builds.first(unit, name)
+        self._build = builds.first(unit, name, quickly)
         self._loaded = None
 
     def missing(self, best):
@@ -72,18 +72,20 @@ class Program:
         return loaded
 
 
-def get(unit, name):
-    """The program of a unit, compiled when its first kernel is made."""
+def get(unit, name, quickly=False):
+    """The program of a unit, compiled when its first kernel is made; `quickly` allows a quick build."""
     with lock:
-        if unit not in _programs:
-            _programs[unit] = Program(unit, name)
-        return _programs[unit]
+        if (unit, quickly) not in _programs:
+            _programs[unit, quickly] = Program(unit, name, quickly)
+        return _programs[unit, quickly]
 
 
 def prepare(units, best=False):
-    """Compile what the programs of `(unit, name)` pairs lack, side by side: their first builds, or with `best` the
-    optimised ones. Raises CompileError."""
-    programs = dict.fromkeys(get(*pair) for pair in units)
+    """Compile what the programs of units lack, side by side: their first builds, or with `best` the optimised ones.
+
+    `units` are the arguments of `get`. Raises CompileError.
+    """
+    programs = dict.fromkeys(get(*each) for each in units)
     missing = {program: build for program in programs if (build := program.missing(best))}
     made = builds.compiled(missing.values()) if missing else {}
     for program, build in missing.items():
@@ -92,9 +94,9 @@ def prepare(units, best=False):
         program.optimise(None)
 
 
-def binary(unit, name):
+def binary(unit, name, quickly):
     """The binary of a unit, for a process that does not compile."""
-    return builds.binaries([builds.first(unit, name)])[0]
+    return builds.binaries([builds.first(unit, name, quickly)])[0]
 
 
 def load(binary):

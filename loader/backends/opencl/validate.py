@@ -81,7 +81,7 @@ class _Call:
         )
         job = Job(
             kernel.name,
-            program.binary(source, kernel.name),
+            program.binary(source, kernel.name, kernel.quick),
             tuple(arguments),
             self.grid,
             self.threadgroup,
