@@ -85,7 +85,7 @@ def test_units_are_as_kept(name, dtype, metal, tmp_path, request):
     assert set(found) == {kernel.name for kernel in kernels(op)}
     for kernel in kernels(op):
         # A kernel of another op's gets other dtypes here, and a file of its own.
-        path = GOLDEN / f"{'' if kernel.name.startswith(name) else f'{name}.'}{kernel.name}.{dtype}.metal"
+        path = GOLDEN / f"{'' if kernel.name.startswith(name) else f'{name}.'}{kernel.name}.{dtype}.txt"
         text = kept(found[kernel.name], kernel)
         if request.config.getoption("--update-golden"):
             path.write_text(text)
