@@ -9,8 +9,8 @@ WORKERS ?= 2
 FULL ?= 0
 export FULL
 
-SHORT := about 8 minutes where nothing is compiled yet, then 3; FULL=1 runs the exhaustive tests.
-LONG := up to 30 minutes where nothing is compiled yet.
+SHORT := a part of the 35 minutes that the exhaustive tests take with FULL=1, least once kernels are compiled.
+LONG := about 35 minutes.
 
 .PHONY: demo test peers lint format bench clean
 

@@ -20,7 +20,8 @@ class Plan:
     """How to run an op on inputs of these shapes and dtypes.
 
     `results` are the outputs followed by what is saved for backward. `empty` says that some size is 0,
-    so that nothing is to be launched.
+    so that nothing is to be launched. `prepared` names the
+    passes whose kernels the engine has compiled.
     """
 
     forward: tuple

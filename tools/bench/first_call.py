@@ -17,7 +17,7 @@ import mlx.core as mx
 
 from . import cases
 
-# Dims of a head, or where an op has none, of a channel, by name.
+# The dims that --heads sets.
 _HEADS = ("Dh", "Dk", "Dv")
 _MODES = ("quick", "optimised")
 

@@ -79,17 +79,8 @@ def first(unit, name, quickly):
     return Build(unit, name, quick=True)
 
 
-def binaries(builds):
-    """The binary of every build, in order; what the cache lacks is compiled side by side. Raises CompileError."""
-    found = {build: build.kept() for build in builds}
-    missing = [build for build, binary in found.items() if binary is None]
-    if missing:
-        found |= compiled(missing)
-    return [found[build] for build in builds]
-
-
 def compiled(builds):
-    """The binary of every build, compiled now."""
+    """The binary of every build, compiled now and side by side. Raises CompileError."""
     # The longest first, so that none is left alone at the end.
     made, errors, waiting = {}, [], sorted(builds, key=lambda build: len(build.unit))
 

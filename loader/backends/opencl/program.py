@@ -96,7 +96,8 @@ def prepare(units, best=False):
 
 def binary(unit, name, quickly):
     """The binary of a unit, for a process that does not compile."""
-    return builds.binaries([builds.first(unit, name, quickly)])[0]
+    build = builds.first(unit, name, quickly)
+    return build.kept() or builds.compiled([build])[build]
 
 
 def load(binary):
