@@ -5,20 +5,20 @@
 //   grad_q[i] = sum over j <= i of D[i][j] k[j] o g(j, i) + scale * g(-1, i) o (S grad_o[i]),
 //   grad_k[j] = sum over i >= j of D[i][j] q[i] o g(j, i) + sum over i > j of F[i][j] k[i] o g(j, i)
 //     + sum over i < j of F[j][i] k[i] o g(i, j) - g(-1, j) o (S beta[j] d[j]) + g(j, 31) o (G u[j]),
-// and grad_beta = sum of d e. Pairs are split into levels as in scores.h, so that each level is one product;
-// grad_g is the adjoint of the products to the middle of each level: no division, so g and beta may be 0.
-// q, k are [B, L, Hk, Dk], v is [B, L, H, Dv]. Kimi Team 2025, arXiv:2510.26692, section 3.
+// and grad_beta = sum of d e. grad_g and how pairs of steps meet: key_gradients.h. q, k are [B, L, Hk, Dk], v
+// is [B, L, H, Dv]. Kimi Team 2025, arXiv:2510.26692, section 3.
 //
-// A threadgroup owns a chunk of one head, a thread 8 steps of a key. A chunk is cut at its resets; what lies
-// outside a piece counts as 0.
+// A threadgroup owns a chunk of one head, 32 keys at a time. A chunk is cut at its resets; what lies outside
+// a piece counts as 0.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
-#include "../common/gate_gradient.h"
 #include "../common/gates.h"
+#include "../common/key_gradients.h"
+#include "../common/key_states.h"
 #include "../common/scores.h"
+#include "../common/simd_sums.h"
 #include "../common/tile.h"
-#include "readouts.h"
 
 using namespace metal;
 
@@ -59,14 +59,11 @@ template <
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float after[TILE * TILE_STRIDE];
-  threadgroup float before[TILE * TILE_STRIDE];
-  threadgroup float gates[TILE * TILE_STRIDE];
-  threadgroup float meeting[TILE * TILE_STRIDE];
+  // grad_o, d and e of 32 values, then their products with the states, then what key_gradients keeps there.
+  threadgroup float tiles[3 * TILE * TILE_STRIDE];
+  threadgroup float pairs[2 * TILE * TILE_STRIDE];  // D and F
+  threadgroup float notes[KEY_NOTES * TILE];
   threadgroup float totals[TILE * ROW_STRIDE];
-  threadgroup float masks[3 * 64];
   threadgroup float rates[TILE];
 
   const int L = grad_o_shape[1];
@@ -77,7 +74,6 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
   const int steps = min(TILE, L - chunk * TILE);
-  const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
   const long own_head = static_cast<long>(batch) * H + head;
@@ -94,216 +90,132 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  masks_fill<true>(masks, simdgroup, lane);
+  auto outputs = tiles;
+  auto updates = tiles + TILE * TILE_STRIDE;
+  auto errors = updates + TILE * TILE_STRIDE;
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
+    const key_place place = {begin, end, steps, simdgroup, lane};
 
-    tile_sum sum;
-    tile_sum other;
-    float grad_rate[TILE_ROWS] = {};
-    tile_clear(sum);
-    tile_clear(other);
+    // D and F add up with the products of the first 32 keys.
+    key_sum after;
+    key_sum before;
+    float grad_rate[KEY_STEPS] = {};
+    key_clear(after);
+    key_clear(before);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0) {
       rates[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
-    readouts_scores<TV>(
-        sum,
-        other,
-        grad_rate,
-        left,
-        right,
-        meeting,
-        grad_row,
-        update_row,
-        error_row,
-        H * Dv,
-        Dv,
-        begin,
-        end,
-        simdgroup,
-        lane);
-    readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
-    tile_put(sum, after, simdgroup);
-    tile_put(other, before, simdgroup);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-    for (int s = 0; s < TILE_ROWS; ++s) {
-      const int i = own + s;
-      const int cell = i * TILE_STRIDE + lane;
-      after[cell] = lane <= i ? factor * rates[lane] * after[cell] : 0.0f;
-      before[cell] = lane < i ? -rates[i] * rates[lane] * before[cell] : 0.0f;
-    }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-    for (int s = 0; s < TILE_ROWS; ++s) {
-      const int i = own + s;
-      if (lane > i) {
-        after[i * TILE_STRIDE + lane] = after[lane * TILE_STRIDE + i];
-        before[i * TILE_STRIDE + lane] = before[lane * TILE_STRIDE + i];
-      }
-    }
-
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key / 8 * COLUMNS * BLOCK;
-      simdgroup_float8x8 total[TILE_OWN];
-      tile_clear(total);
+      key_sum read_q;
+      key_sum read_k;
+      key_sum written;
+      key_clear(read_q);
+      key_clear(read_k);
+      key_clear(written);
+      for (int value = 0; value < Dv; value += TILE) {
+        TV output_rows[KEY_STEPS];
+        float update_rows[KEY_STEPS];
+        float error_rows[KEY_STEPS];
+        key_state entering;
+        key_state leaving;
+        const int at = corner + value / 8 * BLOCK;
+        const int columns = COLUMNS - value / 8;
+        key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
+        key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
+        key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
+        if (meets_state) {
+          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
+        if (meets_adjoint) {
+          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
+        tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
+        tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (key == 0) {
+#pragma unroll
+          for (int i = 0; i < KEY_STEPS; ++i) {
+            grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
+          }
+          if (simdgroup < KEY_BLOCKS - 1) {
+            scores_square<TV, float>(after.at, outputs, errors, simdgroup);
+            scores_square<float, float>(before.at, updates, errors, simdgroup);
+          }
+        }
+        if (meets_state) {
+          key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
+          key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
+        }
+        if (meets_adjoint) {
+          key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);
+        }
+      }
+
+      TQ q_rows[KEY_STEPS];
+      TK k_rows[KEY_STEPS];
+      TG gate_rows[KEY_STEPS];
+      key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+      key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+      key_fetch_gates<HAS_RESET, TG>(gate_rows, g + row * Dk + key, resets, H * Dk, Dk - key, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      key_put(read_q, outputs, simdgroup);
+      key_put(read_k, updates, simdgroup);
+      key_put(written, errors, simdgroup);
       if (meets_state && meets_adjoint) {
-        states_product(total, state + corner, adjoint + corner, COLUMNS, ROWS - key / 8, simdgroup);
+        key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      blocks_put(total, totals, simdgroup);
-      tile_load_both<TQ, TK>(
-          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      gates_load<HAS_RESET>(
-          gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-
-      float grad_q[TILE_ROWS];
-      float grad_k[TILE_ROWS];
-      float grad_gate[TILE_ROWS];
-      float kept[TILE_ROWS];
-      float carry = 0.0f;
-      for (int c = 0; c < 8; ++c) {
-        carry += totals[lane * ROW_STRIDE + c];
-      }
-      tile_clear(sum);
-      tile_clear(other);
-      if (meets_state) {
-        readouts_state<false, WHOLE>(
-            sum,
-            meeting,
-            grad_row,
-            rates,
-            state + corner,
-            H * Dv,
-            Dv,
-            Dk - key,
-            begin,
-            end,
-            factor,
-            simdgroup,
-            lane);
-        readouts_state<true, WHOLE>(
-            other,
-            meeting,
-            update_row,
-            rates,
-            state + corner,
-            H * Dv,
-            Dv,
-            Dk - key,
-            begin,
-            end,
-            -1.0f,
-            simdgroup,
-            lane);
-      }
-      readouts_take(kept, sum, meeting, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(other, meeting, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int i = own + s;
-        const int cell = i * TILE_STRIDE + lane;
-        const float decay = gates_product<HAS_RESET>(gates, 0, i + 1, lane);
-        const float same = after[i * TILE_STRIDE + i];
-        grad_q[s] = decay * kept[s] + same * right[cell];
-        grad_k[s] = decay * meeting[cell] + same * left[cell];
-        meeting[cell] = meeting[cell] * right[cell] + kept[s] * left[cell];
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
+      if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
+        scores_put_square(after.at, pairs, simdgroup);
+        scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
-      tile_clear(sum);
-      if (meets_adjoint) {
-        readouts_state<true, WHOLE>(
-            sum,
-            meeting,
-            error_row,
-            rates,
-            adjoint + corner,
-            H * Dv,
-            Dv,
-            Dk - key,
-            begin,
-            end,
-            1.0f,
-            simdgroup,
-            lane);
+      float total = 0.0f;
+      if (meets_state && meets_adjoint) {
+        total = key_total(totals, lane);
       }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, meeting, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      key_steps own;
+      key_gates gates;
+      key_products<HAS_RESET, TG>(gates, gate_rows);
 #pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int cell = (own + s) * TILE_STRIDE + lane;
-        grad_k[s] += gates_product<HAS_RESET>(gates, own + s + 1, TILE, lane) * meeting[cell];
-        meeting[cell] *= right[cell];
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
-      }
-
-      for (int reach = TILE / 2; reach > 0; reach /= 2) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_meet<HAS_RESET>(meeting, left, right, gates, reach, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_clear(sum);
-        scores_level(sum, after, meeting, masks, reach, simdgroup);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        readouts_take(kept, sum, meeting, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_meet<HAS_RESET>(meeting, right, right, gates, reach, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_clear(sum);
-        scores_level(sum, before, meeting, masks, reach, simdgroup);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, meeting, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = own + s;
-          const int cell = i * TILE_STRIDE + lane;
-          const bool later = (i & reach) != 0;
-          const float decay = decay_to_middle<HAS_RESET>(gates, i, reach, lane);
-          grad_q[s] += later ? decay * kept[s] : 0.0f;
-          grad_k[s] += decay * (later ? meeting[cell] : meeting[cell] + kept[s]);
-          meeting[cell] = meeting[cell] * right[cell] + kept[s] * (later ? left[cell] : right[cell]);
+      for (int i = 0; i < KEY_STEPS; ++i) {
+        const int cell = key_cell(place, i);
+        const float rate = rates[simdgroup * KEY_STEPS + i];
+        if (key == 0) {
+          pairs[cell] *= factor * rates[lane];
+          pairs[TILE * TILE_STRIDE + cell] *= -rate * rates[lane];
         }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = own + s;
-          const int start = i & ~(reach - 1);
-          grad_gate[s] +=
-              (i & reach) != 0
-                  ? grad_gate_after<HAS_RESET>(meeting, gates, start, i, start + reach, 0.0f, lane)
-                  : grad_gate_before<HAS_RESET>(meeting, gates, start, i, start + reach, lane);
-        }
+        own.q[i] = static_cast<float>(q_rows[i]);
+        own.k[i] = static_cast<float>(k_rows[i]);
+        own.entering_q[i] = factor * outputs[cell];
+        own.entering_k[i] = -rate * updates[cell];
+        own.leaving[i] = rate * errors[cell];
       }
-
+      key_gradients<true, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
 #pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int i = own + s;
-        if (i >= begin && i < end && lane < Dk - key) {
-          const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
-          grad_q_head[to] = static_cast<GRAD_Q>(grad_q[s]);
-          grad_k_head[to] = static_cast<GRAD_K>(grad_k[s]);
-          grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
-        }
+      for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
+        const int at = simdgroup * KEY_STEPS + i;
+        own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];
       }
+      const long to = row * Dk + key;
+      const int there = Dk - key;
+      rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
+    }
+    const float grad = key_step_sums(grad_rate, lane);
+    const int step = simdgroup * KEY_STEPS + lane / 4;
+    if (lane % 4 == 0 && step >= begin && step < end) {
+      grad_beta[row + static_cast<long>(step) * H] = static_cast<TB>(grad);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

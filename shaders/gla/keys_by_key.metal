@@ -3,17 +3,16 @@
 // leaves,
 //   grad_q[i] = sum over j <= i of D[i][j] k[j] o g[j+1] ... g[i] + scale * g[0] ... g[i] o (S grad_o[i]),
 //   grad_k[j] = sum over i >= j of D[i][j] q[i] o g[j+1] ... g[i] + g[j+1] ... g[31] o (G v[j]).
-// Pairs are split into levels as in scores.h, so that each level is one product; grad_g is the adjoint of the
-// products to the middle of each level: no division, so g may be 0. Yang et al. 2024, arXiv:2312.06635,
-// sec. 4.
+// grad_g and how pairs of steps meet: key_gradients.h. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
-// A threadgroup owns a chunk of one head, a thread 8 steps of a key. A chunk is cut at its resets; what lies
-// outside a piece counts as 0.
+// A threadgroup owns a chunk of one head, 32 keys at a time. A chunk is cut at its resets; what lies outside
+// a piece counts as 0.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
-#include "../common/gate_gradient.h"
 #include "../common/gates.h"
+#include "../common/key_gradients.h"
+#include "../common/key_states.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 
@@ -52,13 +51,11 @@ template <
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float pairs[TILE * TILE_STRIDE];
-  threadgroup float gates[TILE * TILE_STRIDE];
-  threadgroup float meeting[TILE * TILE_STRIDE];
+  // grad_o and v of 32 values, then their products with the states, then what key_gradients keeps there.
+  threadgroup float tiles[2 * TILE * TILE_STRIDE];
+  threadgroup float pairs[TILE * TILE_STRIDE];  // D
+  threadgroup float notes[KEY_NOTES * TILE];
   threadgroup float totals[TILE * ROW_STRIDE];
-  threadgroup float masks[3 * 64];
 
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -68,7 +65,6 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
   const int steps = min(TILE, L - chunk * TILE);
-  const int own = simdgroup * TILE_ROWS;
   const long first = static_cast<long>(batch) * L + chunk * TILE;
   const long row = first * H + head;
   const long own_head = static_cast<long>(batch) * H + head;
@@ -84,168 +80,101 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  masks_fill<true>(masks, simdgroup, lane);
+  auto outputs = tiles;
+  auto values = tiles + TILE * TILE_STRIDE;
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
+    const key_place place = {begin, end, steps, simdgroup, lane};
 
-    tile_sum sum;
-    tile_clear(sum);
-    for (int value = 0; value < Dv; value += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both<TV, TV>(
-          left,
-          grad_row + value,
-          factor,
-          right,
-          v_row + value,
-          H * Dv,
-          Dv - value,
-          begin,
-          end,
-          simdgroup,
-          lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_product(sum, left, right, simdgroup);
-    }
-    tile_put(sum, pairs, simdgroup);
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-    for (int s = 0; s < TILE_ROWS; ++s) {
-      const int i = own + s;
-      if (lane > i) {
-        pairs[i * TILE_STRIDE + lane] = pairs[lane * TILE_STRIDE + i];
-      }
-    }
-
+    // D adds up with the products of the first 32 keys.
+    key_sum after;
+    key_clear(after);
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key / 8 * COLUMNS * BLOCK;
-      simdgroup_float8x8 total[TILE_OWN];
-      tile_clear(total);
+      key_sum read;
+      key_sum written;
+      key_clear(read);
+      key_clear(written);
+      for (int value = 0; value < Dv; value += TILE) {
+        TV output_rows[KEY_STEPS];
+        TV value_rows[KEY_STEPS];
+        key_state entering;
+        key_state leaving;
+        const int at = corner + value / 8 * BLOCK;
+        const int columns = COLUMNS - value / 8;
+        key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
+        key_fetch<TV>(value_rows, v_row + value, H * Dv, Dv - value, place);
+        if (meets_state) {
+          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
+        if (meets_adjoint) {
+          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
+        tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
+          scores_square<TV, TV>(after.at, outputs, values, simdgroup);
+        }
+        if (meets_state) {
+          key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
+        }
+        if (meets_adjoint) {
+          key_product_state<WHOLE, TV>(written, values, leaving, columns, simdgroup);
+        }
+      }
+
+      TQ q_rows[KEY_STEPS];
+      TK k_rows[KEY_STEPS];
+      TG gate_rows[KEY_STEPS];
+      key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+      key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+      key_fetch_gates<HAS_RESET, TG>(gate_rows, g + row * Dk + key, resets, H * Dk, Dk - key, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      key_put(read, outputs, simdgroup);
+      key_put(written, values, simdgroup);
       if (meets_state && meets_adjoint) {
-        states_product(total, state + corner, adjoint + corner, COLUMNS, ROWS - key / 8, simdgroup);
+        key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      blocks_put(total, totals, simdgroup);
-      tile_load_both<TQ, TK>(
-          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      gates_load<HAS_RESET>(
-          gates, g + row * Dk + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-
-      float grad_q[TILE_ROWS];
-      float grad_k[TILE_ROWS];
-      float grad_gate[TILE_ROWS];
-      float carry = 0.0f;
-      for (int c = 0; c < 8; ++c) {
-        carry += totals[lane * ROW_STRIDE + c];
-      }
-      tile_clear(sum);
-      for (int value = 0; meets_state && value < Dv; value += TILE) {
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<TV>(meeting, grad_row + value, H * Dv, Dv - value, begin, end, factor, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true, WHOLE>(
-            sum,
-            meeting,
-            state + corner + value / 8 * BLOCK,
-            COLUMNS,
-            COLUMNS - value / 8,
-            ROWS - key / 8,
-            simdgroup);
-      }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, meeting, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int i = own + s;
-        const int cell = i * TILE_STRIDE + lane;
-        grad_q[s] = gates_product<HAS_RESET>(gates, 0, i + 1, lane) * meeting[cell] +
-                    pairs[i * TILE_STRIDE + i] * right[cell];
-        meeting[cell] *= left[cell];
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        grad_gate[s] = grad_gate_after<HAS_RESET>(meeting, gates, 0, own + s, TILE, carry, lane);
+      if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
+        scores_put_square(after.at, pairs, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
-      tile_clear(sum);
-      for (int value = 0; meets_adjoint && value < Dv; value += TILE) {
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<TV>(meeting, v_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<true, WHOLE, TV>(
-            sum,
-            meeting,
-            adjoint + corner + value / 8 * BLOCK,
-            COLUMNS,
-            COLUMNS - value / 8,
-            ROWS - key / 8,
-            simdgroup);
+      float total = 0.0f;
+      if (meets_state && meets_adjoint) {
+        total = key_total(totals, lane);
       }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(sum, meeting, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      key_steps own;
+      key_gates gates;
+      key_products<HAS_RESET, TG>(gates, gate_rows);
 #pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int i = own + s;
-        const int cell = i * TILE_STRIDE + lane;
-        grad_k[s] = gates_product<HAS_RESET>(gates, i + 1, TILE, lane) * meeting[cell] +
-                    pairs[i * TILE_STRIDE + i] * left[cell];
-        meeting[cell] *= right[cell];
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        grad_gate[s] += grad_gate_before<HAS_RESET>(meeting, gates, 0, own + s, TILE, lane);
-      }
-
-      for (int reach = TILE / 2; reach > 0; reach /= 2) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_meet<HAS_RESET>(meeting, left, right, gates, reach, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_clear(sum);
-        scores_level(sum, pairs, meeting, masks, reach, simdgroup);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(sum, meeting, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = own + s;
-          const int cell = i * TILE_STRIDE + lane;
-          const bool later = (i & reach) != 0;
-          const float grad = decay_to_middle<HAS_RESET>(gates, i, reach, lane) * meeting[cell];
-          grad_q[s] += later ? grad : 0.0f;
-          grad_k[s] += later ? 0.0f : grad;
-          meeting[cell] *= later ? left[cell] : right[cell];
+      for (int i = 0; i < KEY_STEPS; ++i) {
+        const int cell = key_cell(place, i);
+        if (key == 0) {
+          pairs[cell] *= factor;
         }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = own + s;
-          const int start = i & ~(reach - 1);
-          grad_gate[s] +=
-              (i & reach) != 0
-                  ? grad_gate_after<HAS_RESET>(meeting, gates, start, i, start + reach, 0.0f, lane)
-                  : grad_gate_before<HAS_RESET>(meeting, gates, start, i, start + reach, lane);
-        }
+        own.q[i] = static_cast<float>(q_rows[i]);
+        own.k[i] = static_cast<float>(k_rows[i]);
+        own.entering_q[i] = factor * outputs[cell];
+        own.entering_k[i] = 0.0f;
+        own.leaving[i] = values[cell];
       }
-
+      key_gradients<false, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
 #pragma unroll
-      for (int s = 0; s < TILE_ROWS; ++s) {
-        const int i = own + s;
-        if (i >= begin && i < end && lane < Dk - key) {
-          const long to = (row + static_cast<long>(i) * H) * Dk + key + lane;
-          grad_q_head[to] = static_cast<GRAD_Q>(grad_q[s]);
-          grad_k_head[to] = static_cast<GRAD_K>(grad_k[s]);
-          grad_g[to] = static_cast<TG>(HAS_RESET && resets[i] ? 0.0f : grad_gate[s]);
-        }
+      for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
+        const int at = simdgroup * KEY_STEPS + i;
+        own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];
       }
+      const long to = row * Dk + key;
+      const int there = Dk - key;
+      rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

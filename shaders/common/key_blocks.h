@@ -1,0 +1,98 @@
+// A chunk of 32 steps with one gate a step and key, for four simdgroups: simdgroup b owns block b, the 8
+// steps from 8 * b on, and a lane owns a key. So a thread has 8 steps of a key in registers and walks over
+// them, and blocks meet at their boundaries: products of gates go from a step to a boundary or from one
+// boundary to another, always forward.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "gates.h"
+#include "simd_sums.h"
+#include "tile.h"
+
+constexpr constant int KEY_BLOCKS = 4;
+constexpr constant int KEY_STEPS = TILE / KEY_BLOCKS;
+
+// A thread's place: the steps [begin, end) between two resets, of the `steps` of a chunk, its block and lane.
+struct key_place {
+  int begin;
+  int end;
+  int steps;
+  int block;
+  int lane;
+};
+
+// The own steps of a key: its gates, their products from the block's first step up to and with each step, and
+// those behind each step up to the block's last.
+struct key_gates {
+  float at[KEY_STEPS];
+  float upto[KEY_STEPS];
+  float after[KEY_STEPS];
+};
+
+METAL_FUNC int key_cell(thread const key_place& place, int step) {
+  return (place.block * KEY_STEPS + step) * TILE_STRIDE + place.lane;
+}
+
+// The own steps of `source`, whose steps are `stride` apart and of which `columns` keys are there; 0
+// elsewhere.
+template <typename T, typename Source>
+METAL_FUNC void key_fetch(
+    thread T (&rows)[KEY_STEPS], Source source, int stride, int columns, thread const key_place& place) {
+  tile_fetch<T, KEY_STEPS>(rows, source, stride, columns, place.begin, place.end, place.block, place.lane);
+}
+
+// The own gates as they come: 0 where the state is reset and, where there are resets, outside [begin, end); 1
+// past the chunk's steps and keys.
+template <bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void key_fetch_gates(
+    thread T (&rows)[KEY_STEPS],
+    Source g,
+    Reset reset,
+    int stride,
+    int columns,
+    thread const key_place& place) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    const int row = place.block * KEY_STEPS + i;
+    const bool live = row < place.steps && place.lane < columns;
+    const bool forgets = RESETS && row < place.steps && (row < place.begin || row >= place.end || reset[row]);
+    rows[i] = forgets ? static_cast<T>(0.0f)
+              : live  ? static_cast<T>(g[row * stride + place.lane])
+                      : static_cast<T>(1.0f);
+  }
+}
+
+template <bool RESETS, typename T>
+METAL_FUNC void key_products(thread key_gates& gates, thread T (&rows)[KEY_STEPS]) {
+  float product = 1.0f;
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    gates.at[i] = static_cast<float>(rows[i]);
+    product = decayed<RESETS>(product, gates.at[i]);
+    gates.upto[i] = product;
+  }
+  product = 1.0f;
+#pragma unroll
+  for (int i = KEY_STEPS - 1; i >= 0; --i) {
+    gates.after[i] = product;
+    product = decayed<RESETS>(product, gates.at[i]);
+  }
+}
+
+// The product of the gates of blocks [first, last), where `products` has those of each block and key.
+template <bool RESETS, typename Products>
+METAL_FUNC float key_blocks_product(Products products, int first, int last, int lane) {
+  float product = 1.0f;
+  for (int block = first; block < last; ++block) {
+    product = decayed<RESETS>(product, products[block * TILE + lane]);
+  }
+  return product;
+}
+
+// The sums of own steps over the lanes, that of step i in lanes 4 * i to 4 * i + 3. The steps are used up.
+METAL_FUNC float key_step_sums(thread float (&rows)[KEY_STEPS], int lane) {
+  float sum = simd_sums<KEY_STEPS, 16>(rows, lane);
+  sum += metal::simd_shuffle_xor(sum, static_cast<ushort>(2));
+  return sum + metal::simd_shuffle_xor(sum, static_cast<ushort>(1));
+}

@@ -1,0 +1,241 @@
+// The gradients by q, k and g of one chunk with one gate a step and key. A pair of steps j < i contributes
+//   D[i][j] q[i] k[j] g[j+1] ... g[i]
+// to the loss and, with WRITES, F[i][j] k[i] k[j] g[j+1] ... g[i] too, summed over keys. Step i reads the
+// state that entered the chunk as well, and j writes to the one that leaves.
+//
+// With the blocks of key_blocks.h, for a key: keys[j] = k[j] times the gates behind j up to the end of its
+// block, queries[i] = q[i] and reads[i] = k[i] times those from the start of their block up to i, product[b]
+// = all gates of block b.
+//   (1) entering[i] = what enters the block, as D and F read it: a sum over earlier blocks c, each times the
+//       products of the blocks between;
+//   (2) leaving[j] = the adjoint of what leaves the block, likewise over later blocks;
+//   (3) grad_product = the gradient of product[b]: what enters times the adjoint of what leaves;
+//   (4) pairs within a block are summed one by one.
+// Then grad_q[i] = upto[i] entering[i], grad_k[j] = after[j] leaving[j], and the gradient of a gate takes one
+// walk back over the block for what enters and one forward for what leaves. Nothing is divided, so g may be
+// 0.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "key_blocks.h"
+
+// What a thread has of its 8 steps: inputs, what enters for q and k, what leaves, and the gradients.
+struct key_steps {
+  float q[KEY_STEPS];
+  float k[KEY_STEPS];
+  float entering_q[KEY_STEPS];
+  float entering_k[KEY_STEPS];
+  float leaving[KEY_STEPS];
+  float grad_gate[KEY_STEPS];
+};
+
+// Numbers a key that blocks hand on to one another, rows of 32: the product of each block's gates, what the
+// keys of the first three have in common with the adjoint of the chunk's end, and what block i reads of what
+// enters block c, for c < i.
+constexpr constant int KEY_PAIRS = KEY_BLOCKS * (KEY_BLOCKS - 1) / 2;
+constexpr constant int KEY_NOTES = KEY_BLOCKS + KEY_BLOCKS - 1 + KEY_PAIRS;
+constexpr constant int KEY_ENDS = KEY_BLOCKS;
+constexpr constant int KEY_SPANS = KEY_NOTES - KEY_PAIRS;
+
+METAL_FUNC int key_span(int c, int i) {
+  return (KEY_SPANS + i * (i - 1) / 2 + c) * TILE;
+}
+
+// Own steps to three tiles, keys, queries and, with WRITES, reads, and the product of the own gates to
+// `notes`.
+template <bool WRITES, typename Tiles, typename Notes>
+METAL_FUNC void key_meet(
+    Tiles tiles,
+    Notes notes,
+    thread key_steps& own,
+    thread const key_gates& gates,
+    thread const key_place& place) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    const int cell = key_cell(place, i);
+    tiles[cell] = own.k[i] * gates.after[i];
+    tiles[TILE * TILE_STRIDE + cell] = own.q[i] * gates.upto[i];
+    if (WRITES) {
+      tiles[2 * TILE * TILE_STRIDE + cell] = own.k[i] * gates.upto[i];
+    }
+  }
+  notes[place.block * TILE + place.lane] = gates.upto[KEY_STEPS - 1];
+}
+
+// (1), from the state's part on.
+template <bool WRITES, bool RESETS, typename Tiles, typename Pairs, typename Notes>
+METAL_FUNC void key_enter(
+    thread key_steps& own,
+    thread const key_gates& gates,
+    Tiles tiles,
+    Pairs pairs,
+    Notes notes,
+    thread const key_place& place) {
+  auto rows = pairs + place.block * KEY_STEPS * TILE_STRIDE;
+  auto others = rows + TILE * TILE_STRIDE;
+  for (int c = 0; c < place.block; ++c) {
+    const float product = notes[c * TILE + place.lane];
+    float span = 0.0f;
+#pragma unroll
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      const float read = own.q[i] * own.entering_q[i] + (WRITES ? own.k[i] * own.entering_k[i] : 0.0f);
+      span = metal::fma(gates.upto[i], read, span);
+      own.entering_q[i] = decayed<RESETS>(own.entering_q[i], product);
+      own.entering_k[i] = WRITES ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
+    }
+    notes[key_span(c, place.block) + place.lane] = span;
+#pragma unroll
+    for (int j = 0; j < KEY_STEPS; ++j) {
+      const int column = c * KEY_STEPS + j;
+      const float key = tiles[column * TILE_STRIDE + place.lane];
+#pragma unroll
+      for (int i = 0; i < KEY_STEPS; ++i) {
+        own.entering_q[i] = metal::fma(rows[i * TILE_STRIDE + column], key, own.entering_q[i]);
+        if (WRITES) {
+          own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + column], key, own.entering_k[i]);
+        }
+      }
+    }
+  }
+}
+
+// (2), from the adjoint's part on.
+template <bool WRITES, bool RESETS, typename Tiles, typename Pairs, typename Notes>
+METAL_FUNC void key_leave(
+    thread key_steps& own,
+    thread const key_gates& gates,
+    Tiles tiles,
+    Pairs pairs,
+    Notes notes,
+    thread const key_place& place) {
+  auto columns = pairs + place.block * KEY_STEPS;
+  auto others = columns + TILE * TILE_STRIDE;
+  float end = 0.0f;
+#pragma unroll
+  for (int j = 0; j < KEY_STEPS; ++j) {
+    end = metal::fma(own.k[j] * gates.after[j], own.leaving[j], end);
+  }
+  if (place.block < KEY_BLOCKS - 1) {
+    notes[(KEY_ENDS + place.block) * TILE + place.lane] = end;
+  }
+  for (int c = KEY_BLOCKS - 1; c > place.block; --c) {
+    const float product = notes[c * TILE + place.lane];
+#pragma unroll
+    for (int j = 0; j < KEY_STEPS; ++j) {
+      own.leaving[j] = decayed<RESETS>(own.leaving[j], product);
+    }
+#pragma unroll
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      const int row = (c * KEY_STEPS + i) * TILE_STRIDE;
+      const float query = tiles[TILE * TILE_STRIDE + row + place.lane];
+      const float read = WRITES ? tiles[2 * TILE * TILE_STRIDE + row + place.lane] : 0.0f;
+#pragma unroll
+      for (int j = 0; j < KEY_STEPS; ++j) {
+        own.leaving[j] = metal::fma(columns[row + j], query, own.leaving[j]);
+        if (WRITES) {
+          own.leaving[j] = metal::fma(others[row + j], read, own.leaving[j]);
+        }
+      }
+    }
+  }
+}
+
+// (3), where `total` is the inner product of the state that enters the chunk with the adjoint of the one that
+// leaves.
+template <bool RESETS, typename Notes>
+METAL_FUNC float key_grad_product(Notes notes, float total, thread const key_place& place) {
+  float grad = total;
+  for (int c = 0; c < place.block; ++c) {
+    const float end = notes[(KEY_ENDS + c) * TILE + place.lane];
+    grad = decayed<RESETS>(grad, notes[c * TILE + place.lane]) + end;
+  }
+  for (int c = KEY_BLOCKS - 1; c > place.block; --c) {
+    const float span = notes[key_span(place.block, c) + place.lane];
+    grad = decayed<RESETS>(grad, notes[c * TILE + place.lane]) + span;
+  }
+  return grad;
+}
+
+// The gradients from what enters and leaves the block: entering_q and entering_k become those of q and k.
+template <bool WRITES, bool RESETS>
+METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& gates, float grad_product) {
+  float carry = grad_product;
+#pragma unroll
+  for (int i = KEY_STEPS - 1; i >= 0; --i) {
+    carry = metal::fma(own.q[i], own.entering_q[i], carry);
+    if (WRITES) {
+      carry = metal::fma(own.k[i], own.entering_k[i], carry);
+    }
+    own.grad_gate[i] = i > 0 ? carry * gates.upto[i - 1] : carry;
+    carry = decayed<RESETS>(carry, gates.at[i]);
+  }
+  carry = 0.0f;
+#pragma unroll
+  for (int j = 0; j < KEY_STEPS; ++j) {
+    own.grad_gate[j] = metal::fma(carry, gates.after[j], own.grad_gate[j]);
+    carry = metal::fma(own.k[j], own.leaving[j], decayed<RESETS>(carry, gates.at[j]));
+    own.entering_q[j] *= gates.upto[j];
+    own.entering_k[j] = gates.after[j] * own.leaving[j] + (WRITES ? gates.upto[j] * own.entering_k[j] : 0.0f);
+  }
+}
+
+// (4): key j walks forward over the later steps, which read it, and its adjoint walks back.
+template <bool WRITES, bool RESETS, typename Pairs>
+METAL_FUNC void key_within(
+    thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const key_place& place) {
+  auto corner = pairs + place.block * KEY_STEPS * (TILE_STRIDE + 1);
+  auto others = corner + TILE * TILE_STRIDE;
+#pragma unroll
+  for (int j = 0; j < KEY_STEPS; ++j) {
+    const float same = corner[j * (TILE_STRIDE + 1)];
+    own.entering_q[j] = metal::fma(same, own.k[j], own.entering_q[j]);
+    own.entering_k[j] = metal::fma(same, own.q[j], own.entering_k[j]);
+    float before[KEY_STEPS];
+    float key = own.k[j];
+#pragma unroll
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      if (i > j) {
+        before[i] = key;
+        key = decayed<RESETS>(key, gates.at[i]);
+        own.entering_q[i] = metal::fma(corner[i * TILE_STRIDE + j], key, own.entering_q[i]);
+        if (WRITES) {
+          own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + j], key, own.entering_k[i]);
+        }
+      }
+    }
+    float adjoint = 0.0f;
+#pragma unroll
+    for (int i = KEY_STEPS - 1; i >= 0; --i) {
+      if (i > j) {
+        adjoint = metal::fma(corner[i * TILE_STRIDE + j], own.q[i], adjoint);
+        if (WRITES) {
+          adjoint = metal::fma(others[i * TILE_STRIDE + j], own.k[i], adjoint);
+        }
+        own.grad_gate[i] = metal::fma(adjoint, before[i], own.grad_gate[i]);
+        adjoint = decayed<RESETS>(adjoint, gates.at[i]);
+      }
+    }
+    own.entering_k[j] += adjoint;
+  }
+}
+
+// All of it: `own` has the inputs and what is read of the state and written to it, and ends up with the
+// gradients by q in entering_q, by k in entering_k and by the gates. `tiles` has room for three.
+template <bool WRITES, bool RESETS, typename Tiles, typename Notes>
+METAL_FUNC void key_gradients(
+    thread key_steps& own,
+    thread const key_gates& gates,
+    Tiles tiles,
+    Tiles pairs,
+    Notes notes,
+    float total,
+    thread const key_place& place) {
+  key_meet<WRITES>(tiles, notes, own, gates, place);
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  key_enter<WRITES, RESETS>(own, gates, tiles, pairs, notes, place);
+  key_leave<WRITES, RESETS>(own, gates, tiles, pairs, notes, place);
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  key_boundaries<WRITES, RESETS>(own, gates, key_grad_product<RESETS>(notes, total, place));
+  key_within<WRITES, RESETS>(own, gates, pairs, place);
+}

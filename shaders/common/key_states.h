@@ -1,0 +1,103 @@
+// Products of 32 steps with the state or adjoint of 32 keys, for four simdgroups that own 16 steps x 16 keys
+// each: simdgroup s the steps from s / 2 * 16 and the keys from s % 2 * 16 on.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "blocks.h"
+#include "tile.h"
+
+// 32 values of the own keys of a state, as a product's right operand.
+struct key_state {
+  metal::simdgroup_float8x8 at[TILE_BLOCKS][TILE_OWN];
+};
+
+struct key_sum {
+  metal::simdgroup_float8x8 at[TILE_OWN][TILE_OWN];
+};
+
+METAL_FUNC void key_clear(thread key_sum& sum) {
+  tile_clear(sum.at[0]);
+  tile_clear(sum.at[1]);
+}
+
+// From a state's blocks, laid out as that of tile_product_state with `wide` in a row: `rows` x `columns` are
+// there from `state` on, and WHOLE says no less than a tile's. Past the keys that are there the last stand
+// in; what they make is not used.
+template <bool WHOLE, typename State>
+METAL_FUNC void key_fetch_state(
+    thread key_state& own, State state, int wide, int rows, int columns, int simdgroup) {
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      if (WHOLE || inner < columns) {
+        const int block = simdgroup % 2 * TILE_OWN + c;
+        const int row = WHOLE ? block : metal::min(block, rows - 1);
+        own.at[inner][c] = block_load<false>(state + (row * wide + inner) * BLOCK);
+      }
+    }
+  }
+}
+
+// sum += the own steps of `left`, 32 values, times own^T, of whose blocks of 8 values `columns` are there.
+template <bool WHOLE, typename A, typename Left>
+METAL_FUNC void key_product_state(
+    thread key_sum& sum, Left left, thread key_state& own, int columns, int simdgroup) {
+  const int row = simdgroup / 2 * TILE_OWN;
+#pragma unroll
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+    if (WHOLE || inner < columns) {
+      metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
+      metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
+      multiply_2x2<A, float>(
+          sum.at[0][0],
+          sum.at[0][1],
+          sum.at[1][0],
+          sum.at[1][1],
+          a,
+          below,
+          own.at[inner][0],
+          own.at[inner][1]);
+    }
+  }
+}
+
+// The own part of a tile from its matrices.
+template <typename Tile>
+METAL_FUNC void key_put(thread key_sum& sum, Tile tile, int simdgroup) {
+  auto corner = tile + (simdgroup / 2 * TILE_STRIDE + simdgroup % 2) * TILE_ROWS;
+#pragma unroll
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma unroll
+    for (int c = 0; c < TILE_OWN; ++c) {
+      metal::simdgroup_store(sum.at[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+    }
+  }
+}
+
+// What the state that enters has in common with the adjoint of the one that leaves, for keys from
+// `simdgroup` * 8 on, a row a key; the sum over a row's 8 numbers is a key's inner product. `rows` x
+// `columns` blocks are there.
+template <typename Totals, typename State>
+METAL_FUNC void key_states_inner(
+    Totals totals, State state, State adjoint, int rows, int columns, int simdgroup) {
+  metal::simdgroup_float8x8 total(0.0f);
+  for (int c = 0; simdgroup < rows && c < columns; ++c) {
+    const int at = (simdgroup * columns + c) * BLOCK;
+    metal::simdgroup_float8x8 enters = block_load<true>(state + at);
+    metal::simdgroup_float8x8 leaves = block_load<true>(adjoint + at);
+    total.thread_elements() += enters.thread_elements() * leaves.thread_elements();
+  }
+  metal::simdgroup_store(total, totals + simdgroup * 8 * ROW_STRIDE, ROW_STRIDE);
+}
+
+template <typename Totals>
+METAL_FUNC float key_total(Totals totals, int lane) {
+  float sum = 0.0f;
+#pragma unroll
+  for (int c = 0; c < 8; ++c) {
+    sum += totals[lane * ROW_STRIDE + c];
+  }
+  return sum;
+}
