@@ -85,7 +85,7 @@ METAL_FUNC void key_enter(
       own.entering_k[i] = WRITES ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
     }
     notes[key_span(c, place.block) + place.lane] = span;
-#pragma unroll
+#pragma unroll 4
     for (int j = 0; j < KEY_STEPS; ++j) {
       const int column = c * KEY_STEPS + j;
       const float key = tiles[column * TILE_STRIDE + place.lane];
@@ -125,7 +125,7 @@ METAL_FUNC void key_leave(
     for (int j = 0; j < KEY_STEPS; ++j) {
       own.leaving[j] = decayed<RESETS>(own.leaving[j], product);
     }
-#pragma unroll
+#pragma unroll 2
     for (int i = 0; i < KEY_STEPS; ++i) {
       const int row = (c * KEY_STEPS + i) * TILE_STRIDE;
       const float query = tiles[TILE * TILE_STRIDE + row + place.lane];

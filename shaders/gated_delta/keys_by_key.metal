@@ -100,17 +100,54 @@ template <
     const bool meets_adjoint = end == steps;
     const key_place place = {begin, end, steps, simdgroup, lane};
 
-    // D and F add up with the products of the first 32 keys.
-    key_sum after;
-    key_sum before;
-    float grad_rate[KEY_STEPS] = {};
-    key_clear(after);
-    key_clear(before);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0) {
       rates[lane] =
           lane >= begin && lane < end ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
     }
+    key_sum after;
+    key_sum before;
+    float grad_rate[KEY_STEPS] = {};
+    key_clear(after);
+    key_clear(before);
+    for (int value = 0; value < Dv; value += TILE) {
+      TV output_rows[KEY_STEPS];
+      float update_rows[KEY_STEPS];
+      float error_rows[KEY_STEPS];
+      key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
+      key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
+      key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
+      tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
+      tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
+#pragma unroll
+      for (int i = 0; i < KEY_STEPS; ++i) {
+        grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (simdgroup < KEY_BLOCKS - 1) {
+        scores_square<TV, float>(after.at, outputs, errors, simdgroup);
+        scores_square<float, float>(before.at, updates, errors, simdgroup);
+      }
+    }
+    const float grad = key_step_sums(grad_rate, lane);
+    const int step = simdgroup * KEY_STEPS + lane / 4;
+    if (lane % 4 == 0 && step >= begin && step < end) {
+      grad_beta[row + static_cast<long>(step) * H] = static_cast<TB>(grad);
+    }
+    if (simdgroup < KEY_BLOCKS - 1) {
+      scores_put_square(after.at, pairs, simdgroup);
+      scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      const int cell = key_cell(place, i);
+      pairs[cell] *= factor * rates[lane];
+      pairs[TILE * TILE_STRIDE + cell] *= -rates[simdgroup * KEY_STEPS + i] * rates[lane];
+    }
+
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key / 8 * COLUMNS * BLOCK;
       key_sum read_q;
@@ -141,16 +178,6 @@ template <
         tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
         tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (key == 0) {
-#pragma unroll
-          for (int i = 0; i < KEY_STEPS; ++i) {
-            grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
-          }
-          if (simdgroup < KEY_BLOCKS - 1) {
-            scores_square<TV, float>(after.at, outputs, errors, simdgroup);
-            scores_square<float, float>(before.at, updates, errors, simdgroup);
-          }
-        }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
           key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
@@ -173,10 +200,6 @@ template <
       if (meets_state && meets_adjoint) {
         key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
-      if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
-        scores_put_square(after.at, pairs, simdgroup);
-        scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
-      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       float total = 0.0f;
@@ -190,10 +213,6 @@ template <
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         const float rate = rates[simdgroup * KEY_STEPS + i];
-        if (key == 0) {
-          pairs[cell] *= factor * rates[lane];
-          pairs[TILE * TILE_STRIDE + cell] *= -rate * rates[lane];
-        }
         own.q[i] = static_cast<float>(q_rows[i]);
         own.k[i] = static_cast<float>(k_rows[i]);
         own.entering_q[i] = factor * outputs[cell];
@@ -211,11 +230,6 @@ template <
       rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
       rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
       rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
-    }
-    const float grad = key_step_sums(grad_rate, lane);
-    const int step = simdgroup * KEY_STEPS + lane / 4;
-    if (lane % 4 == 0 && step >= begin && step < end) {
-      grad_beta[row + static_cast<long>(step) * H] = static_cast<TB>(grad);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

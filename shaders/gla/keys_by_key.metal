@@ -89,9 +89,30 @@ template <
     const bool meets_adjoint = end == steps;
     const key_place place = {begin, end, steps, simdgroup, lane};
 
-    // D adds up with the products of the first 32 keys.
     key_sum after;
     key_clear(after);
+    for (int value = 0; value < Dv; value += TILE) {
+      TV output_rows[KEY_STEPS];
+      TV value_rows[KEY_STEPS];
+      key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
+      key_fetch<TV>(value_rows, v_row + value, H * Dv, Dv - value, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
+      tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (simdgroup < KEY_BLOCKS - 1) {
+        scores_square<TV, TV>(after.at, outputs, values, simdgroup);
+      }
+    }
+    if (simdgroup < KEY_BLOCKS - 1) {
+      scores_put_square(after.at, pairs, simdgroup);
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      pairs[key_cell(place, i)] *= factor;
+    }
+
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key / 8 * COLUMNS * BLOCK;
       key_sum read;
@@ -117,9 +138,6 @@ template <
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
         tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
-          scores_square<TV, TV>(after.at, outputs, values, simdgroup);
-        }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
         }
@@ -140,9 +158,6 @@ template <
       if (meets_state && meets_adjoint) {
         key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
-      if (key == 0 && simdgroup < KEY_BLOCKS - 1) {
-        scores_put_square(after.at, pairs, simdgroup);
-      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       float total = 0.0f;
@@ -155,9 +170,6 @@ template <
 #pragma unroll
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
-        if (key == 0) {
-          pairs[cell] *= factor;
-        }
         own.q[i] = static_cast<float>(q_rows[i]);
         own.k[i] = static_cast<float>(k_rows[i]);
         own.entering_q[i] = factor * outputs[cell];

@@ -5,13 +5,14 @@
 // gates after j. RATED: v[j] is rates[j] values[j], else rates is not read. Yang et al. 2024,
 // arXiv:2312.06635, section 4.
 //
-// A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
-// 0.
+// A threadgroup owns a chunk of one head, 64 values at a time. A chunk is cut at its resets; what lies
+// outside a piece counts as 0.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
+#include "../common/columns.h"
 #include "../common/gates.h"
-#include "../common/scores.h"
+#include "../common/key_scores.h"
 #include "../common/tile.h"
 
 using namespace metal;
@@ -49,12 +50,11 @@ template <
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float weights[TILE * TILE_STRIDE];
-  threadgroup float gates[TILE * TILE_STRIDE];
-  threadgroup float meeting[TILE * TILE_STRIDE];
-  threadgroup float masks[3 * 64];
+  // Steps on their way to where blocks meet, values, or what is stored.
+  threadgroup float tiles[2 * TILE_SIZE];
+  threadgroup float kept[TILE_SIZE];
+  threadgroup float weights[TILE_SIZE];
+  threadgroup float products[KEY_BLOCKS * TILE];
 
   const int L = values_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -79,78 +79,112 @@ template <
                                  ROWS * COLUMNS * BLOCK;
   const float factor = scale[0];
 
-  masks_fill<false>(masks, simdgroup, lane);
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
     const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
+    const key_place place = {begin, end, steps, simdgroup, lane};
 
-    tile_sum sum;
-    simdgroup_float8x8 diagonal[TILE_OWN];
-    tile_clear(diagonal);
-    float same = 0.0f;
-    tile_clear(sum);
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both<TQ, TK>(
-          left, q_row + key, factor, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      gates_load<HAS_RESET>(
-          gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
-    }
-    tile_put(sum, weights, simdgroup);
-    scores_put_diagonal(diagonal, weights, simdgroup);
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (lane / TILE_ROWS == simdgroup) {
-      weights[lane * (TILE_STRIDE + 1)] = same;
-    }
-    if (RATED) {
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      scores_rate(weights, rate, simdgroup, lane);
-    }
-
-    for (int value = 0; value < Dv; value += TILE) {
-      tile_clear(sum);
-      for (int key = 0; meets_state && key < Dk; key += TILE) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        gates_load<HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        float kept[TILE_ROWS];
-        if (REVERSE) {
-          TK rows[TILE_ROWS];
-          tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-          rows_decay<true, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, gates, simdgroup, lane);
-        } else {
-          TQ rows[TILE_ROWS];
-          tile_fetch<TQ>(rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-          rows_decay<true, false, HAS_RESET, TQ>(kept, rows, factor, gates, gates, simdgroup, lane);
+    // What the steps read of the state, 32 keys at once, and with the first values the scores.
+    key_scores scores;
+    key_clear(scores);
+    for (int value = 0; value < Dv; value += 2 * TILE) {
+      column_sum sum;
+      columns_clear(sum);
+      for (int key = 0; key < Dk && (value == 0 || meets_state); key += TILE) {
+        TQ q_rows[KEY_STEPS] = {};
+        TK k_rows[KEY_STEPS] = {};
+        TG gate_rows[KEY_STEPS];
+        simdgroup_float8x8 entering[TILE_BLOCKS][TILE_OWN];
+        if (value == 0 || !REVERSE) {
+          key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
         }
-        tile_keep(left, kept, 1.0f, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_product_state<false, WHOLE>(
-            sum,
-            left,
-            state + (key / 8 * COLUMNS + value / 8) * BLOCK,
-            COLUMNS,
-            ROWS - key / 8,
-            COLUMNS - value / 8,
-            simdgroup);
+        if (value == 0 || REVERSE) {
+          key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        }
+        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        const int rows = ROWS - key / 8;
+        if (meets_state) {
+          auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+#pragma unroll
+          for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+            columns_state_row<WHOLE>(
+                entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+          }
+        }
+        float own_q[KEY_STEPS];
+        float own_k[KEY_STEPS];
+        key_gates gates;
+        key_products<HAS_RESET, TG>(gates, gate_rows);
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; ++i) {
+          own_q[i] = factor * static_cast<float>(q_rows[i]);
+          own_k[i] = static_cast<float>(k_rows[i]);
+        }
+        products[simdgroup * TILE + lane] = gates.upto[KEY_STEPS - 1];
+        if (value == 0) {
+          key_pairs_add<HAS_RESET>(scores, own_q, own_k, gates);
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (value == 0) {
+          key_scores_meet<HAS_RESET>(tiles, products, own_q, own_k, gates, place);
+        }
+        const float across = REVERSE
+                                 ? key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane)
+                                 : key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; ++i) {
+          const float near = REVERSE ? own_k[i] * gates.after[i] : own_q[i] * gates.upto[i];
+          kept[key_cell(place, i)] = decayed<HAS_RESET>(near, across);
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (value == 0) {
+          key_scores_add(scores, tiles, simdgroup);
+        }
+#pragma unroll
+        for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
+          if (meets_state && (WHOLE || inner < rows)) {
+#pragma unroll
+            for (int r = 0; r < TILE_BLOCKS; r += 2) {
+              columns_multiply<false, float, float>(
+                  sum, kept, entering[inner][0], entering[inner][1], r, inner);
+            }
+          }
+        }
       }
+      column_rows<TV> own_values;
+      columns_fetch<TV>(own_values, value_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TV>(right, value_row + value, H * Dv, Dv - value, begin, end, 1.0f, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (REVERSE) {
-        tile_product_lower<true, TV>(sum, weights, right, simdgroup);
-      } else {
-        tile_product_lower<false, TV>(sum, weights, right, simdgroup);
+      if (value == 0) {
+        key_scores_put(scores, weights, tiles, place);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+        for (int i = 0; RATED && i < KEY_STEPS; ++i) {
+          weights[key_cell(place, i)] *= rate;
+        }
       }
-      tile_put(sum, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TO>(left, out_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      columns_keep<TV>(tiles, own_values, simdgroup, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      columns_product_lower<REVERSE, TV>(sum, weights, tiles, simdgroup);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      columns_put(sum, tiles, simdgroup);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      for (int part = 0; part < 2; ++part) {
+        const int first_value = value + part * TILE;
+        if (first_value < Dv) {
+          tile_store<TO, COLUMN_ROWS>(
+              tiles + part * TILE_SIZE,
+              out_row + first_value,
+              H * Dv,
+              Dv - first_value,
+              begin,
+              end,
+              simdgroup,
+              lane);
+        }
+      }
     }
     begin = end;
   } while (HAS_RESET && begin < steps);
