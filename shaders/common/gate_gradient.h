@@ -50,28 +50,6 @@ METAL_FUNC void grad_decay_parts(
   }
 }
 
-// What the own rows of two states of 32 keys have in common, summed up over their `columns` matrices; `rows`
-// matrices of keys are there.
-template <typename State>
-METAL_FUNC void states_product(
-    thread metal::simdgroup_float8x8 (&total)[TILE_OWN],
-    State state,
-    State adjoint,
-    int columns,
-    int rows,
-    int simdgroup) {
-#pragma unroll
-  for (int r = 0; r < TILE_OWN; ++r) {
-    const int row = simdgroup * TILE_OWN + r;
-    for (int c = 0; row < rows && c < columns; ++c) {
-      const int at = (row * columns + c) * BLOCK;
-      metal::simdgroup_float8x8 enters = block_load<true>(state + at);
-      metal::simdgroup_float8x8 leaves = block_load<true>(adjoint + at);
-      total[r].thread_elements() += enters.thread_elements() * leaves.thread_elements();
-    }
-  }
-}
-
 // One matrix a row block to `rows` of 8.
 template <typename Rows>
 METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {

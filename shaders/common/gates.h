@@ -61,24 +61,6 @@ METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int
   }
 }
 
-// Both in one, of one gate a step and key.
-template <bool RESETS, typename Gates, typename Source, typename Reset>
-METAL_FUNC void gates_load(
-    Gates gates,
-    Source g,
-    int stride,
-    int columns,
-    Reset reset,
-    int begin,
-    int end,
-    int steps,
-    int simdgroup,
-    int lane) {
-  gates_part<true, float> part;
-  gates_fetch<true, RESETS, float>(part, g, stride, columns, reset, begin, end, steps, simdgroup, lane);
-  gates_keep<true, float>(gates, part, simdgroup, lane);
-}
-
 // The product of column `lane` of the gates, rows [first, last).
 template <bool RESETS, typename Gates>
 METAL_FUNC float gates_product(Gates gates, int first, int last, int lane) {

@@ -96,3 +96,57 @@ METAL_FUNC float key_step_sums(thread float (&rows)[KEY_STEPS], int lane) {
   sum += metal::simd_shuffle_xor(sum, static_cast<ushort>(2));
   return sum + metal::simd_shuffle_xor(sum, static_cast<ushort>(1));
 }
+
+// Own steps of those [begin, end) to `blocks` of T, `wide` in a row of them of which `columns` are there; as
+// tile_store_blocks does.
+template <typename T, typename Blocks>
+METAL_FUNC void key_store_blocks(
+    thread const float (&rows)[KEY_STEPS],
+    Blocks blocks,
+    int wide,
+    int columns,
+    int end,
+    thread const key_place& place) {
+  auto to = blocks + (place.block * wide + place.lane / 8) * 64 + place.lane % 8;
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    const int row = place.block * KEY_STEPS + i;
+    if (place.lane / 8 < columns && row >= place.begin && row < end) {
+      to[i * 8] = static_cast<T>(rows[i]);
+    }
+  }
+}
+
+// Own steps times the products of the gates up to each, from the chunk's start, or with SUFFIX of those
+// behind it, up to the chunk's end; `across` is that of the blocks before or behind. A step that is not there
+// is 0 and stays so.
+template <bool SUFFIX, bool RESETS>
+METAL_FUNC void key_decay(
+    thread float (&kept)[KEY_STEPS],
+    thread const float (&rows)[KEY_STEPS],
+    thread const key_gates& gates,
+    float across) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    const float weight = decayed<RESETS>(SUFFIX ? gates.after[i] : gates.upto[i], across);
+    kept[i] = RESETS && rows[i] == 0.0f ? 0.0f : weight * rows[i];
+  }
+}
+
+// Own steps become 0 unless they are `there`.
+METAL_FUNC void key_if(thread float (&rows)[KEY_STEPS], bool there) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    rows[i] = there ? rows[i] : 0.0f;
+  }
+}
+
+// The product of the own gates less 1, without cancelling.
+METAL_FUNC float key_less(thread const key_gates& gates) {
+  float less = 0.0f;
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    less = metal::fma(less, gates.at[i], gates.at[i] - 1.0f);
+  }
+  return less;
+}

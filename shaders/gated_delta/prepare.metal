@@ -8,12 +8,14 @@
 // gate a step and key: keys have them and there are two KINDS, to be read and to be written. k is [B, L, Hk,
 // Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
-// A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
-// 0, and so do upto where the entering state does not reach and rates where nothing leaves.
+// A threadgroup owns a chunk of one head: two simdgroups or, with a gate for each key, four. A chunk is cut
+// at its resets; what lies outside a piece counts as 0, and so do upto where the entering state does not
+// reach and rates where nothing leaves.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
 #include "../common/gates.h"
+#include "../common/key_scores.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 #include "../common/unit_lower.h"
@@ -48,11 +50,11 @@ template <
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   constexpr int KINDS = PER_KEY ? 2 : 1;
-  threadgroup float left[TILE * TILE_STRIDE];
+  threadgroup float left[(PER_KEY ? 2 : 1) * TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
-  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
-  threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float gates[TILE];
+  threadgroup float products[PER_KEY ? KEY_BLOCKS * TILE : 1];
+  threadgroup float lesses[PER_KEY ? KEY_BLOCKS * TILE : 1];
   threadgroup float before[TILE];
   threadgroup float behind[TILE];
   threadgroup float betas[TILE];
@@ -73,9 +75,6 @@ template <
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
 
-  if (PER_KEY) {
-    masks_fill<false>(masks, simdgroup, lane);
-  }
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
@@ -83,46 +82,82 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool leaves = end == steps;
 
-    tile_sum sum;
-    simdgroup_float8x8 diagonal[TILE_OWN];
-    tile_clear(diagonal);
-    float same = 0.0f;
-    tile_clear(sum);
-    // What a step has one of is on its way while the first keys are fetched.
-    gates_part<false, TG> own_gates;
-    if (!PER_KEY) {
-      gates_fetch<false, HAS_RESET, TG>(
-          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    }
+    const key_place place = {begin, end, steps, simdgroup, lane};
     const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
-    for (int key = 0; key < Dk; key += TILE) {
+    if (PER_KEY) {
+      key_scores scores;
+      key_clear(scores);
+      for (int key = 0; key < KEYS; key += TILE) {
+        TK k_rows[KEY_STEPS];
+        TG gate_rows[KEY_STEPS];
+        key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        float own_k[KEY_STEPS];
+        float kept[KEY_STEPS];
+        key_gates own_gates;
+        key_products<HAS_RESET, TG>(own_gates, gate_rows);
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; ++i) {
+          own_k[i] = static_cast<float>(k_rows[i]);
+        }
+        products[simdgroup * TILE + lane] = own_gates.upto[KEY_STEPS - 1];
+        lesses[simdgroup * TILE + lane] = key_less(own_gates);
+        key_pairs_add<HAS_RESET>(scores, own_k, own_k, own_gates);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        key_scores_meet<HAS_RESET>(left, products, own_k, own_k, own_gates, place);
+        auto to = chunk_keys + key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        const float upto_block = key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
+        key_decay<false, HAS_RESET>(kept, own_k, own_gates, upto_block);
+        key_if(kept, meets_state);
+        key_store_blocks<TW>(kept, to, KEYS / 8, columns, stop, place);
+        const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
+        key_decay<true, HAS_RESET>(kept, own_k, own_gates, behind_block);
+        key_if(kept, leaves);
+        key_store_blocks<TW>(kept, to + TILE * KEYS, KEYS / 8, columns, stop, place);
+        if (leaves && simdgroup == 0 && lane < KEYS - key) {
+          float less = lesses[lane];
+#pragma unroll
+          for (int block = 1; block < KEY_BLOCKS; ++block) {
+            const float other = lesses[block * TILE + lane];
+            less = fma(less, other, less + other);
+          }
+          carry_decay fading;
+          carry_decay_from(fading, decayed<HAS_RESET>(own_gates.upto[KEY_STEPS - 1], behind_block), less);
+          decay[tile * 2 * KEYS + key + lane] = fading.base;
+          decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        key_scores_add(scores, left, simdgroup);
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
-      if (key == 0 && simdgroup == 0) {
+      if (simdgroup == 0) {
         betas[lane] = static_cast<float>(own_rate);
       }
-      if (!PER_KEY && key == 0) {
-        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
-      }
-      if (PER_KEY) {
-        gates_load<HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (PER_KEY) {
-        scores_add<HAS_RESET>(sum, diagonal, same, left, left, gates, meeting, masks, simdgroup, lane);
-      } else {
+      key_scores_put(scores, weights, left, place);
+    } else {
+      tile_sum sum;
+      tile_clear(sum);
+      // What a step has one of is on its way while the first keys are fetched.
+      gates_part<false, TG> own_gates;
+      gates_fetch<false, HAS_RESET, TG>(
+          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      for (int key = 0; key < Dk; key += TILE) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        if (key == 0) {
+          gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+          if (simdgroup == 0) {
+            betas[lane] = static_cast<float>(own_rate);
+          }
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
         scores_product<TK, TK>(sum, left, left, simdgroup);
         tile_store_blocks<false, WHOLE, TW>(
             left, chunk_keys + key / 8 * BLOCK, KEYS / 8, (KEYS - key) / 8, begin, stop, simdgroup, lane);
       }
-    }
-    tile_put(sum, weights, simdgroup);
-    if (PER_KEY) {
-      scores_put_diagonal(diagonal, weights, simdgroup);
-    }
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (!PER_KEY) {
+      tile_put(sum, weights, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
       scores_decay<HAS_RESET>(weights, gates, 1.0f, simdgroup, lane);
       gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     }
@@ -134,40 +169,17 @@ template <
     }
     unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (HAS_RESET) {
-      tile_within(left, begin, end, simdgroup, lane);
-    }
-    tile_store_blocks<false, true>(
-        left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
-
-    for (int key = 0; key < KEYS; key += TILE) {
-      carry_decay fading;
-      if (PER_KEY) {
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        gates_load<HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        TK rows[TILE_ROWS];
-        float kept[TILE_ROWS];
-        auto to = chunk_keys + key / 8 * BLOCK;
-        const int columns = (KEYS - key) / 8;
-        tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-        rows_decay<PER_KEY, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
-        rows_if(kept, meets_state);
-        tile_keep(left, kept, 1.0f, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-        rows_decay<PER_KEY, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
-        rows_if(kept, leaves);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_keep(left, kept, 1.0f, simdgroup, lane);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store_blocks<false, WHOLE, TW>(
-            left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
-        gates_column_decay<HAS_RESET>(fading, gates, lane);
-      } else {
-        gates_decay(fading, gates[lane], before[TILE - 1]);
+    if (simdgroup < TILE_SIMDGROUPS) {
+      if (HAS_RESET) {
+        tile_within(left, begin, end, simdgroup, lane);
       }
+      tile_store_blocks<false, true>(
+          left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
+    }
+
+    for (int key = 0; !PER_KEY && key < KEYS; key += TILE) {
+      carry_decay fading;
+      gates_decay(fading, gates[lane], before[TILE - 1]);
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         decay[tile * 2 * KEYS + key + lane] = fading.base;
         decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;

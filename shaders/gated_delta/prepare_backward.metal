@@ -6,12 +6,14 @@
 // KINDS, the former with the gates up to a step, the latter with those after it. q, k are [B, L, Hk, Dk].
 // Yang et al. 2024, arXiv:2406.06484, section 3.
 //
-// A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
-// 0, and so do upto where the entering state does not reach and after where nothing leaves.
+// A threadgroup owns a chunk of one head: two simdgroups or, with a gate for each key, four. A chunk is cut
+// at its resets; what lies outside a piece counts as 0, and so do upto where the entering state does not
+// reach and after where nothing leaves.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
 #include "../common/gates.h"
+#include "../common/key_scores.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 
@@ -47,12 +49,10 @@ template <
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
   constexpr int KINDS = PER_KEY ? 2 : 1;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
+  threadgroup float tiles[2 * TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
-  threadgroup float gates[PER_KEY ? TILE * TILE_STRIDE : TILE];
-  threadgroup float meeting[PER_KEY ? TILE * TILE_STRIDE : 1];
-  threadgroup float masks[PER_KEY ? 3 * 64 : 1];
+  threadgroup float gates[TILE];
+  threadgroup float products[PER_KEY ? KEY_BLOCKS * TILE : 1];
   threadgroup float before[TILE];
   threadgroup float behind[TILE];
 
@@ -75,9 +75,8 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
-  if (PER_KEY) {
-    masks_fill<false>(masks, simdgroup, lane);
-  }
+  auto left = tiles;
+  auto right = tiles + TILE * TILE_STRIDE;
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
@@ -85,42 +84,69 @@ template <
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    tile_sum sum;
-    simdgroup_float8x8 diagonal[TILE_OWN];
-    tile_clear(diagonal);
-    float same = 0.0f;
-    tile_clear(sum);
-    // One gate a step: they are on their way while the first keys are fetched.
-    gates_part<false, TG> own_gates;
-    if (!PER_KEY) {
+    const key_place place = {begin, end, steps, simdgroup, lane};
+    if (PER_KEY) {
+      key_scores scores;
+      key_clear(scores);
+      for (int key = 0; key < KEYS; key += TILE) {
+        TQ q_rows[KEY_STEPS];
+        TK k_rows[KEY_STEPS];
+        TG gate_rows[KEY_STEPS];
+        key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+        key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        float own_q[KEY_STEPS];
+        float own_k[KEY_STEPS];
+        float kept[KEY_STEPS];
+        key_gates own_gates;
+        key_products<HAS_RESET, TG>(own_gates, gate_rows);
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; ++i) {
+          own_q[i] = static_cast<float>(q_rows[i]);
+          own_k[i] = static_cast<float>(k_rows[i]);
+        }
+        products[simdgroup * TILE + lane] = own_gates.upto[KEY_STEPS - 1];
+        key_pairs_add<HAS_RESET>(scores, own_q, own_k, own_gates);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        key_scores_meet<HAS_RESET>(tiles, products, own_q, own_k, own_gates, place);
+        auto to = chunk_keys + key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        const float upto_block = key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
+        key_decay<false, HAS_RESET>(kept, own_q, own_gates, upto_block);
+        key_if(kept, meets_state);
+        key_store_blocks<TWQ>(kept, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, stop, place);
+        key_decay<false, HAS_RESET>(kept, own_k, own_gates, upto_block);
+        key_if(kept, meets_state);
+        key_store_blocks<TWK>(kept, to, KEYS / 8, columns, stop, place);
+        const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
+        key_decay<true, HAS_RESET>(kept, own_k, own_gates, behind_block);
+        key_if(kept, meets_adjoint);
+        key_store_blocks<TWK>(kept, to + TILE * KEYS, KEYS / 8, columns, stop, place);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        key_scores_add(scores, tiles, simdgroup);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      key_scores_put(scores, weights, tiles, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma unroll
+      for (int i = 0; i < KEY_STEPS; ++i) {
+        weights[key_cell(place, i)] *= factor;
+      }
+    } else {
+      tile_sum sum;
+      tile_clear(sum);
+      // They are on their way while the first keys are fetched.
+      gates_part<false, TG> own_gates;
       gates_fetch<false, HAS_RESET, TG>(
           own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
-    }
-    for (int key = 0; key < Dk; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both<TQ, TK>(
-          left,
-          q_row + key,
-          PER_KEY ? factor : 1.0f,
-          right,
-          k_row + key,
-          Hk * Dk,
-          Dk - key,
-          begin,
-          end,
-          simdgroup,
-          lane);
-      if (!PER_KEY && key == 0) {
-        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
-      }
-      if (PER_KEY) {
-        gates_load<HAS_RESET>(
-            gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (PER_KEY) {
-        scores_add<HAS_RESET>(sum, diagonal, same, left, right, gates, meeting, masks, simdgroup, lane);
-      } else {
+      for (int key = 0; key < Dk; key += TILE) {
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load_both<TQ, TK>(
+            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        if (key == 0) {
+          gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
         scores_product<TQ, TK>(sum, left, right, simdgroup);
         const int at = key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
@@ -129,17 +155,10 @@ template <
         tile_store_blocks<false, WHOLE, TWK>(
             right, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
       }
-    }
-    tile_put(sum, weights, simdgroup);
-    if (PER_KEY) {
-      scores_put_diagonal(diagonal, weights, simdgroup);
-    }
-    simdgroup_barrier(mem_flags::mem_threadgroup);
-    if (!PER_KEY) {
+      tile_put(sum, weights, simdgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
       scores_decay<HAS_RESET>(weights, gates, factor, simdgroup, lane);
       gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
-    } else if (lane / TILE_ROWS == simdgroup) {
-      weights[lane * (TILE_STRIDE + 1)] = same;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 1 && lane >= begin && lane < end) {
@@ -147,41 +166,12 @@ template <
       upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
       after[at] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
     }
-    if (HAS_RESET) {
-      tile_within(weights, begin, end, simdgroup, lane);
-    }
-    tile_store_blocks<true, true>(
-        weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
-
-    for (int key = 0; PER_KEY && key < KEYS; key += TILE) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      gates_load<HAS_RESET>(
-          gates, gate_row + key, H * Dk, Dk - key, resets, begin, end, steps, simdgroup, lane);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      TQ q_rows[TILE_ROWS];
-      TK rows[TILE_ROWS];
-      float kept[TILE_ROWS];
-      auto to = chunk_keys + key / 8 * BLOCK;
-      const int columns = (KEYS - key) / 8;
-      tile_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      tile_fetch<TK>(rows, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-      rows_decay<true, false, HAS_RESET, TQ>(kept, q_rows, 1.0f, gates, before, simdgroup, lane);
-      rows_if(kept, meets_state);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      rows_decay<true, false, HAS_RESET, TK>(kept, rows, 1.0f, gates, before, simdgroup, lane);
-      rows_if(kept, meets_state);
-      tile_keep(right, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<false, WHOLE, TWQ>(
-          left, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      tile_store_blocks<false, WHOLE, TWK>(right, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
-      rows_decay<true, true, HAS_RESET, TK>(kept, rows, 1.0f, gates, behind, simdgroup, lane);
-      rows_if(kept, meets_adjoint);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_keep(left, kept, 1.0f, simdgroup, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store_blocks<false, WHOLE, TWK>(
-          left, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
+    if (simdgroup < TILE_SIMDGROUPS) {
+      if (HAS_RESET) {
+        tile_within(weights, begin, end, simdgroup, lane);
+      }
+      tile_store_blocks<true, true>(
+          weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;
