@@ -7,7 +7,7 @@ import mlx.core as mx
 import pytest
 
 import loader
-from tools.bench import model_case, model_table, models
+from tools.bench import layers, model_case, model_table, models
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there is no kernel to time")
 
@@ -45,3 +45,12 @@ def test_scaled_heads_stay_whole_groups():
 def test_a_wrong_name():
     done = subprocess.run([sys.executable, "-m", "tools.bench", "--model", "gpt"], capture_output=True, text=True)
     assert done.returncode == 2 and "invalid choice: 'gpt'" in done.stderr
+
+
+@pytest.mark.parametrize("name", layers.LAYERS)
+def test_a_layer_and_a_token_of_it(monkeypatch, name):
+    pytest.importorskip("mlx_lm")
+    monkeypatch.setitem(layers.LAYERS, name, (layers.LAYERS[name][0], 64))
+    rows = [layers.run(name, 1, 3, 1, decode, "float32") for decode in (False, True)]
+    assert [row.count("\n") for row in rows] == [1, 0]
+    assert "| training step |" in rows[0] and "| one token |" in rows[1]

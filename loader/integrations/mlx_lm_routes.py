@@ -35,8 +35,8 @@ def _from_two_tokens(theirs, length, op_on=()):
 
 def _unmasked_length(hidden_states, *rest, mask=None, lengths=None, **_):
     """The number of tokens, or None where some of them may be padding."""
-    padded = mask is not None or lengths is not None or len(rest) > 8
-    return None if padded else hidden_states.shape[1]
+    padding = (*rest[8:], mask, lengths)
+    return hidden_states.shape[1] if all(x is None for x in padding) else None
 
 
 @_from_two_tokens(gated_delta.gated_delta_update, lambda q, *_, **__: q.shape[1])

@@ -226,3 +226,5 @@ def test_one_token_is_left_to_mlx_lm_but_where_the_op_is_faster(monkeypatch):
         monkeypatch.setattr(routes, "backend", lambda engine=engine: engine)
         routes.ssm_update(*given, mask=mask)
         assert called == ["ssd"] * wanted
+        routes.ssm_update(*given, (0.001, 100.0), mask, None)
+        assert called == ["ssd"] * 2 * wanted

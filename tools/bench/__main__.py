@@ -8,11 +8,13 @@ import argparse
 import itertools
 import json
 
-from . import cases, growth, measure, model_table, models, report
+from . import cases, growth, layers, measure, model_table, models, report
 
 
 def main():
     options = parse()
+    if options.layer or options.decode:
+        return by_layer(options)
     if options.model:
         return by_model(options)
     names, dims, shapes = options.ops or cases.names(), dict(options.dims), dict(options.shapes)
@@ -33,6 +35,12 @@ def main():
     print(json.dumps([result.__dict__ for result in results], indent=2) if options.json else table(results))
 
 
+def by_layer(options):
+    print(layers.HEADER)
+    for batch, length in itertools.product(options.batch, options.length):
+        print(layers.run(options.model, batch, length, options.rounds, options.decode, options.dtype[0]), flush=True)
+
+
 def by_model(options):
     print(model_table.HEADER)
     for name, length, batch, dtype in itertools.product(
@@ -47,6 +55,8 @@ def parse():
     add = parser.add_argument
     add("ops", nargs="*", metavar="OP", help=f"of {', '.join(cases.names())} (default: all)")
     add("--model", metavar="NAME", choices=("all", *models.MODELS), help=f"all or of {', '.join(models.MODELS)}")
+    add("--layer", action="store_true", help="mlx-lm's whole layer of the model, patched and not")
+    add("--decode", action="store_true", help="one token of that layer")
     add("--scale", type=float, default=1.0, help="the share of a model's heads or channels (default: 1.0)")
     add("--batch", type=int, nargs="+", help="B (default: 3, or 1 of a model)")
     add("--length", type=int, nargs="+", help="L (default: 512, or 8192 of a model)")
@@ -59,6 +69,8 @@ def parse():
     add("--plot", metavar="FILE.png", help="draw the growth over L")
     add("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
+    if (options.layer or options.decode) and options.model not in layers.LAYERS:
+        parser.error(f"--layer and --decode take --model of {', '.join(layers.LAYERS)}")
     defaults = ([1], [8192], ["bfloat16"]) if options.model else ([3], [512], ["float32"])
     for name, default in zip(("batch", "length", "dtype"), defaults):
         setattr(options, name, getattr(options, name) or default)

@@ -11,18 +11,6 @@ from . import measure, model_case, models, triton_peers
 
 COLUMNS = ("model", "dtype", *("ours f", "peer f", "ratio"), *("ours f+b", "peer f+b", "ratio"))
 COLUMNS += ("ours MB", "peer MB", "ratio")
-    "model",
-    "dtype",
-    "ours f",
-    "peer f",
-    "ratio",
-    "ours f+b",
-    "peer f+b",
-    "ratio",
-    "ours MB",
-    "peer MB",
-    "ratio",
-)
 LABELS = ("ours", "peer")
 
 
