@@ -1,21 +1,20 @@
 """An op: one entry of the manifest, callable and differentiable on the engine it was built for."""
 
 import contextlib
-import inspect
 import warnings
 from functools import cache, lru_cache
 
 import mlx.core as mx
 
 from . import plan, source, transforms
-from .arguments import OPTIONS, check_stream, shown
-from .document import suggest
+from .arguments import check_stream
+from .call import Reader, signature
 from .errors import LoaderError
 from .spec import STATE, TIME
 
 _PLANS = 512
-_FUNCTIONS = 64
 _SCALARS = 128
+_HERE = contextlib.nullcontext()
 
 
 class Op:
@@ -29,11 +28,14 @@ class Op:
     def __init__(self, spec, engine, reference=None):
         self.spec, self.engine, self._reference = spec, engine, reference
         self._kernels = _build(spec, engine)
-        self._plan = lru_cache(maxsize=_PLANS)(self._make_plan)
-        self._differentiable = lru_cache(maxsize=_FUNCTIONS)(self._make_differentiable)
+        self._passes = lru_cache(maxsize=_PLANS)(self._make_passes)
+        self._reader = Reader(spec)
+        self._timed = [(a, at, {len(axes) - 1 for axes in a.shapes}) for a, at in _times(spec.inputs) if at is not None]
+        self._output_times = [at for _, at in _times(spec.outputs)]
+        self._floats = [(i, o.name) for i, o in enumerate(spec.options) if o.kind == "float"]
         self._warned = False
         self.__name__ = self.__qualname__ = spec.name
-        self.__signature__ = _signature(spec)
+        self.__signature__ = signature(spec)
         self.__doc__ = str(self)
 
     def __call__(self, *arrays, return_state=False, stream=None, **keywords):
@@ -42,12 +44,9 @@ class Op:
         Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
         """
-        inputs, options = self._arguments(arrays, keywords)
+        inputs, options = self._reader.read(arrays, keywords)
         with self._on(stream, return_state):
-            if self._on_kernels(inputs, options):
-                results = self._run(inputs, options)
-            else:
-                results = self._call_reference(inputs, options)
+            results = self._run(inputs, options)
         return self._present(results, return_state)
 
     def forward(self, *arrays, return_state=False, stream=None, **keywords):
@@ -55,7 +54,7 @@ class Op:
         it has no gradient. An engine that cannot run here, as Metal on Linux, still exports."""
         if not self.engine.LAZY:
             return self(*arrays, return_state=return_state, stream=stream, **keywords)
-        inputs, options = self._arguments(arrays, keywords)
+        inputs, options = self._reader.read(arrays, keywords)
         runs = self.engine.ready(list(inputs.values())) or self.engine.missing()
         with self._on(stream, return_state):
             if self.plan(inputs, options).empty or not runs:
@@ -64,7 +63,7 @@ class Op:
 
     def reference(self, *arrays, return_state=False, stream=None, **keywords):
         """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
-        inputs, options = self._arguments(arrays, keywords)
+        inputs, options = self._reader.read(arrays, keywords)
         self.plan(inputs, options)
         with self._on(stream, return_state):
             return self._present(self._call_reference(inputs, options), return_state)
@@ -74,27 +73,24 @@ class Op:
 
         Returns the outputs followed by the new state: `y, state = op.step(a, b, initial_state=state)`.
         """
-        inputs, _ = self._arguments(arrays, keywords)
-        for array in self.spec.inputs:
-            at = array.axis(TIME)
-            if array.name in inputs and at is not None:
-                inputs[array.name] = self._with_time(array, inputs[array.name], at)
-        positional = [inputs.pop(array.name) for array in self.spec.required]
-        options = {name: value for name, value in keywords.items() if name not in inputs}
-        results = self(*positional, return_state=True, stream=stream, **inputs, **options)
-        axes = [array.axis(TIME) for array in self.spec.outputs]
-        results = results if isinstance(results, tuple) else (results,)
-        return tuple(y if at is None else mx.squeeze(y, at) for y, at in zip(results, axes))
+        inputs, options = self._reader.read(arrays, keywords)
+        with self._on(stream, True):
+            for array, at, ranks in self._timed:
+                x = inputs.get(array.name)
+                if x is not None:
+                    self._check_rank(array, x, at, ranks)
+                    inputs[array.name] = mx.expand_dims(x, at)
+            results = self._run(inputs, options)
+            return tuple([y if at is None else mx.squeeze(y, at) for y, at in zip(results, self._output_times)])
 
-    def _with_time(self, array, x, at):
-        if x.ndim not in {len(shape) - 1 for shape in array.shapes}:
+    def _check_rank(self, array, x, at, ranks):
+        if x.ndim not in ranks:
             axes = ", ".join(e.text for i, e in enumerate(array.shapes[0]) if i != at)
             raise ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
-        return mx.expand_dims(x, at)
 
     def warm_up(self, *arrays, backward=True, **keywords):
         """What `loader.warm_up` does."""
-        inputs, options = self._arguments(arrays, keywords)
+        inputs, options = self._reader.read(arrays, keywords)
         made = self.plan(inputs, options)
         passes = ("forward", "backward") if backward else ("forward",)
         if self.engine.LAZY:
@@ -115,34 +111,38 @@ class Op:
 
     def plan(self, inputs, options):
         """The plan for a mapping of arrays by name; raises where they do not fit the op."""
-        signature = (inputs.get(array.name) for array in self.spec.inputs)
-        signature = tuple(x if x is None else (tuple(x.shape), x.dtype) for x in signature)
-        return self._plan(signature, self._fixed(options))
+        return self.passes(inputs, options).plan
 
-    def results(self, inputs, options):
-        """The outputs and saved arrays, as the manifest declares them, that these inputs lead to."""
-        return self.plan(inputs, options).results
+    def passes(self, inputs, options):
+        """The `transforms.Passes` for a mapping of arrays by name; raises where they do not fit the op."""
+        shapes = [(x.shape, x.dtype) if (x := inputs.get(name)) is not None else None for name in self._reader.inputs]
+        return self._passes(tuple(shapes), self._fixed(options))
 
     def run_forward(self, inputs, options):
         """Outputs and saved arrays, by the kernels."""
-        made = self.plan(inputs, options)
-        arrays = {**self._scalars(options), **inputs}
-        self._launch(made, "forward", arrays)
-        return tuple(arrays[array.name] for array in made.results)
+        return self.forward_pass(self.plan(inputs, options), {**self._scalars(options), **inputs})
 
     def run_backward(self, inputs, options, results, cotangents):
         """One gradient an input, by the kernels, or through the reference where they cannot run."""
-        if not self.engine.ready((*inputs.values(), *results, *cotangents)):
-            return self._reference_gradients(inputs, options, cotangents)
-        made = self.plan(inputs, options)
-        arrays = {**self._scalars(options), **inputs}
+        made, arrays = self.plan(inputs, options), {**self._scalars(options), **inputs}
+        return self.backward_pass(made, arrays, options, results, cotangents)
+
+    def forward_pass(self, made, arrays):
+        """Outputs and saved arrays of a plan; `arrays`, which gets them too, are inputs and float options by name."""
+        self._launch(made, "forward", arrays)
+        return tuple([arrays[array.name] for array in made.results])
+
+    def backward_pass(self, made, arrays, options, results, cotangents):
+        """One gradient an input of a plan; `arrays` are inputs and float options by name."""
+        if not self.engine.ready((*arrays.values(), *results, *cotangents)):
+            return self._reference_gradients(arrays, options, cotangents)
+        inputs = [array for array in self.spec.inputs if array.name in arrays]
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.spec.outputs, cotangents))
         self._launch(made, "backward", arrays)
         return tuple(
-            arrays[f"grad_{array.name}"] if array.differentiable else mx.zeros_like(inputs[array.name])
-            for array in self.spec.inputs
-            if array.name in inputs
+            arrays[f"grad_{array.name}"] if array.differentiable else mx.zeros_like(arrays[array.name])
+            for array in inputs
         )
 
     def _launch(self, made, which, arrays):
@@ -167,33 +167,16 @@ class Op:
             if array.name in inputs
         )
 
-    def _arguments(self, arrays, keywords):
-        """Inputs by name, in the manifest's order, and the options' values."""
-        spec = self.spec
-        names = [array.name for array in spec.required]
-        if len(arrays) != len(names):
-            raise TypeError(f"[{spec.name}] expected {len(names)} arrays ({', '.join(names)}) but got {len(arrays)}.")
-        given = dict(zip(names, arrays))
-        known = [thing.name for thing in (*spec.optional, *spec.options)]
-        for name, value in keywords.items():
-            if name not in known:
-                raise TypeError(
-                    f"[{spec.name}] has no keyword {name!r}.{suggest(name, known)} It takes {', '.join(known)}."
-                )
-            if value is not None:
-                given[name] = value
-        inputs = {array.name: given[array.name] for array in spec.inputs if array.name in given}
-        for name, x in inputs.items():
-            if not isinstance(x, mx.array):
-                raise TypeError(
-                    f"[{spec.name}] expected {name} to be an mlx.core.array but got {type(x).__name__}; "
-                    "convert it with mx.array."
-                )
-        return inputs, tuple(_option(spec, option, given.get(option.name, option.default)) for option in spec.options)
+    def _run(self, inputs, options):
+        """All outputs, differentiable: by the kernels, or by the reference where they cannot run."""
+        passes = self.passes(inputs, options)
+        if not self._on_kernels(passes.plan, inputs):
+            return self._call_reference(inputs, options)
+        return passes.forward(*inputs.values(), *self._scalars(options).values())
 
-    def _on_kernels(self, inputs, options):
+    def _on_kernels(self, made, inputs):
         """Whether kernels run this call; says once where they could but for a transformation."""
-        if self.plan(inputs, options).empty:
+        if made.empty:
             return False
         if self.engine.ready(list(inputs.values())):
             return True
@@ -203,7 +186,7 @@ class Op:
                 f"[{self.spec.name}] the {self.engine.NAME} backend cannot run here (under mx.compile, mx.vmap or "
                 "mx.export_function, or on another device): this call takes the plain-MLX reference, slower.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return False
 
@@ -215,35 +198,31 @@ class Op:
     def _present(self, results, return_state):
         """What the caller sees of the outputs: the state only where it asked for it."""
         pairs = zip(self.spec.outputs, results)
-        chosen = tuple(x for array, x in pairs if return_state or array.name != STATE)
+        chosen = tuple([x for array, x in pairs if return_state or array.name != STATE])
         return chosen if len(chosen) > 1 else chosen[0]
 
     def _scalars(self, options):
         """Options that are floats reach kernels as arrays of one element."""
-        pairs = zip(self.spec.options, options)
-        return {o.name: _scalar(value) for o, value in pairs if o.kind == "float" and value is not None}
+        return {name: _scalar(options[i]) for i, name in self._floats if options[i] is not None}
 
     def _fixed(self, options):
-        """The options that plans and functions are made for: a float is an input of theirs, here None."""
-        return tuple(None if o.kind == "float" else value for o, value in zip(self.spec.options, options))
-
-    def _run(self, inputs, options):
-        """All outputs, by the kernels, differentiable."""
-        given = {**inputs, **self._scalars(options)}
-        return self._differentiable(tuple(given), self._fixed(options))(*given.values())
+        """The options that plans are made for: a float is an input of theirs, here None."""
+        if not self._floats:
+            return options
+        floats = [i for i, _ in self._floats]
+        return tuple([None if i in floats else value for i, value in enumerate(options)])
 
     def _on(self, stream, return_state):
         """The context of a call on `stream`; refuses both arguments where they are not what they should be."""
         check_stream(self.spec.name, stream)
         if not isinstance(return_state, bool):
             raise TypeError(f"[{self.spec.name}] expected return_state to be a bool but got {return_state!r}.")
-        return contextlib.nullcontext() if stream is None else mx.stream(stream)
+        return _HERE if stream is None else mx.stream(stream)
 
-    def _make_plan(self, inputs, options):
-        return plan.make(self.spec, self._kernels, inputs, options)
-
-    def _make_differentiable(self, present, options):
-        return transforms.differentiable(self, present, options)
+    def _make_passes(self, inputs, options):
+        names = [name for name, given in zip(self._reader.inputs, inputs) if given is not None]
+        names += [name for _, name in self._floats]
+        return transforms.passes(self, plan.make(self.spec, self._kernels, inputs, options), names, options)
 
     def __copy__(self):
         return self
@@ -256,7 +235,7 @@ class Op:
 
     def __str__(self):
         spec = self.spec
-        lines = [f"{spec.name}{_signature(spec)} on {self.engine.NAME}", f"  {spec.summary}", ""]
+        lines = [f"{spec.name}{signature(spec)} on {self.engine.NAME}", f"  {spec.summary}", ""]
         lines += [_row(array, "optional" if array.optional else "") for array in spec.inputs]
         lines += [
             f"  {o.name:<16} {o.kind}, {o.default} by default{'; ' + o.note if o.note else ''}" for o in spec.options
@@ -266,6 +245,11 @@ class Op:
         ]
         lines += ["", "  kernels: " + ", ".join(dict.fromkeys(f"shaders/{s.kernel}.metal" for s in spec.steps))]
         return "\n".join(lines + ([f"  {spec.paper}"] if spec.paper else []))
+
+
+def _times(arrays):
+    """Each array with its axis of time, or None."""
+    return [(array, array.axis(TIME)) for array in arrays]
 
 
 def _build(spec, engine):
@@ -302,24 +286,6 @@ def _scalar(value):
     x = mx.full((1024,), value, mx.float32)[:1]
     mx.eval(x)
     return x
-
-
-def _option(spec, option, value):
-    """The value of an option, as Python's own float, int or bool."""
-    read, expected = OPTIONS[option.kind]
-    found = read(value)
-    if found is None:
-        raise TypeError(f"[{spec.name}] expected {option.name} to be a {expected} but got {shown(value)}.")
-    return found
-
-
-def _signature(spec):
-    Parameter = inspect.Parameter
-    parameters = [Parameter(array.name, Parameter.POSITIONAL_ONLY) for array in spec.required]
-    keywords = {array.name: None for array in spec.optional} | {o.name: o.default for o in spec.options}
-    keywords["return_state"] = False
-    parameters += [Parameter(n, Parameter.KEYWORD_ONLY, default=v) for n, v in keywords.items()]
-    return inspect.Signature(parameters)
 
 
 def _row(array, note):

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, partial
 
 import mlx.core as mx
 
@@ -57,9 +57,19 @@ class Launch:
     def makes(self):
         return self.outputs
 
+    @cached_property
+    def call(self):
+        """The kernel as a function of `inputs` alone; one that can `bind` its other arguments does so once."""
+        if hasattr(self.kernel, "bind"):
+            return self.kernel.bind(self.given, **self.arguments)
+        return partial(self.kernel, **self.arguments)
+
+    def arrays(self, named):
+        """What the kernel takes of arrays by name, in its order."""
+        return [named[name] if isinstance(name, str) else _dummy(name) for name in self.inputs]
+
     def run(self, arrays):
-        inputs = [arrays[name] if isinstance(name, str) else _dummy(name) for name in self.inputs]
-        arrays.update(zip(self.outputs, self.kernel(inputs=inputs, **self.arguments)))
+        arrays.update(zip(self.outputs, self.call(inputs=self.arrays(arrays))))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a manifest says, as frozen dataclasses: the vocabulary between manifest.py and op.py."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 TIME, BATCH = "L", "B"
@@ -116,15 +117,15 @@ class OpSpec:
         """The folder that `shaders` lies in."""
         return self.path.parent
 
-    @property
+    @cached_property
     def required(self):
         return tuple(array for array in self.inputs if not array.optional)
 
-    @property
+    @cached_property
     def optional(self):
         return tuple(array for array in self.inputs if array.optional)
 
-    @property
+    @cached_property
     def steps(self):
         """Every kernel step of every variant."""
         steps = (s for v in self.variants for s in (*v.forward, *v.backward))

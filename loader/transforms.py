@@ -1,13 +1,26 @@
 """An op as an mx.custom_function, with what that gets wrong silently made right."""
 
+from dataclasses import dataclass
+
 import mlx.core as mx
 
 from .errors import ManifestError
+from .plan import Plan
 from .spec import BATCH, Array
 
 
-def differentiable(op, present, options):
-    """The function of the inputs and float options called `present` that returns the op's outputs and what it saves.
+@dataclass(frozen=True)
+class Passes:
+    """A plan and both of its passes as functions of arrays that MLX transforms, made once."""
+
+    plan: Plan
+    forward: object
+    backward: object
+
+
+def passes(op, plan, present, options):
+    """The `Passes` of a plan: forward takes the inputs and float options called `present` and returns the op's outputs
+    and what it saves.
 
     Its gradient is the op's backward pass, exact in count, shape and dtype; vmap folds the mapped axis
     into the batch, on either side of grad; jvp and second order raise.
@@ -19,33 +32,36 @@ def differentiable(op, present, options):
 
     @mx.custom_function
     def forward(*arrays):
-        return op.run_forward(dict(zip(present, arrays)), options)
+        return op.forward_pass(plan, dict(zip(present, arrays)))
 
     @mx.custom_function
     def backward(*arrays):
         primals, rest = arrays[: len(present)], arrays[len(present) :]
         results, cotangents = rest[:-outputs], rest[-outputs:]
-        return op.run_backward(dict(zip(present, primals)), options, results, cotangents)
+        return op.backward_pass(plan, dict(zip(present, primals)), options, results, cotangents)
 
     @forward.vjp
     def _(primals, cotangents, results):
         primals = _several(primals)
-        gradients = backward(*primals, *results, *cotangents[:outputs])
+        cotangents = [x.astype(y.dtype) for x, y in zip(cotangents[:outputs], results)]
+        gradients = backward(*primals, *results, *cotangents)
         fitted = tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
         return fitted + tuple(mx.zeros_like(x) for x in primals[len(inputs) :])
 
-    def results_of(arrays):
-        return op.results(dict(zip(present, arrays)), options)
+    def of(arrays):
+        return op.passes(dict(zip(present, arrays)), options)
 
     def backward_inputs(arrays):
-        return (*inputs, *floats, *results_of(arrays), *spec.outputs)
+        return (*inputs, *floats, *of(arrays).plan.results, *spec.outputs)
 
-    forward.vmap(_folding(forward, lambda arrays: (*inputs, *floats), results_of))
-    backward.vmap(_folding(backward, backward_inputs, lambda arrays: inputs))
+    forward.vmap(
+        _folding(lambda a: of(a).forward(*a), lambda arrays: (*inputs, *floats), lambda arrays: of(arrays).plan.results)
+    )
+    backward.vmap(_folding(lambda a: of(a).backward(*a), backward_inputs, lambda arrays: inputs))
     forward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
     backward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
     backward.vjp(_refusal(spec, "second-order gradients"))
-    return forward
+    return Passes(plan, forward, backward)
 
 
 def _several(given):
@@ -71,7 +87,8 @@ def _refusal(spec, what):
 
 
 def _folding(function, inputs_of, outputs_of):
-    """The vmap rule of `function`: one call on a larger batch where all that varies has a batch axis."""
+    """The vmap rule of `function`, of a list of arrays: one call on a larger batch where all that varies has a batch
+    axis."""
 
     def rule(arrays, axes):
         arrays, axes = _several(arrays), _several(axes)
@@ -82,7 +99,7 @@ def _folding(function, inputs_of, outputs_of):
         if any(spec.axis(BATCH) is None for spec in (*mapped, *made)):
             return _one_by_one(function, arrays, axes, count)
         folded = [_fold(x, axis, spec.axis(BATCH), count) for x, axis, spec in zip(arrays, axes, specs)]
-        results = function(*folded)
+        results = function(folded)
         positions = [spec.axis(BATCH) for spec in made]
         return tuple(mx.unflatten(y, at, (count, -1)) for y, at in zip(results, positions)), tuple(positions)
 
@@ -101,7 +118,7 @@ def _fold(x, axis, batch, count):
 
 def _one_by_one(function, arrays, axes, count):
     calls = [
-        function(*(x if axis is None else mx.take(x, i, axis=axis) for x, axis in zip(arrays, axes)))
+        function([x if axis is None else mx.take(x, i, axis=axis) for x, axis in zip(arrays, axes)])
         for i in range(count)
     ]
     results = tuple(mx.stack(parts) for parts in zip(*calls))

@@ -85,7 +85,7 @@ def _routes():
         ) from error
     try:
         return importlib.import_module(".mlx_lm_routes", __package__).ROUTES
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise _unfit(f"what the routes use ({error})") from error
 
 

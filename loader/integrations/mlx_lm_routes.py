@@ -1,14 +1,45 @@
-"""What `loader.patch_mlx_lm` puts in the place of mlx-lm's loops over time: same arguments, same results, our ops."""
+"""What `loader.patch_mlx_lm` puts in the place of mlx-lm's loops over time: same arguments, same results, our ops.
+
+One token has no loop, and mlx-lm's few operations or its own Metal kernel take no longer than an op. So a call of
+length 1 stays mlx-lm's, except on the engines where the op was measured to be faster: state space duality on cuda.
+Masked calls of state space duality always take the op, because mlx-lm's leaves padding in the state.
+"""
+
+from functools import wraps
 
 import mlx.core as mx
 from mlx import nn
+from mlx_lm.models import bailing_moe_linear, gated_delta, jamba, mamba, recurrent_gemma, ssm
 from mlx_lm.models.activations import swiglu
 from mlx_lm.models.gated_delta import compute_g, compute_lower_bound_g
 from mlx_lm.models.ssm import compute_dt
 
-from .. import get
+from .. import backend, get
 
 
+def _from_two_tokens(theirs, length, op_on=()):
+    """A route that leaves one token to `theirs`, save on the engines `op_on`; `length`, of the same arguments, is the
+    number of tokens."""
+
+    def decorate(route):
+        @wraps(route)
+        def choose(*arguments, **keywords):
+            if length(*arguments, **keywords) == 1 and backend() not in op_on:
+                return theirs(*arguments, **keywords)
+            return route(*arguments, **keywords)
+
+        return choose
+
+    return decorate
+
+
+def _unmasked_length(hidden_states, *rest, mask=None, lengths=None, **_):
+    """The number of tokens, or None where some of them may be padding."""
+    padding = (*rest[8:], mask, lengths)
+    return hidden_states.shape[1] if all(x is None for x in padding) else None
+
+
+@_from_two_tokens(gated_delta.gated_delta_update, lambda q, *_, **__: q.shape[1])
 def gated_delta_update(
     q,
     k,
@@ -41,6 +72,7 @@ def gated_delta_update(
     return o.astype(q.dtype), state
 
 
+@_from_two_tokens(ssm.ssm_update, _unmasked_length, op_on=("cuda",))
 def ssm_update(
     hidden_states,
     A_log,
@@ -69,12 +101,14 @@ def ssm_update(
     return y + hidden_states * D[:, None], state
 
 
+@_from_two_tokens(recurrent_gemma.rnn_scan, lambda x, *_, **__: x.shape[1])
 def rnn_scan(x, a, h0):
     """y [B, L, D] in x's dtype and the state [B, D]."""
     y, state = get("rglru")(mx.broadcast_to(a, x.shape), x, initial_state=_single(h0), return_state=True)
     return y, state.astype(_result_type(x, h0))
 
 
+@_from_two_tokens(mamba.MambaBlock._process_sequence, lambda self, x, *_, **__: x.shape[1])
 def mamba_sequence(self, x, conv_cache, state_cache):
     """MambaBlock's whole sequence: mlx-lm's own method calls its scan once a token."""
     x, z = mx.split(self.in_proj(x), 2, axis=-1)
@@ -87,11 +121,13 @@ def mamba_sequence(self, x, conv_cache, state_cache):
     return self.out_proj(swiglu(z, y)), (x[:, -keep:], state)
 
 
+@_from_two_tokens(jamba.JambaMambaMixer.ssm_step, lambda self, x, *_, **__: x.shape[1])
 def jamba_scan(self, x, A, state=None):
     """y [B, L, D] and the state [B, D, N] of JambaMambaMixer."""
     return _selective_scan(self, x, A, state, _jamba_norms, x.dtype)
 
 
+@_from_two_tokens(bailing_moe_linear.recurrent_gla, lambda q, *_, **__: q.shape[2])
 def recurrent_gla(q, k, v, g, scale, h=None):
     """y [B, H, L, Dv] of q and k [B, H, L, Dk], v [B, H, L, Dv] and one log decay a head, g [H]; the state
     [B, H, Dk, Dv]."""

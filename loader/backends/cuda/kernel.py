@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from functools import partial
 
 import mlx.core as mx
 
@@ -45,25 +46,29 @@ class Kernel:
         verbose=False,
         stream=None,
     ):
+        given = [(x.shape, x.dtype) for x in inputs]
+        run = self.bind(given, output_shapes, output_dtypes, grid, threadgroup, template)
+        return run(inputs=inputs, init_value=init_value, verbose=verbose, stream=stream)
+
+    def bind(self, given, output_shapes, output_dtypes, grid, threadgroup, template=None):
+        """A call with all set but the arrays, whose (shape, dtype) are `given`: a function of `inputs` and of what a
+        call may leave out, as cheap as MLX's own kernel."""
         threads = tuple(min(t, g) for t, g in zip(threadgroup, grid))
         cut = any(g % t for g, t in zip(grid, threads))
         groups = [-(-g // t) for g, t in zip(grid, threads)]
         line = max(groups[1:]) > _MAX_GROUPS
-        run = self._build(inputs, tuple(output_dtypes), tuple(template or ()), threads, cut, line)
-        return run(
-            inputs=[*inputs, mx.array(grid, mx.int32)] if cut or line else inputs,
+        run = partial(
+            self._build(given, tuple(output_dtypes), tuple(template or ()), threads, cut, line),
             output_shapes=output_shapes,
             output_dtypes=output_dtypes,
             grid=self._line(groups, threads) if line else tuple(grid),
             threadgroup=threads,
-            init_value=init_value,
-            verbose=verbose,
-            stream=stream,
         )
+        return _with_size(run, mx.array(grid, mx.int32)) if cut or line else run
 
-    def _build(self, inputs, output_dtypes, template, threads, cut, line):
+    def _build(self, given, output_dtypes, template, threads, cut, line):
         """MLX's kernel for these types; it compiles at its first evaluation."""
-        arguments = tuple(map(signature.Argument.of, inputs))
+        arguments = tuple(signature.Argument.like(*each) for each in given)
         # The type beside a value, because True equals 1.
         key = (arguments, output_dtypes, tuple((n, type(v), v) for n, v in template), threads, cut, line)
         if key not in self._built:
@@ -89,3 +94,8 @@ class Kernel:
                 f"for the groups {tuple(groups)}; put the longest axis of the grid first, or make several calls."
             )
         return length, *threads[1:]
+
+
+def _with_size(run, size):
+    """`run` with the grid's size as the last input, which kernels read where groups are cut or in a line."""
+    return lambda *, inputs, **options: run(inputs=[*inputs, size], **options)

@@ -1,0 +1,64 @@
+"""The arguments of an op's call: read, checked but for shapes and dtypes, and completed with defaults."""
+
+import inspect
+
+import mlx.core as mx
+
+from .arguments import OPTIONS, shown
+from .document import suggest
+
+
+class Reader:
+    """Reads the arguments of calls of one op; what a call does not change is looked up once."""
+
+    def __init__(self, spec):
+        self.name = spec.name
+        self.inputs = tuple(array.name for array in spec.inputs)
+        self.required = tuple(array.name for array in spec.required)
+        self.known = tuple(thing.name for thing in (*spec.optional, *spec.options))
+        self._options = tuple((option, self._value(option, option.default)) for option in spec.options)
+
+    def read(self, arrays, keywords):
+        """Inputs by name, in the manifest's order, and the options' values. Raises TypeError."""
+        if len(arrays) != len(self.required):
+            raise TypeError(
+                f"[{self.name}] expected {len(self.required)} arrays ({', '.join(self.required)}) but got "
+                f"{len(arrays)}."
+            )
+        given = dict(zip(self.required, arrays))
+        for name, value in keywords.items():
+            if name not in self.known:
+                raise TypeError(
+                    f"[{self.name}] has no keyword {name!r}.{suggest(name, self.known)} It takes "
+                    f"{', '.join(self.known)}."
+                )
+            if value is not None:
+                given[name] = value
+        inputs = {name: given[name] for name in self.inputs if name in given}
+        for name, x in inputs.items():
+            if not isinstance(x, mx.array):
+                raise TypeError(
+                    f"[{self.name}] expected {name} to be an mlx.core.array but got {type(x).__name__}; "
+                    "convert it with mx.array."
+                )
+        return inputs, tuple(
+            [self._value(o, given[o.name]) if o.name in given else default for o, default in self._options]
+        )
+
+    def _value(self, option, value):
+        """The value of an option, as Python's own float, int or bool."""
+        read, expected = OPTIONS[option.kind]
+        found = read(value)
+        if found is None:
+            raise TypeError(f"[{self.name}] expected {option.name} to be a {expected} but got {shown(value)}.")
+        return found
+
+
+def signature(spec):
+    """The call as `inspect` shows it."""
+    Parameter = inspect.Parameter
+    parameters = [Parameter(array.name, Parameter.POSITIONAL_ONLY) for array in spec.required]
+    keywords = {array.name: None for array in spec.optional} | {o.name: o.default for o in spec.options}
+    keywords["return_state"] = False
+    parameters += [Parameter(n, Parameter.KEYWORD_ONLY, default=v) for n, v in keywords.items()]
+    return inspect.Signature(parameters)

@@ -1,0 +1,49 @@
+"""A layer's op at a model's sizes, beside what a user of MLX would run instead."""
+
+import mlx.core as mx
+
+import loader
+from loader.expression import DTYPES, Scope
+
+from . import model_peers, models
+from .cases import OURS, Case
+
+
+def make(name, length, scale=1.0, dtype="bfloat16", batch=1):
+    """The case of a model; what our op refuses raises as a call does, ValueError or TypeError."""
+    model = models.MODELS[name]
+    op = loader.get(model.op)
+    mx.random.seed(0)
+    inputs = draw(model, op, {"B": batch, "L": length, **models.scaled(model, scale)}, dtype)
+
+    def ours(*arrays):
+        given = dict(zip(inputs, arrays))
+        required = [given.pop(array.name) for array in op.spec.required]
+        return op(*required, **given, **model.options)
+
+    y = ours(*inputs.values())
+    cotangents = [mx.random.normal(y.shape).astype(y.dtype)]
+    mx.eval(y, cotangents)
+    contenders = {OURS: ours, **model_peers.of(model, list(inputs))}
+    return Case(op, name, dtype, inputs, cotangents, batch * length, contenders)
+
+
+def draw(model, op, sizes, dtype):
+    """Random inputs by name: the required ones, and those that the model gives."""
+    arrays = [a for a in op.spec.inputs if not a.optional or a.name in model.optional]
+    inputs = {array.name: _draw(model, array, sizes, dtype) for array in arrays}
+    mx.eval(inputs)
+    return inputs
+
+
+def _draw(model, array, sizes, dtype):
+    shape = [axis(Scope(sizes, {}, {})) for axis in array.shapes[model.shapes.get(array.name, 0)]]
+    if array.name in model.steady:
+        x = mx.broadcast_to(mx.random.uniform(*model.ranges[array.name], shape[2:]), shape)
+    elif array.name in model.ranges:
+        x = mx.random.uniform(*model.ranges[array.name], shape)
+    else:
+        x = mx.random.normal(shape)
+    if array.name in model.unit:
+        x = x / mx.linalg.norm(x, axis=-1, keepdims=True)
+    return mx.contiguous(x.astype(DTYPES["float32" if array.name in model.float32 else dtype]))

@@ -1,0 +1,63 @@
+"""The function of flash-linear-attention or mamba-ssm for a model, and our inputs as it takes them."""
+
+import importlib
+
+
+def of(model, inputs):
+    """(function of a mapping of tensors, that mapping). Raises ImportError where the package is not installed."""
+    return _PEERS[model.op](model, inputs)
+
+
+def _function(module, name):
+    return getattr(importlib.import_module(module), name)
+
+
+def _fla(module, name):
+    # Their gated backward refuses Hopper with some versions of Triton, for its results; its time it has all the same.
+    importlib.import_module("fla.ops.common.chunk_o").IS_NVIDIA_HOPPER = False
+    return _function(module, name)
+
+
+def _logged(inputs, gate):
+    return {**inputs, gate: inputs[gate].clamp(min=1e-6).log()}
+
+
+def _delta(model, inputs):
+    by_key = model.shapes["g"]
+    place = ("fla.ops.kda", "chunk_kda") if by_key else ("fla.ops.gated_delta_rule", "chunk_gated_delta_rule")
+    return _scaled(_fla(*place), model), _logged(inputs, "g")
+
+
+def _gla(model, inputs):
+    place = ("fla.ops.gla", "chunk_gla") if model.shapes["g"] else ("fla.ops.simple_gla", "chunk_simple_gla")
+    return _scaled(_fla(*place), model), _logged(inputs, "g")
+
+
+def _scaled(call, model):
+    return lambda inputs: call(**inputs, scale=model.options["scale"])[0]
+
+
+def _rglru(model, inputs):
+    call = _fla("fla.ops.hgrn", "chunk_hgrn")
+    logged = _logged(inputs, "a")
+    return lambda x: call(x["b"], x["a"])[0], {"a": logged["a"].to(inputs["b"].dtype), "b": inputs["b"]}
+
+
+def _ssd(model, inputs):
+    call = _function("mamba_ssm.ops.triton.ssd_combined", "mamba_chunk_scan_combined")
+    return lambda x: call(x["u"], x["delta"], x["A"], x["B"], x["C"], 256), inputs
+
+
+def _selective(model, inputs):
+    """Theirs has time last; the copies are made once, as their models have it."""
+    call = _function("mamba_ssm.ops.selective_scan_interface", "selective_scan_fn")
+    turned = {n: x.transpose(1, 2).contiguous() if n in ("u", "delta", "B", "C", "z") else x for n, x in inputs.items()}
+
+    def function(x):
+        y = call(x["u"], x["delta"], x["A"], x["B"], x["C"], x["D"], x["z"], x["delta_bias"], delta_softplus=True)
+        return y.transpose(1, 2)
+
+    return function, turned
+
+
+_PEERS = {"gated_delta": _delta, "gla": _gla, "rglru": _rglru, "ssd": _ssd, "selective_scan": _selective}
