@@ -7,7 +7,7 @@
 #include "../common/blocks.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
-#include "steps.h"
+#include "../common/steps.h"
 
 // Own keys of a chunk, in matrices with a row a step to be written or, to be read, a row a key. They are
 // fetched long before their use, so that no product waits for memory, and as T, because converting waits too.

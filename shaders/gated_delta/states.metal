@@ -12,7 +12,7 @@
 #include "../common/tile.h"
 #include "../common/walk.h"
 #include "state.h"
-#include "steps.h"
+#include "../common/steps.h"
 
 using namespace metal;
 

@@ -5,10 +5,10 @@
 
 #include <metal_stdlib>
 
-#include "../common/blocks.h"
-#include "../common/gates.h"
-#include "../common/tile.h"
-#include "../common/walk.h"
+#include "blocks.h"
+#include "gates.h"
+#include "tile.h"
+#include "walk.h"
 
 template <int WIDE>
 struct steps_values {

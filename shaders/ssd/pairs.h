@@ -1,0 +1,136 @@
+// Pairs of a tile's steps, j <= i: their scores, what these mix, and their part of the gates' gradient. A later
+// step is a row, an earlier one a column.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "../common/tile.h"
+#include "span.h"
+
+// Which partner rows a kernel multiplies its outputs with.
+constexpr constant int DOTS_NONE = 0;
+constexpr constant int DOTS_ALL = 1;
+constexpr constant int DOTS_CROSSING = 2;
+constexpr constant int DOTS_PAIRS = 3;
+
+// Three squares of 16 x 16 scores leave out what lies above the diagonal: (0, 0), (1, 0), (1, 1), dealt out to the
+// simdgroups.
+template <int SIMDGROUPS>
+struct pair_scores {
+  metal::simdgroup_float8x8 at[(2 + SIMDGROUPS) / SIMDGROUPS][2][2];
+};
+
+template <int SIMDGROUPS>
+METAL_FUNC void scores_clear(thread pair_scores<SIMDGROUPS>& scores) {
+#pragma unroll
+  for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
+    tile_clear(scores.at[own][0]);
+    tile_clear(scores.at[own][1]);
+  }
+}
+
+// Adds what BLOCKS * 8 columns of later and earlier steps contribute.
+template <int BLOCKS, typename A, typename B, int SIMDGROUPS, typename Tiles>
+METAL_FUNC void scores_add(
+    thread pair_scores<SIMDGROUPS>& scores, Tiles later, Tiles earlier, int simdgroup) {
+#pragma unroll
+  for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
+    const int square = own * SIMDGROUPS + simdgroup;
+    const int row = square > 0 ? 2 : 0;
+    const int column = square > 1 ? 2 : 0;
+    for (int inner = 0; square < 3 && inner < BLOCKS; ++inner) {
+      metal::simdgroup_float8x8 a = span_matrix<false>(later, row, inner);
+      metal::simdgroup_float8x8 below = span_matrix<false>(later, row + 1, inner);
+      metal::simdgroup_float8x8 b = span_matrix<true>(earlier, inner, column);
+      metal::simdgroup_float8x8 next = span_matrix<true>(earlier, inner, column + 1);
+      multiply_2x2<A, B>(
+          scores.at[own][0][0],
+          scores.at[own][0][1],
+          scores.at[own][1][0],
+          scores.at[own][1][1],
+          a,
+          below,
+          b,
+          next);
+    }
+  }
+}
+
+template <int SIMDGROUPS, typename Pairs>
+METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, int simdgroup) {
+#pragma unroll
+  for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
+    const int square = own * SIMDGROUPS + simdgroup;
+    auto corner = pairs + (square > 0 ? 16 * TILE_STRIDE : 0) + (square > 1 ? 16 : 0);
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        if (square < 3) {
+          metal::simdgroup_store(scores.at[own][r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+        }
+      }
+    }
+  }
+}
+
+// pairs[i][j] *= M[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above the diagonal and
+// outside of the piece.
+template <bool RATED, int ROWS, typename Pairs, typename Steps>
+METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, thread const span_rows& rows) {
+  const float from = logs[rows.lane];
+  const float rate = RATED ? rates[rows.lane] : 1.0f;
+#pragma unroll
+  for (int s = 0; s < ROWS; ++s) {
+    const int i = rows.simdgroup * ROWS + s;
+    const int cell = i * TILE_STRIDE + rows.lane;
+    const bool counts = rows.lane <= i && rows.lane >= rows.begin && i < rows.end;
+    pairs[cell] = counts ? pairs[cell] * (metal::precise::exp(logs[i] - from) * rate) : 0.0f;
+  }
+}
+
+// out[i] += sum over j of pairs[i][j] values[j] or, REVERSE, out[j] += sum over i of pairs[i][j] values[i].
+template <bool REVERSE, typename T, typename Pairs>
+METAL_FUNC void pairs_read(
+    thread steps_values<SPAN_WIDE>& out, thread steps_values<SPAN_WIDE>& values, Pairs pairs) {
+#pragma unroll
+  for (int i = 0; i < TILE_BLOCKS; i += 2) {
+#pragma unroll
+    for (int j = 0; j < TILE_BLOCKS; ++j) {
+      if (REVERSE ? j >= i : j < i + 2) {
+        metal::simdgroup_float8x8 right = tile_matrix<!REVERSE>(pairs, j, i);
+        metal::simdgroup_float8x8 next = tile_matrix<!REVERSE>(pairs, j, i + 1);
+        walk_multiply<SPAN_WIDE, T, float>(out.at[i], out.at[i + 1], values.at[j], right, next);
+      }
+    }
+  }
+}
+
+// For step `lane` the sum over pairs j < lane <= i of pairs[i][j] (partner[i] . values[j]), in all simdgroups.
+template <typename SIZES, typename A, typename B, typename Pairs, typename Tiles>
+METAL_FUNC float pairs_crossing(
+    Pairs pairs, Tiles partner, Tiles values, Tiles scratch, thread const span_rows& rows) {
+  pair_scores<SIZES::SIMDGROUPS> scores;
+  scores_clear(scores);
+  scores_add<SIZES::VALUE_TILES * TILE_BLOCKS, A, B>(scores, partner, values, rows.simdgroup);
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  scores_put(scores, scratch, rows.simdgroup);
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  float crossing = 0.0f;
+#pragma unroll
+  for (int s = 0; s < SIZES::ROWS; ++s) {
+    const int i = rows.simdgroup * SIZES::ROWS + s;
+    const int cell = i * TILE_STRIDE + rows.lane;
+    const float product = rows.lane < i && pairs[cell] != 0.0f ? pairs[cell] * scratch[cell] : 0.0f;
+    const float before = metal::simd_shuffle_up(sums_upto(product, rows.lane), static_cast<ushort>(1));
+    crossing += rows.lane > 0 && rows.lane <= i ? before : 0.0f;
+  }
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  scratch[rows.simdgroup * TILE + rows.lane] = crossing;
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  float total = 0.0f;
+  for (int s = 0; s < SIZES::SIMDGROUPS; ++s) {
+    total += scratch[s * TILE + rows.lane];
+  }
+  return total;
+}
