@@ -34,8 +34,8 @@ if EMULATE:
 
 def pytest_collection_modifyitems(config, items):
     if not FULL:
-        config.hook.pytest_deselected(items=[item for item in items if "full" in item.keywords])
-        items[:] = [item for item in items if "full" not in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if _only_full(item)])
+        items[:] = [item for item in items if not _only_full(item)]
     # The longest first, so that no process is left with them at the end.
     items.sort(key=lambda item: not re.match("test_every_(op_is_clean|kernel)", item.name))
     if mx.default_device() != mx.Device(mx.gpu):
@@ -43,6 +43,13 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(skip)
+
+
+def _only_full(item):
+    """Whether the exhaustive tests alone run this one: it is marked `full`, and not for one of the ops in `but`."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    op = parameters["op"].spec.name if "op" in parameters else parameters.get("name")
+    return any(op not in mark.kwargs.get("but", ()) for mark in item.iter_markers("full"))
 
 
 def pytest_generate_tests(metafunc):

@@ -18,6 +18,7 @@ from loader.operators import OPERATORS
 NAMES = tuple(OPERATORS)
 MLX = dict(add=mx.cumsum, mul=mx.cumprod, max=mx.cummax, min=mx.cummin, logaddexp=mx.logcumsumexp)
 each_operator = pytest.mark.parametrize("name", NAMES)
+MANY = pytest.mark.full("each operator, dtype and option is a program of its own")
 each_way = pytest.mark.parametrize("reverse", [False, True], ids=["", "reverse"])
 
 
@@ -75,8 +76,8 @@ def check(name, inputs, reverse):
 @each_operator
 @each_way
 @pytest.mark.parametrize("length", [1, 63, 260])
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("present", [(), ("initial_state", "reset")], ids=["", "all"])
+@pytest.mark.parametrize("dtype", ["float32", *(pytest.param(dtype, marks=MANY) for dtype in ("float16", "bfloat16"))])
+@pytest.mark.parametrize("present", [pytest.param((), marks=MANY), ("initial_state", "reset")], ids=["", "all"])
 def test_parity(name, reverse, length, dtype, present):
     check(name, drawn(name, length, present, dtype), reverse)
 

@@ -179,6 +179,7 @@ def test_a_short_compile_says_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.full("an optimised build of a matrix op takes a minute")
 def test_quick_and_optimised_builds_give_the_same_numbers(tmp_path):
     code = """
     import numpy as np

@@ -38,6 +38,7 @@ def launch(op, inputs):
         step.run(arrays)
 
 
+@pytest.mark.full("NVRTC and the emulator take up to a minute an op", but=("rglru",))
 @pytest.mark.parametrize("whole", [True, False])
 def test_every_kernel(op, whole, monkeypatch):
     engine = SimpleNamespace(

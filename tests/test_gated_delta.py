@@ -30,6 +30,7 @@ def inputs_of(dims, length, rank=0, dtype="float32", batch=1, present=("initial_
     return inputs
 
 
+@pytest.mark.full("each size makes programs of its own, and test_parity.py has one")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case[:6])))
 def test_parity(case):
     *dims, rank, dtype, lengths = case

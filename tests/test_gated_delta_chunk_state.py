@@ -19,6 +19,7 @@ CASES = [
 ]
 
 
+@pytest.mark.full("each size makes programs of its own, and test_parity.py has one")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
 def test_parity(case):
     *dims, dtype, length = case

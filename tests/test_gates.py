@@ -62,6 +62,7 @@ def with_and_without_reset():
             yield pytest.param(*case, with_reset, id=f"{case[0]}-{i}-{'reset' if with_reset else 'whole'}")
 
 
+@pytest.mark.full("resets make programs of their own", but=("rglru", "rotlru", "gla"))
 @pytest.mark.parametrize("name, values, options, with_reset", list(with_and_without_reset()))
 def test_parity(name, values, options, with_reset):
     op = poisoned(name)
@@ -86,6 +87,7 @@ def check(op, inputs, options):
 
 
 @needs_kernels
+@pytest.mark.full("long sequences take long in float64", but=("rglru",))
 @pytest.mark.parametrize("name", ["ssd", "selective_scan", "rglru", "gla", "gated_delta"])
 def test_long_memory_of_half_activations(name):
     """Decays of 0.9995 over 4096 steps, gates in float32 beside activations in bfloat16."""
@@ -111,6 +113,7 @@ def geometric(a, count):
 
 
 @needs_kernels
+@pytest.mark.full("long sequences take long in float64", but=("gla",))
 @pytest.mark.parametrize("gate", [0.9999, 1.0])
 @pytest.mark.parametrize("name", ["gla", "gated_delta"])
 def test_a_state_that_fades_slowly(name, gate):
@@ -133,6 +136,7 @@ def test_a_state_that_fades_slowly(name, gate):
             assert_close(op, got.flatten(), mx.array(want), name)
 
 
+@pytest.mark.full("resets make programs of their own", but=("rglru", "gla"))
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name, ranks", [(name, ranks) for name in RESETS for ranks in timed_ranks(loader.get(name))])
 def test_a_reset_forgets_what_is_not_finite(name, ranks, bad):

@@ -63,6 +63,7 @@ def test_parity(name, dtypes, present, examples, length):
         check(op, draw(op, {"B": _batch(length, sizes), "L": length, **sizes}, present, dtypes, seed=length))
 
 
+@pytest.mark.full("small arrays are programs of their own", but=("rglru", "rotlru", "selective_scan"))
 @pytest.mark.parametrize("i, batch, length", [(0, 1, 1), (0, 1, 4), (1, 5, 129), (2, 1, 1025)])
 def test_small_and_ragged(op, i, batch, length):
     """Arrays below 8 elements, which kernels see in another address space, and lengths around a tile."""
@@ -70,6 +71,7 @@ def test_small_and_ragged(op, i, batch, length):
     check(poisoned(op.spec.name), draw(op, {"B": batch, "L": length, **sizes}, [a.name for a in op.spec.optional]))
 
 
+@pytest.mark.full("each rank and dtype is a program of its own", but=("rglru_gated",))
 def test_every_rank(op):
     """Inputs that may have several ranks, in those that `draw` does not choose by itself: all options and none,
     in each dtype, and lengths that variants tell apart."""

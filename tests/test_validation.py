@@ -203,7 +203,7 @@ def _ours():
             yield pytest.param(name, ranks, 130, True, {}, marks=marks)
     # Heads that end within a matrix of 8x8, of which a simdgroup has all.
     for name in ("gla", "gated_delta", "gated_delta_chunk_state"):
-        marks = () if name == "gated_delta" else pytest.mark.full("validation compiles every kernel anew")
+        marks = pytest.mark.full("validation compiles every kernel anew")
         yield pytest.param(name, {}, 41, True, {"Dk": 10, "Dv": 6}, marks=marks)
 
 

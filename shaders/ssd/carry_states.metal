@@ -1,7 +1,8 @@
-// ssd with one A a head, states between spans: S[n+1] = exp(decay[n]) S[n] + added[n], with S[0] = initial_state
-// or 0, or REVERSE, from the last span to the first, their adjoints G[n-1] = exp(decay[n]) G[n] + added[n], with G =
-// grad_final_state at the end. What enters a span (REVERSE: what leaves it) is stored as blocks of 8 x 8 numbers, as
-// `added` is. initial_state and final_state are [B, H, V, R]. Dao and Gu 2024, arXiv:2405.21060, section 6.
+// ssd with one A a head, states between spans: S[n+1] = exp(decay[n]) S[n] + added[n], with S[0] =
+// initial_state or 0, or REVERSE, from the last span to the first, their adjoints G[n-1] = exp(decay[n]) G[n]
+// + added[n], with G = grad_final_state at the end. What enters a span (REVERSE: what leaves it) is stored as
+// blocks of 8 x 8 numbers, as `added` is. initial_state and final_state are [B, H, V, R]. Dao and Gu 2024,
+// arXiv:2405.21060, section 6.
 //
 // A thread owns one number of the state.
 #include <metal_stdlib>
@@ -12,11 +13,11 @@ using namespace metal;
 
 template <int R, int V, int H, bool REVERSE, bool HAS_INITIAL_STATE>
 [[kernel]] void ssd_carry_states(
-    const device float* added,          // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
+    const device float* added,          // [B, H, SPANS, KEYS, VALUES, 8, 8]
     const device float* decay,          // [B, H, SPANS]
-    const device float* initial_state,  // [B, H, V, R]
-    device float* span_state,           // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
-    device float* final_state,          // [B, H, V, R]
+    const device float* initial_state,  // [B, H, Dh, N]
+    device float* span_state,           // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    device float* final_state,          // [B, H, Dh, N]
     const constant int* decay_shape,
     uint3 thread_position_in_grid [[thread_position_in_grid]]) {
   constexpr int VALUE_BLOCKS = (V + 7) / 8;

@@ -1,11 +1,12 @@
-// ssd with one A a head, backward of the gates: with x[t] = delta[t] A, and grad_x[t] the sum over all pairs j < t <= i
-// of what they contribute to the outputs' inner product with grad_y,
-//   (1) grad_x[t] = within[t] + sum over j < t of its tile of after[j] + X[tile] - within[first step of the tile]
-//   (2) X[tile + 1] = X[tile] - within[first step of the tile] + sum over the tile of after
-//   (3) grad_delta[t] = rate[t] + A grad_x[t], grad_A = sum over t of delta[t] grad_x[t]
-// where within[t] sums up the pairs that end in t's tile, after[j] those that begin with j and end in a later tile,
-// and X is the sum of all pairs that cross the tile's start: where a span begins, the inner product of the state with
-// its adjoint. Resets cut all of them. delta is [B, L, H]. Dao and Gu 2024, arXiv:2405.21060, section 6.
+// ssd with one A a head, backward of the gates: with x[t] = delta[t] A, and grad_x[t] the sum over all pairs
+// j < t <= i of what they contribute to the outputs' inner product with grad_y,
+//   (1) grad_x[t] = within[t] + sum over j < t of its tile of after[j] + X[tile] - within[first step of the
+//   tile] (2) X[tile + 1] = X[tile] - within[first step of the tile] + sum over the tile of after (3)
+//   grad_delta[t] = rate[t] + A grad_x[t], grad_A = sum over t of delta[t] grad_x[t]
+// where within[t] sums up the pairs that end in t's tile, after[j] those that begin with j and end in a later
+// tile, and X is the sum of all pairs that cross the tile's start: where a span begins, the inner product of
+// the state with its adjoint. Resets cut all of them. delta is [B, L, H]. Dao and Gu 2024, arXiv:2405.21060,
+// section 6.
 //
 // A threadgroup owns a span of one head.
 #include <metal_stdlib>
@@ -25,24 +26,24 @@ template <
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void ssd_gates(
-    const device Delta* delta,                // [B, L, H]
-    const device TypeA* A,                    // [H]
-    const device float* initial_state,        // [B, H, Dh, N]
-    const device bool* reset,                 // [B, L]
-    const device float* span_state,           // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* span_adjoint,         // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* grad_initial_state,   // [B, H, Dh, N]
-    const device float* rate,                 // [ceil(Dh / 64), B, L, H]
-    const device float* within,               // [ceil(N / 64), B, L, H]
-    const device float* after,                // [ceil(N / 64), B, L, H]
-    device Delta* grad_delta,                 // [B, L, H]
-    device float* A_parts,                    // [B, SPANS, H]
+    const device Delta* delta,               // [B, L, H]
+    const device TypeA* A,                   // [H, N] or [H]
+    const device float* initial_state,       // [B, H, Dh, N]
+    const device bool* reset,                // [B, L]
+    const device float* span_state,          // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    const device float* span_adjoint,        // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    const device float* grad_initial_state,  // [B, H, Dh, N]
+    const device float* rate,                // [VALUE_GROUPS, B, L, H]
+    const device float* within,              // [KEY_GROUPS, B, L, H]
+    const device float* after,               // [KEY_GROUPS, B, L, H]
+    device Delta* grad_delta,                // [B, L, H]
+    device float* A_parts,                   // [B * SPANS, H]
     const constant int* delta_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   constexpr int SIZE = (N + 7) / 8 * ((Dh + 7) / 8) * BLOCK;
-  constexpr int KEY_GROUPS = (N + SPAN_VALUES - 1) / SPAN_VALUES;
-  constexpr int VALUE_GROUPS = (Dh + SPAN_VALUES - 1) / SPAN_VALUES;
+  constexpr int KEY_GROUPS = span_sizes<Dh, N>::GROUPS;
+  constexpr int VALUE_GROUPS = span_sizes<N, Dh>::GROUPS;
   threadgroup float sums[4];
   const int L = delta_shape[1];
   const long sequences = delta_shape[0];

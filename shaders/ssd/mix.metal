@@ -1,5 +1,5 @@
-// ssd with one A a head, rows mixed over time. With x[t] = delta[t] A and M[i][j] = exp(x[j+1] + ... + x[i]) for
-// j <= i:
+// ssd with one A a head, rows mixed over time. With x[t] = delta[t] A and M[i][j] = exp(x[j+1] + ... + x[i])
+// for j <= i:
 //   (1) forward: o[i] = sum over j <= i of M[i][j] (q[i] . k[j]) delta[j] v[j]
 //   (2) REVERSE: o[j] = delta[j] * sum over i >= j of M[i][j] (q[j] . k[i]) v[i]
 // These are, as (q, k, v; the partner that DOTS multiply o with):
@@ -9,10 +9,11 @@
 //   grad_B (2) u, grad_y, C; B      o[j] . B[j] of the pairs that end in a later tile
 // q, k are [B, L, heads, R], v is [B, L, heads, V]. Dao and Gu 2024, arXiv:2405.21060, section 6.
 //
-// A threadgroup owns 64 values of a span of SPAN * 32 steps, of SHARE heads one after the other, whose outputs add
-// up. It walks over the span tile by tile with the state S in registers: with P[i] the decay of a tile up to step i
-// and E[j] that after step j,
-//   (3) o[i] = P[i] S q[i] + sum over j of the tile,   S = decay S + sum over j of E[j] delta[j] v[j] (x) k[j]
+// A threadgroup owns 64 values of a span of SPAN * 32 steps, of SHARE heads one after the other, whose
+// outputs add up. It walks over the span tile by tile with the state S in registers: with P[i] the decay of a
+// tile up to step i and E[j] that after step j,
+//   (3) o[i] = P[i] S q[i] + sum over j <= i of the tile
+//   (4) S = decay S + sum over j of the tile of E[j] delta[j] v[j] (x) k[j]
 // and REVERSE with E for P. A tile is cut at its resets; what lies outside a piece counts as 0.
 #include <metal_stdlib>
 
@@ -43,21 +44,20 @@ template <
     int DOTS,
     bool HAS_RESET>
 [[kernel]] void ssd_mix(
-    const device TQ* q,              // [B, L, Q_HEADS, R]
-    const device TK* k,              // [B, L, K_HEADS, R]
-    const device TV* v,              // [B, L, V_HEADS, V]
-    const device TP* partner,        // [B, L, V_HEADS, V]
+    const device TQ* q,              // [B, L, G, N] or [B, L, H, Dh]
+    const device TK* k,              // [B, L, G, N] or [B, L, H, Dh]
+    const device TV* v,              // [B, L, G, N] or [B, L, H, Dh]
+    const device TP* partner,        // [B, L, G, N] or [B, L, H, Dh]
     const device Delta* delta,       // [B, L, H]
-    const device TypeA* A,           // [H]
+    const device TypeA* A,           // [H, N] or [H]
     const device bool* reset,        // [B, L]
-    const device float* span_state,  // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
-    device TO* mixed,                // [B, L, H // SHARE, V]
-    device float* dots,              // [ceil(V / 64), B, L, H]
+    const device float* span_state,  // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    device TO* mixed,                // [B, L, H, Dh] or [B, L, G, SETS, N]
+    device float* dots,              // [1] or [VALUE_GROUPS, B, L, H] or [KEY_GROUPS, B, L, H]
     const constant int* delta_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   using sizes = span_sizes<R, V>;
-  constexpr int GROUPS = (V + SPAN_VALUES - 1) / SPAN_VALUES;
   constexpr int OUT_HEADS = H / SHARE;
   threadgroup float query_tiles[2 * TILE_SIZE];
   threadgroup float key_tiles[2 * TILE_SIZE];
@@ -73,8 +73,8 @@ template <
   const int simdgroup = thread_position_in_threadgroup.y;
   const int owner = simdgroup % sizes::OWNERS;
   const int part = simdgroup / sizes::OWNERS;
-  const int span = threadgroup_position_in_grid.x / GROUPS;
-  const int group = threadgroup_position_in_grid.x % GROUPS;
+  const int span = threadgroup_position_in_grid.x / sizes::GROUPS;
+  const int group = threadgroup_position_in_grid.x % sizes::GROUPS;
   const int value = group * SPAN_VALUES;
   const long batch = threadgroup_position_in_grid.z;
   const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
@@ -128,7 +128,7 @@ template <
             V - value,
             rows);
 
-        // (3), and the scores of the tile's pairs, 64 columns of q and k at a time.
+        // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
         steps_values<SPAN_WIDE> out;
         steps_values<SPAN_WIDE> written;
         pair_scores<sizes::SIMDGROUPS> scores;
@@ -165,7 +165,8 @@ template <
           if (slice / 2 == part) {
             const int own = slice % 2 * sizes::BLOCKS;
             span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, own);
-            span_fade<sizes::BLOCKS, sizes::TALL>(S, own, last_piece ? decays.whole : 1.0f, carries || !last_piece);
+            span_fade<sizes::BLOCKS, sizes::TALL>(
+                S, own, last_piece ? decays.whole : 1.0f, carries || !last_piece);
             span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, own);
           }
         }
@@ -197,8 +198,7 @@ template <
           }
           if (DOTS == DOTS_PAIRS) {
             dot = sums_from(dot, lane) +
-                  pairs_crossing<sizes, TP, TV>(
-                      pairs, key_tiles, value_tiles, query_tiles, rows);
+                  pairs_crossing<sizes, TP, TV>(pairs, key_tiles, value_tiles, query_tiles, rows);
           }
           if (simdgroup == 0 && live) {
             const long sequences = delta_shape[0];

@@ -1,5 +1,5 @@
-// Pairs of a tile's steps, j <= i: their scores, what these mix, and their part of the gates' gradient. A later
-// step is a row, an earlier one a column.
+// Pairs of a tile's steps, j <= i: their scores, what these mix, and their part of the gates' gradient. A
+// later step is a row, an earlier one a column.
 #pragma once
 
 #include <metal_stdlib>
@@ -8,13 +8,15 @@
 #include "span.h"
 
 // Which partner rows a kernel multiplies its outputs with.
-constexpr constant int DOTS_NONE = 0;
-constexpr constant int DOTS_ALL = 1;
-constexpr constant int DOTS_CROSSING = 2;
-constexpr constant int DOTS_PAIRS = 3;
+enum {
+  DOTS_NONE,
+  DOTS_ALL,
+  DOTS_CROSSING,
+  DOTS_PAIRS,
+};
 
-// Three squares of 16 x 16 scores leave out what lies above the diagonal: (0, 0), (1, 0), (1, 1), dealt out to the
-// simdgroups.
+// Three squares of 16 x 16 scores leave out what lies above the diagonal: (0, 0), (1, 0), (1, 1), dealt out
+// to the simdgroups.
 template <int SIMDGROUPS>
 struct pair_scores {
   metal::simdgroup_float8x8 at[(2 + SIMDGROUPS) / SIMDGROUPS][2][2];
@@ -74,8 +76,8 @@ METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, 
   }
 }
 
-// pairs[i][j] *= M[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above the diagonal and
-// outside of the piece.
+// pairs[i][j] *= M[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above the diagonal
+// and outside of the piece.
 template <bool RATED, int ROWS, typename Pairs, typename Steps>
 METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, thread const span_rows& rows) {
   const float from = logs[rows.lane];
@@ -106,7 +108,8 @@ METAL_FUNC void pairs_read(
   }
 }
 
-// For step `lane` the sum over pairs j < lane <= i of pairs[i][j] (partner[i] . values[j]), in all simdgroups.
+// For step `lane` the sum over pairs j < lane <= i of pairs[i][j] (partner[i] . values[j]), in all
+// simdgroups.
 template <typename SIZES, typename A, typename B, typename Pairs, typename Tiles>
 METAL_FUNC float pairs_crossing(
     Pairs pairs, Tiles partner, Tiles values, Tiles scratch, thread const span_rows& rows) {

@@ -14,10 +14,11 @@
 constexpr constant int SPAN_VALUES = 64;
 constexpr constant int SPAN_WIDE = 2;
 
-// Sizes that follow from R numbers in a query and key and V in a value. Queries and keys are staged 64 columns
-// at a time, a slice, or 32 where that is enough. A simdgroup owns two slices of the state at most.
+// Sizes that follow from R numbers in a query and key and V in a value. Queries and keys are staged 64
+// columns at a time, a slice, or 32 where that is enough. A simdgroup owns two slices of the state at most.
 template <int R, int V>
 struct span_sizes {
+  static constexpr constant int GROUPS = (V + SPAN_VALUES - 1) / SPAN_VALUES;
   static constexpr constant int OWNERS = V > 32 ? 4 : V > 16 ? 2 : 1;
   static constexpr constant int SLICES = (R + 63) / 64;
   static constexpr constant int PARTS = (SLICES + 1) / 2;
@@ -39,7 +40,8 @@ struct span_rows {
 
 // 32 or 64 columns of the rows to one or two tiles side by side, 0 in other rows.
 template <typename T, int ROWS, int TILES, typename Tiles, typename Source>
-METAL_FUNC void span_stage(Tiles tiles, Source source, int stride, int columns, thread const span_rows& rows) {
+METAL_FUNC void span_stage(
+    Tiles tiles, Source source, int stride, int columns, thread const span_rows& rows) {
   T fetched[TILES][ROWS];
 #pragma unroll
   for (int t = 0; t < TILES; ++t) {
@@ -244,12 +246,12 @@ METAL_FUNC void span_put(thread steps_values<SPAN_WIDE>& out, Tiles tiles, int o
   }
 }
 
-// Where a simdgroup's part of a state lies: block (r, w) is at r * down + w * along blocks of `first`, of which
-// `rows` x `columns` are there.
+// Where a simdgroup's part of a state lies: block (r, w) is at r * down + w * along blocks of `first`, of
+// which `rows` x `columns` are there.
 struct span_blocks {
   long first;
-  int down;
-  int along;
+  long down;
+  long along;
   int rows;
   int columns;
 };

@@ -1,11 +1,11 @@
-// ssd with one A a head, what each span of SPAN * 32 steps adds to the state, as if it began with 0. With x[t] =
-// delta[t] A:
+// ssd with one A a head, what each span of SPAN * 32 steps adds to the state, as if it began with 0. With
+// x[t] = delta[t] A:
 //   (1) forward: S = sum over t of exp(x[t+1] + ... + x[last]) rate[t] value[t] (x) key[t]
 //   (2) REVERSE: G = sum over t of exp(x[first] + ... + x[t]) value[t] (x) key[t]
 //   (3) decay = x[first] + ... + x[last], the logarithm of what the span leaves of a state.
 // Forward keys are B, values u and rates delta, which gives the states; REVERSE keys are C and values grad_y,
-// which gives their adjoints. From a reset on (before it, REVERSE) a span forgets: then decay is -inf. keys are
-// [B, L, G, R], values [B, L, H, V]. Dao and Gu 2024, arXiv:2405.21060, section 6.
+// which gives their adjoints. From a reset on (before it, REVERSE) a span forgets: then decay is -inf. keys
+// are [B, L, G, R], values [B, L, H, V]. Dao and Gu 2024, arXiv:2405.21060, section 6.
 //
 // A threadgroup owns 64 values of one head and one span. A simdgroup keeps 16 of them and up to 128 keys.
 #include <metal_stdlib>
@@ -28,18 +28,17 @@ template <
     bool REVERSE,
     bool HAS_RESET>
 [[kernel]] void ssd_span_states(
-    const device TK* keys,       // [B, L, G, R]
-    const device TV* values,     // [B, L, H, V]
-    const device Delta* delta,   // [B, L, H]
-    const device TypeA* A,       // [H]
-    const device bool* reset,    // [B, L]
-    device float* span_state,    // [B, H, SPANS, KEYS / 8, VALUES / 8, 8, 8]
-    device float* span_decay,    // [B, H, SPANS]
+    const device TK* keys,      // [B, L, G, N]
+    const device TV* values,    // [B, L, H, Dh]
+    const device Delta* delta,  // [B, L, H]
+    const device TypeA* A,      // [H, N] or [H]
+    const device bool* reset,   // [B, L]
+    device float* span_state,   // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    device float* span_decay,   // [B, H, SPANS]
     const constant int* values_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   using sizes = span_sizes<R, V>;
-  constexpr int GROUPS = (V + SPAN_VALUES - 1) / SPAN_VALUES;
   threadgroup float key_tiles[2 * TILE_SIZE];
   threadgroup float value_tiles[2 * TILE_SIZE];
   threadgroup float weights[TILE];
@@ -49,8 +48,8 @@ template <
   const int simdgroup = thread_position_in_threadgroup.y;
   const int owner = simdgroup % sizes::OWNERS;
   const int part = simdgroup / sizes::OWNERS;
-  const int span = threadgroup_position_in_grid.x / GROUPS;
-  const int value = threadgroup_position_in_grid.x % GROUPS * SPAN_VALUES;
+  const int span = threadgroup_position_in_grid.x / sizes::GROUPS;
+  const int value = threadgroup_position_in_grid.x % sizes::GROUPS * SPAN_VALUES;
   const int head = threadgroup_position_in_grid.y;
   const long batch = threadgroup_position_in_grid.z;
   const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
@@ -68,7 +67,8 @@ template <
     const long first = batch * L + tile * TILE;
     auto resets = reset + (HAS_RESET ? first : 0);
 
-    // What comes before a tile's last reset does not leave it; what comes from its first one on does not enter.
+    // What comes before a tile's last reset does not leave it; what comes from its first one on does not
+    // enter.
     const int first_cut = first_reset<HAS_RESET>(resets, steps);
     const bool carries = first_cut == steps;
     span_rows rows;
