@@ -137,11 +137,12 @@ template <
     const long slice_at = first * channels + channel;
 #pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
       const bool live = in_range && i < steps;
-      time[i] = live ? static_cast<float>(delta[slice_at + static_cast<long>(i) * channels]) + bias : 0.0f;
-      input[i] = live ? static_cast<float>(u[slice_at + static_cast<long>(i) * channels]) : 0.0f;
-      grad[i] = live ? static_cast<float>(grad_y[slice_at + static_cast<long>(i) * channels]) : 0.0f;
-      sum[i] = HAS_Z && live ? static_cast<float>(z[slice_at + static_cast<long>(i) * channels]) : 0.0f;
+      time[i] = live ? static_cast<float>(delta[slice_at + row]) + bias : 0.0f;
+      input[i] = live ? static_cast<float>(u[slice_at + row]) : 0.0f;
+      grad[i] = live ? static_cast<float>(grad_y[slice_at + row]) : 0.0f;
+      sum[i] = HAS_Z && live ? static_cast<float>(z[slice_at + row]) : 0.0f;
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
@@ -305,16 +306,18 @@ template <
     float grad_out[STEPS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
       const bool live = HAS_Z && in_range && i < steps;
-      opened[i] = live ? static_cast<float>(z[slice_at + static_cast<long>(i) * channels]) : 0.0f;
-      grad_out[i] = live ? static_cast<float>(grad_y[slice_at + static_cast<long>(i) * channels]) : 0.0f;
+      opened[i] = live ? static_cast<float>(z[slice_at + row]) : 0.0f;
+      grad_out[i] = live ? static_cast<float>(grad_y[slice_at + row]) : 0.0f;
     }
     float by_skip = 0.0f;
     float by_bias = 0.0f;
 #pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
       if (in_range && i < steps) {
-        const long at = slice_at + static_cast<long>(i) * channels;
+        const long at = slice_at + row;
         // The slope of softplus is 1 - e^-softplus.
         const float slope = SOFTPLUS ? -exp_minus_one(-time[i], precise::exp(-time[i])) : 1.0f;
         const float by_delta = slope * fma(input[i], by_key[i], by_rate[i]);
