@@ -68,11 +68,16 @@ template <
   static_assert(2 * STATES <= SLICES, "SLICES must be 2 * STATES or more, because a slice does one fold");
   static_assert(LANES % (STATES * STEPS) == 0, "STATES * STEPS must divide LANES, which get one sum each");
   constexpr int TILE = SLICES * STEPS;
+  // A simdgroup has B and C of its steps and of WIDE states in threadgroup memory, an element a lane.
+  constexpr int WIDE = LANES / STEPS;
+  static_assert(WIDE * STEPS == LANES, "STEPS must divide LANES, which load a row of states each step");
+  static_assert(
+      WIDE % STATES == 0, "STATES must divide LANES / STEPS, because B and C come in rows of these");
   // What a slice's threads fold, each for the state fold_state of its channel.
   constexpr int STATE = 0;
   constexpr int ADJOINT = 1;
-  threadgroup float keys[SLICES * STEPS * STATES];
-  threadgroup float queries[SLICES * STEPS * STATES];
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
   threadgroup float rates[STATES * LANES];
   threadgroup float map_decay[STATES * SLICES * LANES];
   threadgroup float map_value[STATES * SLICES * LANES];
@@ -96,8 +101,8 @@ template <
   auto lane_value = map_value + lane;
   auto lane_adjoint = map_adjoint + lane;
   auto lane_parts = rate_parts + lane;
-  auto slice_keys = keys + slice * STEPS * STATES;
-  auto slice_queries = queries + slice * STEPS * STATES;
+  auto slice_keys = keys + slice * LANES;
+  auto slice_queries = queries + slice * LANES;
   const long state = (batch * channels + channel) * N;
   const long plane = static_cast<long>(N) * channels;
   const long carried = batch * 4 * plane + channel;
@@ -172,10 +177,16 @@ template <
       } else if (folds && fold == ADJOINT) {
         total = grad_final_state[state + n + fold_state];
       }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      scan_stage<STEPS, STATES, LANES>(slice_keys, B + first * N + n, N, steps, N - n, lane);
-      scan_stage<STEPS, STATES, LANES>(slice_queries, C + first * N + n, N, steps, N - n, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      if (n % WIDE == 0) {
+        const bool live = lane / WIDE < steps && n + lane % WIDE < N;
+        const long shared_at = (first + lane / WIDE) * N + n + lane % WIDE;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        slice_keys[lane] = scan_load(B, shared_at, live);
+        slice_queries[lane] = scan_load(C, shared_at, live);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+      }
+      const auto round_keys = slice_keys + n % WIDE;
+      const auto round_queries = slice_queries + n % WIDE;
 
       float rate[STATES];
       float gate[STEPS][STATES];
@@ -188,12 +199,12 @@ template <
 #pragma clang loop unroll(full)
         for (int i = 0; i < STEPS; ++i) {
           gate[i][k] = scan_gate(time[i], rate_log2, forgets[i]);
-          const float value = time[i] * input[i] * slice_keys[i * STATES + k];
+          const float value = time[i] * input[i] * round_keys[i * WIDE + k];
           local = scan_apply<HAS_RESET>(gate[i][k], value, local);
         }
 #pragma clang loop unroll(full)
         for (int i = STEPS - 1; i >= 0; --i) {
-          adjoint = fma(slice_queries[i * STATES + k], grad[i], adjoint);
+          adjoint = fma(round_queries[i * WIDE + k], grad[i], adjoint);
           adjoint = scan_apply<HAS_RESET>(gate[i][k], 0.0f, adjoint);
         }
         const int map = (k * SLICES + slice) * LANES;
@@ -248,10 +259,10 @@ template <
 #pragma clang loop unroll(full)
         for (int k = 0; k < STATES; ++k) {
           before[i][k] = h[k];
-          h[k] = scan_apply<HAS_RESET>(gate[i][k], time[i] * input[i] * slice_keys[i * STATES + k], h[k]);
+          h[k] = scan_apply<HAS_RESET>(gate[i][k], time[i] * input[i] * round_keys[i * WIDE + k], h[k]);
           parts[k] = grad[i] * h[k];
           if (HAS_Z) {
-            sum[i] = fma(slice_queries[i * STATES + k], h[k], sum[i]);
+            sum[i] = fma(round_queries[i * WIDE + k], h[k], sum[i]);
           }
         }
         sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
@@ -262,10 +273,10 @@ template <
         float parts[STATES];
 #pragma clang loop unroll(full)
         for (int k = 0; k < STATES; ++k) {
-          const float r = fma(slice_queries[i * STATES + k], grad[i], from_right[k]);
+          const float r = fma(round_queries[i * WIDE + k], grad[i], from_right[k]);
           from_right[k] = scan_apply<HAS_RESET>(gate[i][k], 0.0f, r);
           const float leak = HAS_RESET && gate[i][k] == 0.0f ? 0.0f : from_right[k] * before[i][k];
-          by_key[i] = fma(r, slice_keys[i * STATES + k], by_key[i]);
+          by_key[i] = fma(r, round_keys[i * WIDE + k], by_key[i]);
           by_rate[i] = fma(leak, rate[k], by_rate[i]);
           rate_sum[k] = fma(leak, time[i], rate_sum[k]);
           parts[k] = r * time[i] * input[i];

@@ -57,8 +57,13 @@ template <
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(STATES <= SLICES, "STATES must not pass SLICES, because a slice folds the maps of one state");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float keys[SLICES * STEPS * STATES];
-  threadgroup float queries[SLICES * STEPS * STATES];
+  // A simdgroup has B and C of its steps and of WIDE states in threadgroup memory, an element a lane.
+  constexpr int WIDE = LANES / STEPS;
+  static_assert(WIDE * STEPS == LANES, "STEPS must divide LANES, which load a row of states each step");
+  static_assert(
+      WIDE % STATES == 0, "STATES must divide LANES / STEPS, because B and C come in rows of these");
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
   threadgroup float rates[STATES * LANES];
   threadgroup float map_decay[STATES * SLICES * LANES];
   threadgroup float map_value[STATES * SLICES * LANES];
@@ -75,8 +80,8 @@ template <
   auto lane_rates = rates + lane;
   auto lane_decay = map_decay + lane;
   auto lane_value = map_value + lane;
-  auto slice_keys = keys + slice * STEPS * STATES;
-  auto slice_queries = queries + slice * STEPS * STATES;
+  auto slice_keys = keys + slice * LANES;
+  auto slice_queries = queries + slice * LANES;
   const long state = (batch * channels + channel) * N;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
@@ -133,10 +138,16 @@ template <
         entry = HAS_INITIAL_STATE ? initial_state[state + n + slice] : 0.0f;
         tile_state[saved + at] = entry;
       }
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      scan_stage<STEPS, STATES, LANES>(slice_keys, B + first * N + n, N, steps, N - n, lane);
-      scan_stage<STEPS, STATES, LANES>(slice_queries, C + first * N + n, N, steps, N - n, lane);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      if (n % WIDE == 0) {
+        const bool live = lane / WIDE < steps && n + lane % WIDE < N;
+        const long shared_at = (first + lane / WIDE) * N + n + lane % WIDE;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        slice_keys[lane] = scan_load(B, shared_at, live);
+        slice_queries[lane] = scan_load(C, shared_at, live);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+      }
+      const auto round_keys = slice_keys + n % WIDE;
+      const auto round_queries = slice_queries + n % WIDE;
 
       float gate[STEPS][STATES];
 #pragma clang loop unroll(full)
@@ -147,7 +158,7 @@ template <
 #pragma clang loop unroll(full)
         for (int i = 0; i < STEPS; ++i) {
           gate[i][k] = scan_gate(time[i], rate_log2, forgets[i]);
-          local = scan_apply<HAS_RESET>(gate[i][k], drive[i] * slice_keys[i * STATES + k], local);
+          local = scan_apply<HAS_RESET>(gate[i][k], drive[i] * round_keys[i * WIDE + k], local);
         }
         const int map = (k * SLICES + slice) * LANES;
         lane_decay[map] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
@@ -182,8 +193,8 @@ template <
         float h = lane_value[(k * SLICES + slice) * LANES];
 #pragma clang loop unroll(full)
         for (int i = 0; i < STEPS; ++i) {
-          h = scan_apply<HAS_RESET>(gate[i][k], drive[i] * slice_keys[i * STATES + k], h);
-          sum[i] = fma(slice_queries[i * STATES + k], h, sum[i]);
+          h = scan_apply<HAS_RESET>(gate[i][k], drive[i] * round_keys[i * WIDE + k], h);
+          sum[i] = fma(round_queries[i * WIDE + k], h, sum[i]);
         }
       }
     }

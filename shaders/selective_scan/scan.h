@@ -5,19 +5,12 @@
 
 #include "../common/simd_sums.h"
 
-// The first `steps` rows and `states` columns of B or C, whose rows are `stride` apart, to the STEPS x STATES
-// floats of a slice; 0 elsewhere.
-template <int STEPS, int STATES, int LANES, typename Slice, typename Source>
-inline void scan_stage(Slice slice, Source source, int stride, int steps, int states, int lane) {
-#pragma clang loop unroll(full)
-  for (int first = 0; first < STEPS * STATES; first += LANES) {
-    const int at = first + lane;
-    const int i = at / STATES;
-    const int k = at % STATES;
-    if (at < STEPS * STATES) {
-      slice[at] = i < steps && k < states ? static_cast<float>(source[i * stride + k]) : 0.0f;
-    }
-  }
+// source[at], or 0 where it is not `live`. The load is unconditional, because CPUs take a branch a lane
+// otherwise.
+template <typename Source>
+inline float scan_load(Source source, long at, bool live) {
+  const float value = static_cast<float>(source[live ? at : 0]);
+  return live ? value : 0.0f;
 }
 
 // e^(time * rate), or 0, of a rate times log2(e).
