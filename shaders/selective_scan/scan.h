@@ -1,4 +1,4 @@
-// What both passes of selective_scan share: B and C of a slice in threadgroup memory, and the gates.
+// What both passes of selective_scan share: loads of B and C, gates, and sums over lanes.
 #pragma once
 
 #include <metal_stdlib>
