@@ -5,10 +5,10 @@
 // grad_A = sum_bt delta * E, grad_D = sum_bt q u, grad_z = grad_y x silu'(z), grad_delta_bias = sum_bt
 // grad_delta, grad_initial_state = g[0] o R[0]. Shapes and paper as in forward.metal.
 //
-// The tiles of the forward pass, walked from last to first, with the states recomputed from those that entered
-// the tile. Of STATES states at a time a thread a channel folds the maps of the slices, and then their parts
-// of grad_A, and another one the transposed maps. What is summed over channels, time or the batch leaves here
-// as one part a threadgroup.
+// The tiles of the forward pass, walked from last to first, with the states recomputed from those that
+// entered the tile. Of STATES states at a time a thread a channel folds the maps of the slices, and then
+// their parts of grad_A, and another one the transposed maps. What is summed over channels, time or the batch
+// leaves here as one part a threadgroup.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
