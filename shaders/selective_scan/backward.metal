@@ -6,11 +6,14 @@
 // grad_delta, grad_initial_state = g[0] o R[0]. Shapes and paper as in forward.metal.
 //
 // The tiles of the forward pass, walked from last to first, with the states recomputed from those that
-// entered the tile. What is summed over channels, time or the batch leaves here as one part a threadgroup.
+// entered the tile. Of STATES states at a time a thread a channel folds the maps of the slices, and then
+// their parts of grad_A, and another one the transposed maps. What is summed over channels, time or the batch
+// leaves here as one part a threadgroup.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
 #include "../common/elementary.h"
+#include "scan.h"
 
 using namespace metal;
 
@@ -25,6 +28,7 @@ template <
     typename Bias,
     int LANES,
     int SLICES,
+    int STATES,
     int STEPS,
     bool SOFTPLUS,
     bool HAS_D,
@@ -54,18 +58,31 @@ template <
     device float* C_parts,                 // [BLOCKS, B, L, N]
     device float* D_parts,                 // [2 * B, D]
     device float* bias_parts,              // [2 * B, D]
-    device float* carry,                   // [B, 3, N, D]
+    device float* carry,                   // [B, 4, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(LANES == 32, "LANES must be a simdgroup, because sums over channels are simd sums");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
+  static_assert(2 * STATES <= SLICES, "SLICES must be 2 * STATES or more, because a slice does one fold");
+  static_assert(LANES % (STATES * STEPS) == 0, "STATES * STEPS must divide LANES, which get one sum each");
   constexpr int TILE = SLICES * STEPS;
-  threadgroup float slice_a[SLICES * LANES];
-  threadgroup float slice_b[SLICES * LANES];
-  threadgroup float slice_r[SLICES * LANES];
-  threadgroup float slice_rate[SLICES * LANES];
+  // A simdgroup has B and C of its steps and of WIDE states in threadgroup memory, an element a lane.
+  constexpr int WIDE = LANES / STEPS;
+  static_assert(WIDE * STEPS == LANES, "STEPS must divide LANES, which load a row of states each step");
+  static_assert(
+      WIDE % STATES == 0, "STATES must divide LANES / STEPS, because B and C come in rows of these");
+  // What a slice's threads fold, each for the state fold_state of its channel.
+  constexpr int STATE = 0;
+  constexpr int ADJOINT = 1;
+  threadgroup float keys[SLICES * LANES];
+  threadgroup float queries[SLICES * LANES];
+  threadgroup float rates[STATES * LANES];
+  threadgroup float map_decay[STATES * SLICES * LANES];
+  threadgroup float map_value[STATES * SLICES * LANES];
+  threadgroup float map_adjoint[STATES * SLICES * LANES];
+  threadgroup float rate_parts[STATES * SLICES * LANES];
 
   const int L = u_shape[1];
   const int channels = u_shape[2];
@@ -76,183 +93,281 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = static_cast<int>(block) * LANES + lane;
   const bool in_range = channel < channels;
+  const int fold = slice / STATES;
+  const int fold_state = slice % STATES;
   // As in the forward pass, for compilers for CPUs.
-  auto lane_a = slice_a + lane;
-  auto lane_b = slice_b + lane;
-  auto lane_r = slice_r + lane;
-  auto lane_rate = slice_rate + lane;
+  auto lane_rates = rates + lane;
+  auto lane_decay = map_decay + lane;
+  auto lane_value = map_value + lane;
+  auto lane_adjoint = map_adjoint + lane;
+  auto lane_parts = rate_parts + lane;
+  auto slice_keys = keys + slice * LANES;
+  auto slice_queries = queries + slice * LANES;
   const long state = (batch * channels + channel) * N;
+  const long plane = static_cast<long>(N) * channels;
+  const long carried = batch * 4 * plane + channel;
   const long tiles = (L + TILE - 1) / TILE;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
+  // The bits in which simd sums leave states and steps; lanes that differ in the others have the same.
+  constexpr int SAME = LANES / (STATES * STEPS);
+  const int lane_state = lane / (LANES / STATES);
+  const int lane_step = lane / SAME % STEPS;
+  const auto rates_in = A + static_cast<long>(channel) * N + fold_state;
+  if (fold == STATE) {
+    lane_rates[fold_state * LANES] = in_range && fold_state < N ? static_cast<float>(rates_in[0]) : 0.0f;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
 
+  float skip_sum = 0.0f;
+  float skip_rest = 0.0f;
+  float bias_sum = 0.0f;
+  float bias_rest = 0.0f;
   for (long tile = tiles - 1; tile >= 0; --tile) {
-    const long saved = (batch * tiles + tile) * N * channels + channel;
-    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and what its floats lack.
-    const long carry_in = (batch * 3 + tile % 2) * N * channels + channel;
-    const long carry_out = (batch * 3 + (tile + 1) % 2) * N * channels + channel;
-    const long carry_rest = (batch * 3 + 2) * N * channels + channel;
+    const long saved = (batch * tiles + tile) * plane + channel;
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
-    const auto B_slice = B + first * N;
-    const auto C_slice = C + first * N;
-    const long parts = (block * B_shape[0] * L + first) * N;
-    const auto B_out = B_parts + parts;
-    const auto C_out = C_parts + parts;
+    const bool is_last = tile + 1 == tiles;
 
     float time[STEPS];
     float input[STEPS];
     float grad[STEPS];
     float sum[STEPS];
-    float by_B[STEPS];
+    float by_key[STEPS];
     float by_rate[STEPS];
     bool forgets[STEPS];
     float total_time = 0.0f;
     bool forgets_any = false;
+    // All loads before the first division, whose branches would keep them in order.
+    const long slice_at = first * channels + channel;
+#pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
       const bool live = in_range && i < steps;
-      const long at = (first + i) * channels + channel;
-      const float step = live ? static_cast<float>(delta[at]) + bias : 0.0f;
-      const float opened = HAS_Z && live ? static_cast<float>(z[at]) : 1.0f;
-      time[i] = SOFTPLUS && live ? softplus(step) : step;
-      input[i] = live ? static_cast<float>(u[at]) : 0.0f;
-      grad[i] = live ? static_cast<float>(grad_y[at]) * (HAS_Z ? opened * sigmoid(opened) : 1.0f) : 0.0f;
+      time[i] = live ? static_cast<float>(delta[slice_at + row]) + bias : 0.0f;
+      input[i] = live ? static_cast<float>(u[slice_at + row]) : 0.0f;
+      grad[i] = live ? static_cast<float>(grad_y[slice_at + row]) : 0.0f;
+      sum[i] = HAS_Z && live ? static_cast<float>(z[slice_at + row]) : 0.0f;
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < STEPS; ++i) {
+      time[i] = SOFTPLUS && in_range && i < steps ? softplus(time[i]) : time[i];
+      grad[i] *= HAS_Z ? sum[i] * sigmoid(sum[i]) : 1.0f;
       sum[i] = skip * input[i];
-      by_B[i] = 0.0f;
+      by_key[i] = 0.0f;
       by_rate[i] = 0.0f;
       forgets[i] = HAS_RESET && i < steps && reset[first + i];
       total_time += time[i];
       forgets_any = forgets_any || forgets[i];
     }
 
-    for (int n = 0; n < N; ++n) {
-      const float rate = in_range ? static_cast<float>(A[static_cast<long>(channel) * N + n]) : 0.0f;
-      float gate[STEPS];
-      float value[STEPS];
-      float local = 0.0f;
-      // Unrolled by name: long loops, and those that hold a simd operation, else keep their arrays in memory.
-#pragma unroll
-      for (int i = 0; i < STEPS; ++i) {
-        gate[i] = forgets[i] ? 0.0f : decay_of(time[i] * rate);
-        value[i] = i < steps ? time[i] * input[i] * static_cast<float>(B_slice[i * N + n]) : 0.0f;
-        local = decay_apply<HAS_RESET>(gate[i], value[i], local);
+    for (int n = 0; n < N; n += STATES) {
+      const bool folds = in_range && fold <= ADJOINT && n + fold_state < N;
+      const long offset = static_cast<long>(n + fold_state) * channels;
+      // carry holds g[t+1] o R[t+1] at the right edge of the tile and what its floats lack, then the same of
+      // grad_A.
+      const long carry_at = carried + (fold == STATE ? 2 * plane : 0) + offset;
+      float total = 0.0f;
+      float rest = 0.0f;
+      if (folds && fold == STATE) {
+        total = tile_state[saved + offset];
+      } else if (folds && !is_last) {
+        total = carry[carry_at];
+        rest = carry[carry_at + plane];
+      } else if (folds && fold == ADJOINT) {
+        total = grad_final_state[state + n + fold_state];
       }
-      float adjoint = 0.0f;
-#pragma unroll
-      for (int i = STEPS - 1; i >= 0; --i) {
-        const float query = i < steps ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
-        adjoint = decay_apply<HAS_RESET>(gate[i], 0.0f, fma(query, grad[i], adjoint));
+      if (n % WIDE == 0) {
+        const bool live = lane / WIDE < steps && n + lane % WIDE < N;
+        const long shared_at = (first + lane / WIDE) * N + n + lane % WIDE;
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        slice_keys[lane] = scan_load(B, shared_at, live);
+        slice_queries[lane] = scan_load(C, shared_at, live);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
       }
-      lane_a[slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
-      lane_b[slice * LANES] = local;
-      lane_r[slice * LANES] = adjoint;
-      threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
+      const auto round_keys = slice_keys + n % WIDE;
+      const auto round_queries = slice_queries + n % WIDE;
 
-      const long at = static_cast<long>(n) * channels;
-      float h = in_range ? tile_state[saved + at] : 0.0f;
-      float from_right = 0.0f;
-      if (in_range && tile + 1 < tiles) {
-        from_right = carry[carry_in + at];
-      } else if (in_range) {
-        from_right = grad_final_state[state + n];
-        if (slice == 0) {
-          carry[carry_in + at] = from_right;
+      float rate[STATES];
+      float gate[STEPS][STATES];
+#pragma clang loop unroll(full)
+      for (int k = 0; k < STATES; ++k) {
+        rate[k] = lane_rates[k * LANES];
+        const float rate_log2 = rate[k] * M_LOG2E_F;
+        float local = 0.0f;
+        float adjoint = 0.0f;
+#pragma clang loop unroll(full)
+        for (int i = 0; i < STEPS; ++i) {
+          gate[i][k] = scan_gate(time[i], rate_log2, forgets[i]);
+          const float value = time[i] * input[i] * round_keys[i * WIDE + k];
+          local = scan_apply<HAS_RESET>(gate[i][k], value, local);
         }
+#pragma clang loop unroll(full)
+        for (int i = STEPS - 1; i >= 0; --i) {
+          adjoint = fma(round_queries[i * WIDE + k], grad[i], adjoint);
+          adjoint = scan_apply<HAS_RESET>(gate[i][k], 0.0f, adjoint);
+        }
+        const int map = (k * SLICES + slice) * LANES;
+        lane_decay[map] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate[k]);
+        lane_value[map] = local;
+        lane_adjoint[map] = adjoint;
       }
-      h = decay_fold<HAS_RESET>(lane_a, lane_b, LANES, slice, h);
-      const bool carries = in_range && slice == 0;
-      float rest = carries && tile + 1 < tiles ? carry[carry_rest + at] : 0.0f;
-      decay_fold_reverse<HAS_RESET>(lane_a, lane_r, LANES, SLICES, slice + 1, from_right, rest);
-      if (carries) {
-        float next = from_right;
-        float next_rest = rest;
-        decay_carry<HAS_RESET>(next, next_rest, lane_a[slice * LANES], lane_r[slice * LANES]);
-        sum_settle(next, next_rest);
-        carry[carry_rest + at] = next_rest;
-        carry[carry_out + at] = next;
-        if (HAS_INITIAL_STATE && tile == 0) {
-          grad_initial_state[state + n] = next;
-        }
-      }
-      from_right += rest;
-
-      // From here on value[i] holds h[t-1].
-#pragma unroll
-      for (int i = 0; i < STEPS; ++i) {
-        const float previous = h;
-        h = decay_apply<HAS_RESET>(gate[i], value[i], h);
-        value[i] = previous;
-        if (HAS_Z && i < steps) {
-          sum[i] = fma(static_cast<float>(C_slice[i * N + n]), h, sum[i]);
-        }
-        const float part = simd_sum(grad[i] * h);
-        if (lane == 0 && i < steps) {
-          C_out[i * N + n] = part;
-        }
-      }
-      float rate_sum = 0.0f;
-#pragma unroll
-      for (int i = STEPS - 1; i >= 0; --i) {
-        const bool live = i < steps;
-        const float query = live ? static_cast<float>(C_slice[i * N + n]) : 0.0f;
-        const float key = live ? static_cast<float>(B_slice[i * N + n]) : 0.0f;
-        const float r = fma(query, grad[i], from_right);
-        from_right = decay_apply<HAS_RESET>(gate[i], 0.0f, r);
-        const float through = forgets[i] ? 0.0f : from_right * value[i];
-        by_B[i] = fma(r, key, by_B[i]);
-        by_rate[i] = fma(through, rate, by_rate[i]);
-        rate_sum = fma(through, time[i], rate_sum);
-        const float part = simd_sum(r * time[i] * input[i]);
-        if (lane == 0 && live) {
-          B_out[i * N + n] = part;
-        }
-      }
-      lane_rate[slice * LANES] = rate_sum;
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (in_range && slice == 0) {
-        float total = 0.0f;
+
+      if (fold == STATE) {
+#pragma clang loop unroll(full)
         for (int s = 0; s < SLICES; ++s) {
-          total += lane_rate[s * LANES];
+          const int map = (fold_state * SLICES + s) * LANES;
+          const float value = lane_value[map];
+          lane_value[map] = total + rest;
+          decay_carry<HAS_RESET>(total, rest, lane_decay[map], value);
         }
-        const long rests = static_cast<long>(B_shape[0]) * channels * N;
-        part_add(A_parts + state + n, rests, total, tile + 1 == tiles);
+        const int next = n + STATES < N ? n + STATES : 0;
+        const bool has_rate = in_range && next + fold_state < N;
+        lane_rates[fold_state * LANES] = has_rate ? static_cast<float>(rates_in[next]) : 0.0f;
+        total = folds && !is_last ? carry[carry_at] : 0.0f;
+        rest = folds && !is_last ? carry[carry_at + plane] : 0.0f;
+      } else if (fold == ADJOINT) {
+#pragma clang loop unroll(full)
+        for (int s = SLICES - 1; s >= 0; --s) {
+          const int map = (fold_state * SLICES + s) * LANES;
+          const float adjoint = lane_adjoint[map];
+          lane_adjoint[map] = total + rest;
+          decay_carry<HAS_RESET>(total, rest, lane_decay[map], adjoint);
+        }
+        sum_settle(total, rest);
+        if (HAS_INITIAL_STATE && folds && tile == 0) {
+          grad_initial_state[state + n + fold_state] = total;
+        }
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      float h[STATES];
+      float from_right[STATES];
+      float rate_sum[STATES];
+#pragma clang loop unroll(full)
+      for (int k = 0; k < STATES; ++k) {
+        h[k] = lane_value[(k * SLICES + slice) * LANES];
+        from_right[k] = lane_adjoint[(k * SLICES + slice) * LANES];
+        rate_sum[k] = 0.0f;
+      }
+      float before[STEPS][STATES];
+      float sums[STEPS];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < STEPS; ++i) {
+        float parts[STATES];
+#pragma clang loop unroll(full)
+        for (int k = 0; k < STATES; ++k) {
+          before[i][k] = h[k];
+          h[k] = scan_apply<HAS_RESET>(gate[i][k], time[i] * input[i] * round_keys[i * WIDE + k], h[k]);
+          parts[k] = grad[i] * h[k];
+          if (HAS_Z) {
+            sum[i] = fma(round_queries[i * WIDE + k], h[k], sum[i]);
+          }
+        }
+        sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
+      }
+      const float grad_query = scan_sums<STEPS, LANES / 2 / STATES>(sums, lane);
+#pragma clang loop unroll(full)
+      for (int i = STEPS - 1; i >= 0; --i) {
+        float parts[STATES];
+#pragma clang loop unroll(full)
+        for (int k = 0; k < STATES; ++k) {
+          const float r = fma(round_queries[i * WIDE + k], grad[i], from_right[k]);
+          from_right[k] = scan_apply<HAS_RESET>(gate[i][k], 0.0f, r);
+          const float leak = HAS_RESET && gate[i][k] == 0.0f ? 0.0f : from_right[k] * before[i][k];
+          by_key[i] = fma(r, round_keys[i * WIDE + k], by_key[i]);
+          by_rate[i] = fma(leak, rate[k], by_rate[i]);
+          rate_sum[k] = fma(leak, time[i], rate_sum[k]);
+          parts[k] = r * time[i] * input[i];
+        }
+        sums[i] = simd_sums<STATES, LANES / 2>(parts, lane);
+      }
+      const float grad_key = scan_sums<STEPS, LANES / 2 / STATES>(sums, lane);
+      if (lane % SAME == 0 && lane_step < steps && n + lane_state < N) {
+        const long part = ((block * B_shape[0] * L + first) + lane_step) * N + n + lane_state;
+        B_parts[part] = grad_key;
+        C_parts[part] = grad_query;
+      }
+
+#pragma clang loop unroll(full)
+      for (int k = 0; k < STATES; ++k) {
+        lane_parts[(k * SLICES + slice) * LANES] = rate_sum[k];
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (fold == STATE) {
+#pragma clang loop unroll(full)
+        for (int s = 0; s < SLICES; ++s) {
+          rest += lane_parts[(fold_state * SLICES + s) * LANES];
+        }
+        sum_settle(total, rest);
+        if (folds && tile == 0) {
+          A_parts[state + n + fold_state] = total;
+          A_parts[B_shape[0] * plane + state + n + fold_state] = rest;
+        }
+      }
+      if (folds) {
+        carry[carry_at] = total;
+        carry[carry_at + plane] = rest;
       }
     }
 
+    // Fetched again, because registers do not hold them beside the states.
+    float opened[STEPS];
+    float grad_out[STEPS];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
+      const bool live = HAS_Z && in_range && i < steps;
+      opened[i] = live ? static_cast<float>(z[slice_at + row]) : 0.0f;
+      grad_out[i] = live ? static_cast<float>(grad_y[slice_at + row]) : 0.0f;
+    }
     float by_skip = 0.0f;
     float by_bias = 0.0f;
+#pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
+      const int row = i * channels;
       if (in_range && i < steps) {
-        const long at = (first + i) * channels + channel;
+        const long at = slice_at + row;
         // The slope of softplus is 1 - e^-softplus.
-        const float slope = SOFTPLUS ? -exp_minus_one(-time[i], exp(-time[i])) : 1.0f;
-        const float by_delta = slope * fma(input[i], by_B[i], by_rate[i]);
-        grad_u[at] = static_cast<U>(fma(time[i], by_B[i], skip * grad[i]));
+        const float slope = SOFTPLUS ? -exp_minus_one(-time[i], precise::exp(-time[i])) : 1.0f;
+        const float by_delta = slope * fma(input[i], by_key[i], by_rate[i]);
+        grad_u[at] = static_cast<U>(fma(time[i], by_key[i], skip * grad[i]));
         grad_delta[at] = static_cast<Delta>(by_delta);
         by_bias += by_delta;
         by_skip = fma(grad[i], input[i], by_skip);
         if (HAS_Z) {
-          const float opened = static_cast<float>(z[at]);
-          const float open = sigmoid(opened);
-          const float bend = open * fma(opened, 1.0f - open, 1.0f);
-          grad_z[at] = static_cast<Z>(static_cast<float>(grad_y[at]) * sum[i] * bend);
+          const float open = sigmoid(opened[i]);
+          const float bend = open * fma(opened[i], 1.0f - open, 1.0f);
+          grad_z[at] = static_cast<Z>(grad_out[i] * sum[i] * bend);
         }
       }
     }
+    skip_rest += by_skip;
+    bias_rest += by_bias;
+    sum_settle(skip_sum, skip_rest);
+    sum_settle(bias_sum, bias_rest);
+  }
 
-    lane_a[slice * LANES] = by_skip;
-    lane_b[slice * LANES] = by_bias;
-    threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (in_range && slice == 0) {
-      for (int s = 1; s < SLICES; ++s) {
-        by_skip += lane_a[s * LANES];
-        by_bias += lane_b[s * LANES];
-      }
-      const long part = batch * channels + channel;
-      const long rests = static_cast<long>(B_shape[0]) * channels;
-      part_add(D_parts + part, rests, by_skip, tile + 1 == tiles);
-      part_add(bias_parts + part, rests, by_bias, tile + 1 == tiles);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  lane_decay[slice * LANES] = skip_sum;
+  lane_value[slice * LANES] = skip_rest;
+  lane_adjoint[slice * LANES] = bias_sum;
+  lane_parts[slice * LANES] = bias_rest;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (in_range && slice == 0) {
+#pragma clang loop unroll(full)
+    for (int s = 1; s < SLICES; ++s) {
+      skip_rest += lane_value[s * LANES] + lane_decay[s * LANES];
+      bias_rest += lane_parts[s * LANES] + lane_adjoint[s * LANES];
+      sum_settle(skip_sum, skip_rest);
+      sum_settle(bias_sum, bias_rest);
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const long part = batch * channels + channel;
+    const long rests = static_cast<long>(B_shape[0]) * channels;
+    D_parts[part] = skip_sum;
+    D_parts[part + rests] = skip_rest;
+    bias_parts[part] = bias_sum;
+    bias_parts[part + rests] = bias_rest;
   }
 }

@@ -1,0 +1,39 @@
+// What both passes of selective_scan share: loads of B and C, gates, and sums over lanes.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "../common/simd_sums.h"
+
+// source[at], or 0 where it is not `live`. The load is unconditional, because CPUs take a branch a lane
+// otherwise.
+template <typename Source>
+inline float scan_load(Source source, long at, bool live) {
+  const float value = static_cast<float>(source[live ? at : 0]);
+  return live ? value : 0.0f;
+}
+
+// e^(time * rate), or 0, of a rate times log2(e).
+inline float scan_gate(float time, float rate_log2, bool forgets) {
+  return forgets ? 0.0f : metal::precise::exp2(time * rate_log2);
+}
+
+// The gate, not in the form of decay.h, times h plus b. With RESETS a gate of exactly 0 forgets h whatever it
+// holds.
+template <bool RESETS>
+inline float scan_apply(float gate, float b, float h) {
+  const float moved = metal::fma(gate, h, b);
+  return RESETS && gate == 0.0f ? b : moved;
+}
+
+// The sum of sums[i] over lanes, where MASK and the bits below differ: i is what a lane has in MASK and as
+// many bits below as i has; lanes that differ in the others get the same.
+template <int STEPS, int MASK>
+inline float scan_sums(thread float (&sums)[STEPS], int lane) {
+  float sum = simd_sums<STEPS, MASK>(sums, lane);
+#pragma clang loop unroll(full)
+  for (int offset = MASK / STEPS; offset > 0; offset /= 2) {
+    sum += metal::simd_shuffle_xor(sum, static_cast<ushort>(offset));
+  }
+  return sum;
+}
