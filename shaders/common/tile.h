@@ -74,14 +74,6 @@ METAL_FUNC void rows_read(
   }
 }
 
-// Own rows become 0 unless they are `there`.
-METAL_FUNC void rows_if(thread float (&rows)[TILE_ROWS], bool there) {
-#pragma unroll
-  for (int i = 0; i < TILE_ROWS; ++i) {
-    rows[i] = there ? rows[i] : 0.0f;
-  }
-}
-
 // The own rows of a tile, from rows as tile_fetch got them times `factor`.
 template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
