@@ -10,7 +10,20 @@ from . import document
 from .document import suggest
 from .expression import DTYPES, RESERVED
 from .names import Names
-from .spec import BATCH, FLOATS, MOST_THREADS, STATE, TIME, Array, KernelStep, OpSpec, Option, SumStep, Variant
+from .spec import (
+    BATCH,
+    FLOATS,
+    MOST_RESIDENT,
+    MOST_THREADS,
+    STATE,
+    TIME,
+    Array,
+    KernelStep,
+    OpSpec,
+    Option,
+    SumStep,
+    Variant,
+)
 
 EDITION = 1
 
@@ -251,7 +264,7 @@ def _step(value, names, spec):
         raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
     if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
         raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
-    grid = fields["grid"].fields(("groups", "threads"))
+    grid = fields["grid"].fields(("groups", "threads"), ("resident",))
     groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
     counts = [names.fixed(size) for size in threads]
     if None not in counts and math.prod(counts) > MOST_THREADS:
@@ -264,8 +277,17 @@ def _step(value, names, spec):
         template=tuple((name, names.expression(child)) for name, child in template.items()),
         groups=groups,
         threads=threads,
+        resident=_resident(grid),
         where=value,
     )
+
+
+def _resident(grid):
+    """Threadgroups that a core should hold at once; 1 bounds nothing."""
+    resident = grid["resident"].integer() if "resident" in grid else 1
+    if not 1 <= resident <= MOST_RESIDENT:
+        raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threadgroups but got {resident}")
+    return resident
 
 
 def _pairs(value):

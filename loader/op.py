@@ -253,17 +253,17 @@ def _times(arrays):
 
 
 def _build(spec, engine):
-    """The engine's kernel of every step; steps that name the same file share one."""
+    """The engine's kernel of every step; steps that name the same file share one, if as many are to be resident."""
     made = {}
     read = cache(lambda name: source.read(spec.root / "shaders" / f"{name}.metal", spec.root))
     for step in spec.steps:
         kernel = read(step.kernel)
         _check(step, spec, kernel)
-        if step.kernel not in made:
-            made[step.kernel] = engine.build(
-                kernel.unique_name, kernel.inputs, kernel.outputs, kernel.body, kernel.header
+        if (step.kernel, step.resident) not in made:
+            made[step.kernel, step.resident] = engine.build(
+                kernel.unique_name, kernel.inputs, kernel.outputs, kernel.body, kernel.header, step.resident
             )
-    return {step: made[step.kernel] for step in spec.steps}
+    return {step: made[step.kernel, step.resident] for step in spec.steps}
 
 
 def _check(step, spec, kernel):

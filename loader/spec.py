@@ -8,6 +8,8 @@ TIME, BATCH = "L", "B"
 STATE = "final_state"
 # In a threadgroup, on any engine.
 MOST_THREADS = 1024
+# Threadgroups on a core, on any GPU.
+MOST_RESIDENT = 32
 FLOATS = ("float32", "float16", "bfloat16")
 
 
@@ -47,7 +49,8 @@ class Option:
 
 @dataclass(frozen=True)
 class KernelStep:
-    """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets."""
+    """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets; `resident` is how
+    many of its threadgroups a core should hold at once."""
 
     kernel: str
     inputs: tuple
@@ -55,6 +58,7 @@ class KernelStep:
     template: tuple
     groups: tuple
     threads: tuple
+    resident: int
     where: object = field(repr=False, compare=False)
 
     @property

@@ -58,6 +58,13 @@ def call(kernel, *inputs, grid=(64, 1, 1), threadgroup=(32, 1, 1), **options):
     )
 
 
+@pytest.mark.parametrize("resident, bounds", [(1, "(32)"), (4, "(32, 4)")])
+def test_resident_groups_bound_the_registers(recorder, resident, bounds):
+    call(Kernel("scaled", ["a"], ["y"], "y[thread_position_in_grid.x] = a[0];", resident=resident), A)
+    (text,) = recorder.units.values()
+    assert f"__launch_bounds__{bounds}" in text
+
+
 def test_one_kernel_for_all_sizes_and_one_for_each_type(recorder):
     kernel = Kernel("scaled", ["a"], ["y"], "y[thread_position_in_grid.x] = T(N) * a[a_shape[0] - 1];")
     for size in (8, 64):

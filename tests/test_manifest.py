@@ -85,6 +85,12 @@ ERRORS = [
     ),
     ("template: {T: dtype(x), W: dtype(w), ROWS", ["template: {T: dtype(q)}"], 0, "'q' is no input"),
     ("groups:", ["grid: {groups: [1, 1], threads: [1, 1, 1]}"], 0, "grid.groups: expected three sizes but got 2"),
+    (
+        "groups:",
+        ["grid: {groups: [1, 1, 1], threads: [1, 1, 1], resident: 0}"],
+        0,
+        "grid.resident: expected 1 to 32 resident threadgroups but got 0",
+    ),
     ("groups:", ["grid: {groups: [1, 1, 1]}"], 0, "[mix] forward[0].grid: the key 'threads' is missing"),
     (
         "{sum: grad_w_each, axis: 0, into: grad_w_rows}",

@@ -12,7 +12,7 @@ def missing():
     return "it needs an Apple GPU; choose LOADER_BACKEND=opencl on x86-64 Linux, or reference."
 
 
-def build(name, input_names, output_names, source, header):
+def build(name, input_names, output_names, source, header, resident=1):
     return mx.fast.metal_kernel(
         name=name, input_names=input_names, output_names=output_names, source=source, header=header
     )

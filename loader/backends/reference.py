@@ -8,7 +8,7 @@ def missing():
     return None
 
 
-def build(name, input_names, output_names, source, header):
+def build(name, input_names, output_names, source, header, resident=1):
     return None
 
 

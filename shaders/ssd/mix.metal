@@ -109,6 +109,16 @@ template <
         const bool writes_state = REVERSE ? from_start : to_end;
         const bool last_piece = REVERSE ? rows.begin == 0 : to_end;
 
+        span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
+        span_columns<TQ, sizes::ROWS, sizes::TILES> own_q;
+        span_columns<TK, sizes::ROWS, sizes::TILES> own_k;
+        auto q_rows = q + (first * Q_HEADS + head / (H / Q_HEADS)) * R;
+        auto k_rows = k + (first * K_HEADS + head / (H / K_HEADS)) * R;
+        const long v_row = (first * V_HEADS + head / (H / V_HEADS)) * V + value;
+        span_fetch(own_v, v + v_row, V_HEADS * V, V - value, rows);
+        span_fetch(own_q, q_rows, Q_HEADS * R, R, rows);
+        span_fetch(own_k, k_rows, K_HEADS * R, R, rows);
+
         // The decays of the piece.
         const bool live = lane >= rows.begin && lane < rows.end;
         const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
@@ -121,12 +131,7 @@ template <
           logs[lane] = decays.log_upto;
           rates[lane] = rate;
         }
-        span_stage<TV, sizes::ROWS, sizes::VALUE_TILES>(
-            value_tiles,
-            v + (first * V_HEADS + head / (H / V_HEADS)) * V + value,
-            V_HEADS * V,
-            V - value,
-            rows);
+        span_keep(value_tiles, own_v, rows);
 
         // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
         steps_values<SPAN_WIDE> out;
@@ -136,22 +141,13 @@ template <
         scores_clear(scores);
 #pragma unroll
         for (int slice = 0; slice < sizes::SLICES; ++slice) {
-          const int column = slice * 64;
           if (slice > 0) {
+            span_fetch(own_q, q_rows + slice * 64, Q_HEADS * R, R - slice * 64, rows);
+            span_fetch(own_k, k_rows + slice * 64, K_HEADS * R, R - slice * 64, rows);
             threadgroup_barrier(mem_flags::mem_threadgroup);
           }
-          span_stage<TQ, sizes::ROWS, sizes::TILES>(
-              query_tiles,
-              q + (first * Q_HEADS + head / (H / Q_HEADS)) * R + column,
-              Q_HEADS * R,
-              R - column,
-              rows);
-          span_stage<TK, sizes::ROWS, sizes::TILES>(
-              key_tiles,
-              k + (first * K_HEADS + head / (H / K_HEADS)) * R + column,
-              K_HEADS * R,
-              R - column,
-              rows);
+          span_keep(query_tiles, own_q, rows);
+          span_keep(key_tiles, own_k, rows);
           threadgroup_barrier(mem_flags::mem_threadgroup);
           if (slice == 0) {
             span_values(written, value_tiles, owner);
@@ -170,18 +166,17 @@ template <
             span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, own);
           }
         }
+        span_columns<TP, sizes::ROWS, sizes::VALUE_TILES> partners;
+        if (DOTS != DOTS_NONE) {
+          span_fetch(partners, partner + v_row, V_HEADS * V, V - value, rows);
+        }
         steps_scale<SPAN_WIDE, true>(out, reads, place);
         scores_put(scores, pairs, simdgroup);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
         span_sum<sizes::OWNERS, sizes::PARTS>(out, query_tiles, simdgroup);
         if (DOTS != DOTS_NONE) {
-          span_stage<TP, sizes::ROWS, sizes::VALUE_TILES>(
-              key_tiles,
-              partner + (first * V_HEADS + head / (H / V_HEADS)) * V + value,
-              V_HEADS * V,
-              V - value,
-              rows);
+          span_keep(key_tiles, partners, rows);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
 

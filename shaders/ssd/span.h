@@ -38,20 +38,36 @@ struct span_rows {
   int lane;
 };
 
-// 32 or 64 columns of the rows to one or two tiles side by side, 0 in other rows.
-template <typename T, int ROWS, int TILES, typename Tiles, typename Source>
-METAL_FUNC void span_stage(
-    Tiles tiles, Source source, int stride, int columns, thread const span_rows& rows) {
-  T fetched[TILES][ROWS];
+// 32 or 64 columns of the rows of a tile, as a thread holds them: a column a lane.
+template <typename T, int ROWS, int TILES>
+struct span_columns {
+  T at[TILES][ROWS];
+};
+
+// They come from `source`, 0 in rows and columns that are not there. Fetched early, they arrive while others
+// do.
+template <typename T, int ROWS, int TILES, typename Source>
+METAL_FUNC void span_fetch(
+    thread span_columns<T, ROWS, TILES>& fetched,
+    Source source,
+    int stride,
+    int columns,
+    thread const span_rows& rows) {
 #pragma unroll
   for (int t = 0; t < TILES; ++t) {
     const int more = columns - t * TILE;
     auto from = source + (more > 0 ? t * TILE : 0);
-    tile_fetch<T, ROWS>(fetched[t], from, stride, more, rows.begin, rows.end, rows.simdgroup, rows.lane);
+    tile_fetch<T, ROWS>(fetched.at[t], from, stride, more, rows.begin, rows.end, rows.simdgroup, rows.lane);
   }
+}
+
+// They go to one or two tiles side by side.
+template <typename T, int ROWS, int TILES, typename Tiles>
+METAL_FUNC void span_keep(
+    Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const span_rows& rows) {
 #pragma unroll
   for (int t = 0; t < TILES; ++t) {
-    tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched[t], 1.0f, rows.simdgroup, rows.lane);
+    tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched.at[t], 1.0f, rows.simdgroup, rows.lane);
   }
 }
 

@@ -76,6 +76,11 @@ template <
     rows.end = REVERSE ? first_cut : steps;
     rows.simdgroup = simdgroup;
     rows.lane = lane;
+    span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_values;
+    span_columns<TK, sizes::ROWS, sizes::TILES> own_keys;
+    auto key_rows = keys + (first * G + head / (H / G)) * R;
+    span_fetch(own_values, values + (first * H + head) * V + value, H * V, V - value, rows);
+    span_fetch(own_keys, key_rows, G * R, R, rows);
     const bool live = lane >= rows.begin && lane < rows.end;
     const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
     const float x = live && !(HAS_RESET && resets[lane]) ? rate * A_head : 0.0f;
@@ -86,18 +91,16 @@ template <
     if (simdgroup == 0) {
       weights[lane] = REVERSE ? decays.upto : decays.after * rate;
     }
-    span_stage<TV, sizes::ROWS, sizes::VALUE_TILES>(
-        value_tiles, values + (first * H + head) * V + value, H * V, V - value, rows);
+    span_keep(value_tiles, own_values, rows);
     span_fade<sizes::TALL, sizes::TALL>(S, 0, decays.whole, carries);
     steps_values<SPAN_WIDE> own;
 #pragma unroll
     for (int slice = 0; slice < sizes::SLICES; ++slice) {
       if (slice > 0) {
+        span_fetch(own_keys, key_rows + slice * 64, G * R, R - slice * 64, rows);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
-      const int key = slice * 64;
-      span_stage<TK, sizes::ROWS, sizes::TILES>(
-          key_tiles, keys + (first * G + head / (H / G)) * R + key, G * R, R - key, rows);
+      span_keep(key_tiles, own_keys, rows);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (slice == 0) {
         span_values(own, value_tiles, owner);

@@ -14,11 +14,11 @@ def missing():
     )
 
 
-def build(name, input_names, output_names, source, header, **options):
+def build(name, input_names, output_names, source, header, resident=1, **options):
     # Imported late: most machines have no such GPU.
     from .kernel import Kernel
 
-    return Kernel(name, input_names, output_names, source, header, **options)
+    return Kernel(name, input_names, output_names, source, header, resident, **options)
 
 
 def ready(arrays):

@@ -24,6 +24,7 @@ class Kernel:
         output_names,
         source,
         header="",
+        resident=1,
         ensure_row_contiguous=True,
         atomic_outputs=False,
     ):
@@ -31,6 +32,7 @@ class Kernel:
         self.input_names, self.output_names = tuple(input_names), tuple(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
         self.sizes = [signature.sizes_read(source, name) for name in self.input_names]
+        self.resident = resident
         self._built = {}
 
     def __call__(

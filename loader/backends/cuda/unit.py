@@ -4,6 +4,7 @@ MLX puts its own headers before ours, and around the call a kernel in its own na
 CUDA's float4 and half disturb the source, which lives in metal::unit and so finds Metal's names first.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -55,6 +56,7 @@ def write(kernel, arguments, output_dtypes, template, threads, cut, line):
         values.append(GRID)
     bindings = [constant(name, value) for name, value in template] + _ids(threads, cut, line)
     bindings += attributes(kernel.source, _VECTOR, "[[maybe_unused]] const uint {name} = {value};")
+    bounds = f"{math.prod(threads)}, {kernel.resident}" if kernel.resident > 1 else math.prod(threads)
     header = "\n".join(
         [
             swizzles(kernel.header + kernel.source),
@@ -69,8 +71,8 @@ def write(kernel, arguments, output_dtypes, template, threads, cut, line):
             "}",
             "}  // namespace metal::unit",
             *(f"#undef {word}" for word in (*WORDS, "__global__")),
-            # MLX writes the signature, but not how many threads run it.
-            f"#define __global__ __attribute__((global)) __launch_bounds__({threads[0] * threads[1] * threads[2]})",
+            # MLX writes the signature, but not how many threads run it, nor how many groups are to be resident.
+            f"#define __global__ __attribute__((global)) __launch_bounds__({bounds})",
             "",
         ]
     )

@@ -19,7 +19,7 @@ def missing():
     return find_library()[1]
 
 
-def build(name, input_names, output_names, source, header):
+def build(name, input_names, output_names, source, header, resident=1):
     """The kernel of an op, which may be built quickly at first: its tests run quick builds."""
     return Kernel(name, input_names, output_names, source, header, quick=True)
 
