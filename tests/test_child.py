@@ -118,6 +118,25 @@ def test_an_answer_that_nobody_waited_for_is_no_other_kernels(monkeypatch):
     assert run("2.125f") == 2.125 and run("1.125f") == 1.125
 
 
+def test_an_exit_while_it_works_ends_it_in_silence():
+    """The thread that optimises waits for an answer while the interpreter exits."""
+    worker, found = child.Child("compiler"), []
+
+    def ask():
+        try:
+            worker.ask("kernel void k() {}")
+        except child.Ended as error:
+            found.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while worker._process is None:
+        time.sleep(0.001)
+    worker._stop_at_exit()
+    thread.join(timeout=60)
+    assert len(found) == 1
+
+
 def test_a_frozen_application_starts_no_copy_of_itself(monkeypatch):
     compiler().stop()
     monkeypatch.setattr(sys, "frozen", True, raising=False)

@@ -25,6 +25,14 @@ def ssd(u, delta, A, h=None):
     return loader.get("ssd")(u[None, :, None, None], delta[None, :, None], one, one, A, initial_state=state)
 
 
+def ssd_of_heads(u, delta, A, h=None):
+    """With a head for each number in A, which makes matrices of the chunks."""
+    one, H = mx.ones((1, u.size, 1, 1)), A.size
+    u, delta = (mx.broadcast_to(x[None, :, None], (1, u.size, H)) for x in (u, delta))
+    state = None if h is None else mx.full((1, H, 1, 1), h)
+    return loader.get("ssd")(u[..., None], delta, one, one, A.reshape(H), initial_state=state).sum(axis=2)
+
+
 def selective_scan(u, delta, A, h=None):
     one = mx.ones((1, u.size, A.shape[-1]))
     state = None if h is None else mx.full((1, 1, A.shape[-1]), h)
@@ -53,7 +61,7 @@ def check(function, delta, A, L, bases=False):
 
 @pytest.mark.parametrize("L", (2_000, 10_000, 100_000))
 @pytest.mark.parametrize("delta, A", SLOW)
-@pytest.mark.parametrize("function", (ssd, selective_scan))
+@pytest.mark.parametrize("function", (ssd, ssd_of_heads, selective_scan))
 def test_slow_decay(function, delta, A, L):
     check(function, delta, [A], L)
 
@@ -64,7 +72,7 @@ def test_slow_gated_decay(delta, base, L):
     check(rglru_gated, delta, [base], L, bases=True)
 
 
-@pytest.mark.parametrize("function, N", [(ssd, 5), (ssd, 37), (selective_scan, 5)])
+@pytest.mark.parametrize("function, N", [(ssd, 5), (ssd, 37), (ssd_of_heads, 5), (selective_scan, 5)])
 def test_slow_decay_beside_fast_ones(function, N):
     check(function, 1e-3, [-1e-3 if n % 3 else -200.0 for n in range(N)], 50_000)
 
@@ -80,6 +88,7 @@ def test_gradient_that_adds_up_over_all_steps(L):
     g = np.exp(-dt)
     by_rate = (np.cumsum(k * dt * g**k) * dt * x).sum()
     assert gradient(lambda A: ssd(u, delta, A), A) == pytest.approx(by_rate, rel=BOUND)
+    assert gradient(lambda A: ssd_of_heads(u, delta, A), A) == pytest.approx(by_rate, rel=BOUND)
     assert gradient(lambda A: selective_scan(u, delta, A), A) == pytest.approx(by_rate, rel=BOUND)
 
     one = mx.ones((1, L, 1))

@@ -23,6 +23,7 @@ template <
     int Dh,
     int H,
     int SPAN,
+    int A_PARTS,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void ssd_gates(
@@ -37,7 +38,7 @@ template <
     const device float* within,              // [KEY_GROUPS, B, L, H]
     const device float* after,               // [KEY_GROUPS, B, L, H]
     device Delta* grad_delta,                // [B, L, H]
-    device float* A_parts,                   // [B * SPANS, H]
+    device float* A_parts,                   // [A_PARTS, cdiv(B * SPANS, A_PARTS), H]
     const constant int* delta_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -109,8 +110,15 @@ template <
       }
     }
     grad_A = simd_sum(grad_A);
+    const int parts = delta_shape[0] * spans;
+    const int part = static_cast<int>(batch) * spans + span;
+    const int rows = (parts + A_PARTS - 1) / A_PARTS;
     if (lane == 0) {
-      A_parts[(batch * spans + span) * H + head] = grad_A;
+      A_parts[(static_cast<long>(part % A_PARTS) * rows + part / A_PARTS) * H + head] = grad_A;
+    }
+    // The last part fills up with zeros.
+    for (int i = parts + lane; part == parts - 1 && i < A_PARTS * rows; i += TILE) {
+      A_parts[(static_cast<long>(i % A_PARTS) * rows + i / A_PARTS) * H + head] = 0.0f;
     }
   }
 }

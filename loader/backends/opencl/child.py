@@ -43,12 +43,14 @@ class Child:
             if self._process is None or self._process.poll() is not None:
                 self._start()
             said = os.fstat(self._said).st_size
+            # At exit another thread stops the process, and forgets it, while this one waits for an answer.
+            process = self._process
             try:
-                pickle.dump(request, self._process.stdin)
-                self._process.stdin.flush()
-                answer = pickle.load(self._process.stdout)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                raise Ended(self._end(said)) from None
+                pickle.dump(request, process.stdin)
+                process.stdin.flush()
+                answer = pickle.load(process.stdout)
+            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+                raise Ended(self._end(process, said)) from None
             except BaseException:
                 # Nobody will read the answer to a request that was interrupted.
                 self._stop()
@@ -103,11 +105,12 @@ class Child:
         if self._process is not None and self._owner == os.getpid():
             self._stop()
 
-    def _end(self, said):
+    def _end(self, process, said):
         """How the process ended, with the last line that it printed after the first `said` bytes."""
-        code = self._process.wait()
-        lines = os.pread(self._said, 1 << 16, said).decode(errors="replace").splitlines()
-        self._stop()
+        code, lines = process.wait(), []
+        with contextlib.suppress(OSError):
+            lines = os.pread(self._said, 1 << 16, said).decode(errors="replace").splitlines()
+            self._stop()
         how = f"code {code}" if code >= 0 else f"signal {-code}, {signal.strsignal(-code)}"
         # A backtrace and the request to report it to Intel are no line to show.
         said = [line for line in lines if line.strip() and not line.startswith(("PLEASE", " #", "Stack dump"))]
