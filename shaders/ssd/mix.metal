@@ -79,6 +79,10 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
   const int tiles = min(SPAN, (L - span * SPAN * TILE + TILE - 1) / TILE);
+  const bool leads = span == 0 && batch == 0 && threadgroup_position_in_grid.y == 0;
+  if (DOTS == DOTS_NONE && leads && simdgroup == 0 && lane == 0) {
+    dots[0] = 0.0f;
+  }
   const steps_place place = steps_placed(query_tiles + simdgroup * BLOCK, lane);
 
   for (int share = 0; share < SHARE; ++share) {
@@ -127,7 +131,7 @@ template <
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (simdgroup == 0) {
           reads[lane] = !reads_state ? 0.0f : REVERSE ? decays.after : decays.upto;
-          writes[lane] = !writes_state ? 0.0f : REVERSE ? decays.upto : decays.after * rate;
+          writes[lane] = REVERSE ? decays.upto : decays.after * rate;
           logs[lane] = decays.log_upto;
           rates[lane] = rate;
         }
@@ -163,7 +167,9 @@ template <
             span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, own);
             span_fade<sizes::BLOCKS, sizes::TALL>(
                 S, own, last_piece ? decays.whole : 1.0f, carries || !last_piece);
-            span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, own);
+            if (writes_state) {
+              span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, own);
+            }
           }
         }
         span_columns<TP, sizes::ROWS, sizes::VALUE_TILES> partners;
@@ -189,7 +195,7 @@ template <
           float dot = span_dot<sizes::OWNERS>(
               DOTS == DOTS_ALL ? out : crossing, key_tiles, query_tiles, part, owner, lane);
           if (DOTS == DOTS_CROSSING) {
-            dot *= REVERSE ? rate : 1.0f;
+            dot = reads_state ? dot * rate : 0.0f;
           }
           if (DOTS == DOTS_PAIRS) {
             dot = sums_from(dot, lane) +
