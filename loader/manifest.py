@@ -283,10 +283,10 @@ def _step(value, names, spec):
 
 
 def _resident(grid):
-    """Threadgroups that a core should hold at once; 1 bounds nothing."""
+    """Threads that a core should hold at once; 1 bounds nothing."""
     resident = grid["resident"].integer() if "resident" in grid else 1
     if not 1 <= resident <= MOST_RESIDENT:
-        raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threadgroups but got {resident}")
+        raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threads but got {resident}")
     return resident
 
 

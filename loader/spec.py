@@ -8,8 +8,8 @@ TIME, BATCH = "L", "B"
 STATE = "final_state"
 # In a threadgroup, on any engine.
 MOST_THREADS = 1024
-# Threadgroups on a core, on any GPU.
-MOST_RESIDENT = 32
+# On a core, of any GPU.
+MOST_RESIDENT = 2048
 FLOATS = ("float32", "float16", "bfloat16")
 
 
@@ -50,7 +50,7 @@ class Option:
 @dataclass(frozen=True)
 class KernelStep:
     """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets; `resident` is how
-    many of its threadgroups a core should hold at once."""
+    many of its threads a core should hold at once."""
 
     kernel: str
     inputs: tuple

@@ -58,8 +58,8 @@ def call(kernel, *inputs, grid=(64, 1, 1), threadgroup=(32, 1, 1), **options):
     )
 
 
-@pytest.mark.parametrize("resident, bounds", [(1, "(32)"), (4, "(32, 4)")])
-def test_resident_groups_bound_the_registers(recorder, resident, bounds):
+@pytest.mark.parametrize("resident, bounds", [(1, "(32)"), (128, "(32, 4)")])
+def test_resident_threads_bound_the_registers(recorder, resident, bounds):
     call(Kernel("scaled", ["a"], ["y"], "y[thread_position_in_grid.x] = a[0];", resident=resident), A)
     (text,) = recorder.units.values()
     assert f"__launch_bounds__{bounds}" in text

@@ -89,7 +89,7 @@ ERRORS = [
         "groups:",
         ["grid: {groups: [1, 1, 1], threads: [1, 1, 1], resident: 0}"],
         0,
-        "grid.resident: expected 1 to 32 resident threadgroups but got 0",
+        "grid.resident: expected 1 to 2048 resident threads but got 0",
     ),
     ("groups:", ["grid: {groups: [1, 1, 1]}"], 0, "[mix] forward[0].grid: the key 'threads' is missing"),
     (

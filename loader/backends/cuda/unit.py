@@ -56,7 +56,8 @@ def write(kernel, arguments, output_dtypes, template, threads, cut, line):
         values.append(GRID)
     bindings = [constant(name, value) for name, value in template] + _ids(threads, cut, line)
     bindings += attributes(kernel.source, _VECTOR, "[[maybe_unused]] const uint {name} = {value};")
-    bounds = f"{math.prod(threads)}, {kernel.resident}" if kernel.resident > 1 else math.prod(threads)
+    size = math.prod(threads)
+    bounds = f"{size}, {kernel.resident // size}" if kernel.resident > size else size
     header = "\n".join(
         [
             swizzles(kernel.header + kernel.source),
@@ -71,7 +72,7 @@ def write(kernel, arguments, output_dtypes, template, threads, cut, line):
             "}",
             "}  // namespace metal::unit",
             *(f"#undef {word}" for word in (*WORDS, "__global__")),
-            # MLX writes the signature, but not how many threads run it, nor how many groups are to be resident.
+            # MLX writes the signature, but not how many threads run it, nor how many are to be resident.
             f"#define __global__ __attribute__((global)) __launch_bounds__({bounds})",
             "",
         ]
