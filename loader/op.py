@@ -253,7 +253,7 @@ def _times(arrays):
 
 
 def _build(spec, engine):
-    """The engine's kernel of every step; steps that name the same file share one, if as many threads are to be resident."""
+    """The engine's kernel of every step; steps share that of a file, if as many threads are to be resident."""
     made = {}
     read = cache(lambda name: source.read(spec.root / "shaders" / f"{name}.metal", spec.root))
     for step in spec.steps:
