@@ -113,7 +113,7 @@ def geometric(a, count):
 
 
 @needs_kernels
-@pytest.mark.full("long sequences take long in float64", but=("gla",))
+@pytest.mark.full("long sequences take long in float64")
 @pytest.mark.parametrize("gate", [0.9999, 1.0])
 @pytest.mark.parametrize("name", ["gla", "gated_delta"])
 def test_a_state_that_fades_slowly(name, gate):

@@ -208,6 +208,7 @@ def mutated(text, words, chance):
     return text
 
 
+@pytest.mark.full("a mutation a kernel, a minute in all; test_fuzz.py has others")
 def test_mutated_kernels_are_all_accounted_for(tmp_path, capfd):
     chance = random.Random(21)
     sources = [*sorted((ROOT / "tests/lint").glob("*/*.metal")), *sorted((ROOT / "shaders").glob("rglru/*.metal"))]

@@ -38,6 +38,13 @@ def cut(op, inputs, start, stop):
     return found
 
 
+# Of the ops that cost least to compile; FULL=1 runs all of them.
+light = pytest.mark.full(
+    "draws of hypothesis meet sizes of many programs", but=("rglru", "rotlru", "associative_scan", "selective_scan")
+)
+
+
+@light
 @pytest.mark.parametrize("name", carrying())
 @few
 @given(length=lengths, factor=factors, seed=st.integers(0, 99), data=st.data())
@@ -52,6 +59,7 @@ def test_splitting_time_and_carrying_the_state(name, length, factor, seed, data)
     assert_close(op, state, want_state, "final_state")
 
 
+@light
 @pytest.mark.parametrize("name", carrying())
 @few
 @given(length=st.integers(2, 200), seed=st.integers(0, 99), data=st.data())
@@ -75,6 +83,7 @@ def test_gradients_pass_through_a_split(name, length, seed, data):
         assert_close(op, got, want, f"grad_{name_}")
 
 
+@light
 @pytest.mark.parametrize("name", loader.names())
 @few
 @given(batch=st.integers(1, 5), length=lengths, seed=st.integers(0, 99))
@@ -88,6 +97,7 @@ def test_a_slice_of_the_batch_is_bitwise_the_same(name, batch, length, seed):
         assert all(mx.array_equal(got[0], want[i]) for got, want in zip(run(op, row), outputs))
 
 
+@light
 @pytest.mark.parametrize("name", loader.names())
 @few
 @given(length=lengths, factor=factors, seed=st.integers(0, 99))
@@ -106,6 +116,7 @@ def test_runs_repeat_bitwise(name, length, factor, seed):
     assert all(mx.array_equal(x, y) for x, y in zip(first, second))
 
 
+@light
 @pytest.mark.parametrize("name", carrying())
 @few
 @given(lengths=st.lists(st.integers(1, 80), min_size=1, max_size=5), seed=st.integers(0, 99))
@@ -119,6 +130,7 @@ def test_a_packed_batch_equals_the_sequences_apart(name, lengths, seed):
     assert_close(op, y, mx.concatenate(apart, axis=1), "y")
 
 
+@light
 @pytest.mark.parametrize("name", carrying())
 @few
 @given(length=st.integers(1, 40), seed=st.integers(0, 99))
