@@ -26,11 +26,11 @@ def ssd(u, delta, A, h=None):
 
 
 def ssd_of_heads(u, delta, A, h=None):
-    """With a head for each number in A, which makes matrices of the chunks."""
-    one, H = mx.ones((1, u.size, 1, 1)), A.size
+    """With a head for each number in A, and 64 states alike, which makes matrices of the chunks."""
+    one, H = mx.ones((1, u.size, 1, 64)), A.size
     u, delta = (mx.broadcast_to(x[None, :, None], (1, u.size, H)) for x in (u, delta))
-    state = None if h is None else mx.full((1, H, 1, 1), h)
-    return loader.get("ssd")(u[..., None], delta, one, one, A.reshape(H), initial_state=state).sum(axis=2)
+    state = None if h is None else mx.full((1, H, 1, 64), h)
+    return loader.get("ssd")(u[..., None], delta, one, one / 64, A.reshape(H), initial_state=state).sum(axis=2)
 
 
 def selective_scan(u, delta, A, h=None):
