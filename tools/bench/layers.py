@@ -81,10 +81,7 @@ def _row(name, x, what, job, rounds):
                 if turn:
                     taken[way].append(measure.seconds(job))
                 else:
-                    mx.synchronize()
-                    mx.reset_peak_memory()
-                    mx.eval(job())
-                    peak = mx.get_peak_memory()
+                    peak = measure.peak(job)
     theirs, ours = (1e3 * median(taken[way]) for way in ways)
     size = f"{x.shape[0]} | {x.shape[1]}"
     return f"| {name} | {size} | {what} | {theirs:.3f} | {ours:.3f} | {ours / theirs:.2f} | {peak / 2**20:.0f} |"

@@ -34,17 +34,7 @@ class Row:
 def run(case, rounds):
     """A row for each contender and pass."""
     jobs = {(who, what): job(case, f, what) for who, f in case.contenders.items() for what in PASSES}
-    taken, peaks = {key: [] for key in jobs}, {}
-    for turn in tqdm(range(rounds + 1), desc=case.label, leave=False):
-        for key, run_once in jobs.items():
-            if turn:
-                taken[key].append(seconds(run_once))
-            else:  # one pass alone, since a GPU queues several of those that are timed
-                mx.synchronize()  # what the pass before it held is given back on a thread of its own
-                mx.reset_peak_memory()
-                mx.eval(run_once())
-                peaks[key] = mx.get_peak_memory()
-    times = {key: median(values) for key, values in taken.items()}
+    times, peaks = turns(jobs, tqdm(range(rounds + 1), desc=case.label, leave=False))
     forward, both, saved = _bytes(case)
     bandwidth = _copy_bandwidth()
     floors = {"forward": forward / bandwidth, "forward+backward": both / bandwidth}
@@ -64,6 +54,26 @@ def run(case, rounds):
         )
         for who, what in jobs
     ]
+
+
+def turns(jobs, rounds):
+    """Median seconds and peak bytes of each job, which take turns; of the rounds, 0 on, the first is for the peaks."""
+    taken, peaks = {key: [] for key in jobs}, {}
+    for turn in rounds:
+        for key, run_once in jobs.items():
+            if turn:
+                taken[key].append(seconds(run_once))
+            else:
+                peaks[key] = peak(run_once)
+    return {key: median(values) for key, values in taken.items()}, peaks
+
+
+def peak(run_once):
+    """The peak bytes of one pass alone, since a GPU queues several of those that are timed."""
+    mx.synchronize()  # what the pass before it held is given back on a thread of its own
+    mx.reset_peak_memory()
+    mx.eval(run_once())
+    return mx.get_peak_memory()
 
 
 def job(case, function, what):

@@ -1,7 +1,5 @@
 """The table of `python -m tools.bench --model`: a row a model and contender, errors in the row of their model."""
 
-from statistics import median
-
 import mlx.core as mx
 
 from . import measure, model_case
@@ -25,19 +23,10 @@ def run(name, length, scale, dtype, batch, rounds, skip):
 
 def _times(case, rounds):
     """Median seconds by (contender, pass), and the peak bytes of its training pass; they take turns."""
-    taken = {(who, what): [] for who in case.contenders for what in measure.PASSES}
-    peaks = {}
-    jobs = {key: measure.job(case, case.contenders[key[0]], key[1]) for key in taken}
-    for turn in range(rounds + 1):
-        for key, job in jobs.items():
-            if turn:
-                taken[key].append(measure.seconds(job))
-            else:
-                mx.synchronize()
-                mx.reset_peak_memory()
-                mx.eval(job())
-                peaks[key[0]] = mx.get_peak_memory()
-    return {key: median(values) for key, values in taken.items()}, peaks
+    keys = [(who, what) for who in case.contenders for what in measure.PASSES]
+    jobs = {(who, what): measure.job(case, case.contenders[who], what) for who, what in keys}
+    times, peaks = measure.turns(jobs, range(rounds + 1))
+    return times, {who: peaks[who, measure.PASSES[-1]] for who in case.contenders}
 
 
 def _row(case, who, times, peaks):

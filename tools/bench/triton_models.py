@@ -118,9 +118,7 @@ def _pair(values, digits):
 def _peak_of_mlx(run):
     mx.synchronize()
     mx.clear_cache()
-    mx.reset_peak_memory()
-    mx.eval(run())
-    return mx.get_peak_memory()
+    return measure.peak(run)
 
 
 def _peak_of_torch(run):
