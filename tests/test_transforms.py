@@ -267,7 +267,7 @@ class Lazy:
     def prepare(self, launches, best=False):
         pass
 
-    def build(self, name, input_names, output_names, source, header):
+    def build(self, name, input_names, output_names, source, header, resident=1):
         name = name.rsplit("_", 1)[0]
 
         def kernel(*, inputs, output_shapes, **_):
