@@ -7,6 +7,7 @@
 #include "blocks.h"
 #include "gates.h"
 #include "tile.h"
+#include "uniform.h"
 
 // The gradients by the products of the gates between two steps: `products` holds g[j+1] ... g[i], `pairs`
 // what is their gradient, and is used up. A step j a lane, and one simdgroup from the last step i to the
@@ -44,7 +45,7 @@ METAL_FUNC void grad_decay_parts(
       inner += state[i] * adjoint[i];
     }
   }
-  inner = metal::simd_sum(inner);
+  inner = uniform_sum(inner);
   if (lane == 0) {
     parts[simdgroup] = inner;
   }

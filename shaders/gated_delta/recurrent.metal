@@ -6,6 +6,8 @@
 // read and written once, in order.
 #include <metal_stdlib>
 
+#include "../common/uniform.h"
+
 using namespace metal;
 
 template <
@@ -78,14 +80,15 @@ template <
       for (int i = 0; i < KEYS; ++i) {
         predicted = fma(key[i], S[r * KEYS + i], predicted);
       }
-      const float error = (live ? static_cast<float>(v[row * Dv + value + r]) : 0.0f) - simd_sum(predicted);
+      const float error =
+          (live ? static_cast<float>(v[row * Dv + value + r]) : 0.0f) - uniform_sum(predicted);
       const float update = static_cast<float>(beta[row]) * error;
       float sum = 0.0f;
       for (int i = 0; i < KEYS; ++i) {
         S[r * KEYS + i] = fma(update, key[i], S[r * KEYS + i]);
         sum = fma(query[i], S[r * KEYS + i], sum);
       }
-      sum = simd_sum(sum);
+      sum = uniform_sum(sum);
       if (live && lane == 0) {
         o[row * Dv + value + r] = static_cast<TV>(scale[0] * sum);
       }

@@ -8,6 +8,7 @@
 
 #include "../common/blocks.h"
 #include "../common/tile.h"
+#include "../common/uniform.h"
 #include "steps.h"
 
 using namespace metal;
@@ -58,7 +59,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_SIMDGROUPS * 32) {
     kept = fma(state[i], adjoint[i], kept);
   }
-  kept = simd_sum(kept);
+  kept = uniform_sum(kept);
   if (lane == 0) {
     partial[simdgroup] = kept;
   }
@@ -107,7 +108,7 @@ template <typename TK, typename TW, int Dk, int Dv>
     }
 #pragma unroll
     for (int i = 0; i < TILE_ROWS; ++i) {
-      const float total = simd_sum(grad[i]);
+      const float total = uniform_sum(grad[i]);
       if (lane == 0) {
         grads[part + simdgroup * TILE_ROWS + i] = total;
       }
@@ -116,7 +117,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   threadgroup_barrier(mem_flags::mem_threadgroup);
 
   if (simdgroup == 0) {
-    const float written = simd_sum(grads[lane] + grads[TILE + lane]);
+    const float written = uniform_sum(grads[lane] + grads[TILE + lane]);
     const float entered = partial[0] + partial[1];
     const float last = fma(exp(gates[(steps - 1) * H]), entered, written);
     for (int step = lane; step < steps; step += 32) {

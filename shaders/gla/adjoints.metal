@@ -9,6 +9,7 @@
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
+#include "../common/uniform.h"
 #include "state.h"
 
 using namespace metal;
@@ -114,7 +115,7 @@ template <
     } else {
       const float gate = static_cast<float>(rows.gates.at[0]);
       const float product = products_upto<HAS_RESET>(gate, lane);
-      const float all = simd_broadcast(product, static_cast<ushort>(TILE - 1));
+      const float all = uniform_broadcast(product, TILE - 1);
       gates_decay(left, gate, all);
       own_weights[lane] = product;
       simdgroup_barrier(mem_flags::mem_threadgroup);

@@ -9,6 +9,7 @@
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
+#include "../common/uniform.h"
 #include "state.h"
 
 using namespace metal;
@@ -118,7 +119,7 @@ template <
       const float gate = static_cast<float>(rows.gates.at[0]);
       const float product = products_from<HAS_RESET>(gate, lane);
       const float after = simd_shuffle_down(product, static_cast<ushort>(1));
-      const float all = simd_broadcast(product, static_cast<ushort>(0));
+      const float all = uniform_broadcast(product, 0);
       gates_decay(left, gate, all);
       own_weights[lane] = lane + 1 < TILE ? after : 1.0f;
       simdgroup_barrier(mem_flags::mem_threadgroup);

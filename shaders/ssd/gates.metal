@@ -12,6 +12,7 @@
 #include <metal_stdlib>
 
 #include "../common/gates.h"
+#include "../common/uniform.h"
 #include "span.h"
 
 using namespace metal;
@@ -70,7 +71,7 @@ template <
       product += initial_state[plain + i] * grad_initial_state[plain + i];
     }
   }
-  product = simd_sum(product);
+  product = uniform_sum(product);
   if (lane == 0) {
     sums[simdgroup] = product;
   }
@@ -101,15 +102,15 @@ template <
       }
       const float upto = sums_upto(later, lane);
       const float before = simd_shuffle_up(upto, static_cast<ushort>(1));
-      const float through = carries ? crossing - simd_broadcast(pairs, static_cast<ushort>(0)) : 0.0f;
+      const float through = carries ? crossing - uniform_broadcast(pairs, 0) : 0.0f;
       const float grad_x = starts ? 0.0f : pairs + (lane > 0 ? before : 0.0f) + through;
-      crossing = through + simd_broadcast(upto, static_cast<ushort>(TILE - 1));
+      crossing = through + uniform_broadcast(upto, TILE - 1);
       if (live) {
         grad_delta[at] = static_cast<Delta>(fma(A_head, grad_x, by_rate));
         grad_A = fma(static_cast<float>(delta[at]), grad_x, grad_A);
       }
     }
-    grad_A = simd_sum(grad_A);
+    grad_A = uniform_sum(grad_A);
     const int parts = delta_shape[0] * spans;
     const int part = static_cast<int>(batch) * spans + span;
     const int rows = (parts + A_PARTS - 1) / A_PARTS;

@@ -8,6 +8,7 @@
 #include "../common/columns.h"
 #include "../common/steps.h"
 #include "../common/tile.h"
+#include "../common/uniform.h"
 #include "../common/walk.h"
 
 // A threadgroup owns up to 64 values, a simdgroup 16 of them, two blocks of 8.
@@ -134,7 +135,7 @@ METAL_FUNC span_decays span_decays_of(float x, int lane) {
   decays.log_upto = sums_upto(x, lane);
   decays.upto = metal::precise::exp(decays.log_upto);
   decays.after = lane + 1 < TILE ? metal::precise::exp(following) : 1.0f;
-  decays.whole = metal::precise::exp(metal::simd_broadcast(rest, static_cast<ushort>(0)));
+  decays.whole = metal::precise::exp(uniform_broadcast(rest, 0));
   return decays;
 }
 

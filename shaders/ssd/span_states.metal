@@ -11,6 +11,7 @@
 #include <metal_stdlib>
 
 #include "../common/gates.h"
+#include "../common/uniform.h"
 #include "span.h"
 
 using namespace metal;
@@ -85,7 +86,7 @@ template <
     const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
     const float x = live && !(HAS_RESET && resets[lane]) ? rate * A_head : 0.0f;
     const span_decays decays = span_decays_of(x, lane);
-    decay += simd_sum(x);
+    decay += uniform_sum(x);
     forgets = forgets || !carries;
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0) {

@@ -4,6 +4,7 @@
 #include <metal_stdlib>
 
 #include "../common/decay.h"
+#include "../common/uniform.h"
 
 template <int STATES, typename Source>
 inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
@@ -31,7 +32,7 @@ inline float states_gate(float x, bool forgets, int lane_state, thread bool (&sl
   bool is_slow = false;
 #pragma unroll
   for (int k = 0; k < STATES; ++k) {
-    slow[k] = metal::simd_all(gate < 0.0f || lane_state != k);
+    slow[k] = uniform_all(gate < 0.0f || lane_state != k);
     is_slow = is_slow || (slow[k] && lane_state == k);
   }
   return is_slow ? gate : decay_value(gate);

@@ -1,9 +1,13 @@
 """simd_ and quad_ functions: of every type, of vectors, and where not all lanes run."""
 
+from pathlib import Path
+
 import mlx.core as mx
 import numpy as np
 import pytest
 from run import LANES, METAL, once, run, table
+
+UNIFORM = (Path(__file__).parents[2] / "shaders/common/uniform.h").read_text().replace("#pragma once", "")
 
 L = np.arange(LANES)
 TYPES = [t for t in METAL if t != mx.bool_]
@@ -243,3 +247,40 @@ def test_sum_in_a_loop_of_uneven_length():
     n = np.random.default_rng(1).integers(1, 9, LANES).astype(np.int32)
     found = run("float s = 0; for (int r = 0; r < a[i]; ++r) s += simd_sum(1.0f); out[i] = s;", n)
     np.testing.assert_array_equal(found, [sum((n > r).sum() for r in range(k)) for k in n])
+
+
+@pytest.mark.parametrize("threads", [96, 40])
+def test_functions_of_code_that_all_lanes_run(threads):
+    """In groups of whole simdgroups, where an engine may have cheaper ones, and where the last is a partial one."""
+    x = np.random.default_rng(7).permutation(threads).astype(np.float32)
+    body = """
+        out[i] = uniform_sum(a[i]);
+        out[{n} + i] = uniform_broadcast(a[i], 5);
+        out[2 * {n} + i] = uniform_all(a[i] >= 0.0f) + 2 * uniform_all(a[i] != {some});
+    """
+    found = run(body.format(n=threads, some=x[1]), x, header=UNIFORM, shape=(3, threads), threads=threads)
+    groups = [x[first : first + LANES] for first in range(0, threads, LANES)]
+    np.testing.assert_array_equal(found[0], np.concatenate([np.full(len(g), g.sum()) for g in groups]))
+    np.testing.assert_array_equal(found[1], np.concatenate([np.full(len(g), g[5]) for g in groups]))
+    np.testing.assert_array_equal(found[2], np.where(np.arange(threads) < LANES, 1, 3))
+
+
+def test_simdgroups_exchange_through_memory():
+    """A simdgroup_barrier is all that stands between a lane's store and another's load of the same place."""
+    body = """
+        threadgroup float shared[96];
+        const int group = i / 32 * 32, lane = i % 32;
+        float sum = 0;
+        shared[i] = a[i];
+        for (int round = 1; round < 32; ++round) {
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          const float next = shared[group + (lane + 1) % 32];
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          shared[i] = next;
+          sum += round * next;
+        }
+        out[i] = sum;
+    """
+    x = np.random.default_rng(8).integers(0, 9, 96).astype(np.float32)
+    want = [sum(r * x[i // 32 * 32 + (i + r) % 32] for r in range(1, 32)) for i in range(96)]
+    np.testing.assert_array_equal(run(body, x, shape=(96,), threads=96), want)

@@ -1,6 +1,7 @@
 """The process that compiles: Intel's compiler ends it, and not the caller's, where a kernel is too much for it."""
 
 import ctypes
+import re
 from pathlib import Path
 
 from ...errors import CompileError
@@ -9,6 +10,10 @@ from .library import check, library
 INCLUDE = Path(__file__).parent / "include"
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
+# What the first line of a unit says where all its simdgroups are whole.
+WHOLE = "#define MSL_WHOLE 1"
+_BY_THREADS = 'Kernel "k" was not vectorized'
+_SIMDGROUPS = re.compile(r"\b(?:(?:simd|quad)_\w+|simdgroup_\w+)\s*[<(]")
 _BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
 
 
@@ -21,6 +26,12 @@ def answer(source, send):
     try:
         if library().clBuildProgram(program, 1, library().devices, f"{OPTIONS} -I .".encode(), None, None) != 0:
             raise CompileError(_log(program))
+        used = _SIMDGROUPS.search(source)
+        if used and _BY_THREADS in _log(program):
+            raise CompileError(
+                f"{used[0][:-1].strip()} needs 32 threads that run together, and Intel's compiler finds no way to run "
+                f"this kernel other than a thread after another. Its log:\n{_log(program)}"
+            )
         return _binary(program)
     finally:
         library().clReleaseProgram(program)

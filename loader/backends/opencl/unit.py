@@ -3,6 +3,7 @@
 import math
 
 from ..signature import TYPES, attributes, constant, sizes_read
+from .compiler import WHOLE
 from .rewrite import rewrite
 
 _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
@@ -38,6 +39,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False)
     bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
     return "\n".join(
         [
+            WHOLE if threads else "",
             "#include <metal_stdlib>",
             "#include <msl/arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",

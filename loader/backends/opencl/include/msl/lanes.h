@@ -7,8 +7,22 @@
 #include "relational.h"
 
 namespace msl {
-METAL_FUNC uint lane() {
-  return get_sub_group_local_id();
+// Where all simdgroups are whole no function of sub-groups is called that may ask which lanes run: for those Intel's
+// compiler makes a masked variant of the kernel, which takes it longer than the kernel itself.
+#ifdef MSL_WHOLE
+METAL_FUNC uint lane() { return get_local_id(0); }
+#else
+METAL_FUNC uint lane() { return get_sub_group_local_id(); }
+#endif
+
+// The same in code that all lanes run, where it folds to a constant a lane.
+METAL_FUNC uint uniform_lane() {
+#ifdef MSL_WHOLE
+  const uint id = get_local_id(0);
+  return id - sub_group_broadcast_first(id);
+#else
+  return lane();
+#endif
 }
 
 // The lanes that run this statement, as bits; folds to a constant where control flow is uniform.

@@ -139,4 +139,21 @@ METAL_FUNC T simd_broadcast_first(T x) { return simd_broadcast(x, simd_first());
 template <typename T>
 METAL_FUNC T quad_broadcast_first(T x) { return quad_broadcast(x, quad_first()); }
 #undef MSL_MOVE
+
+// Ours alone: functions for code that all lanes run, which do not make a masked variant of the kernel (see lanes.h). Metal
+// has no such thing, so a shader asks whether __HAVE_SIMD_UNIFORM__ is defined.
+#ifdef MSL_WHOLE
+#define __HAVE_SIMD_UNIFORM__ 1
+template <typename T>
+METAL_FUNC T simd_sum_uniform(T x) {
+#pragma clang loop unroll(full)
+  for (uint mask = 1; mask < 32; mask *= 2) x += msl::xor_lane(x, mask);
+  return x;
+}
+template <typename T>
+METAL_FUNC T simd_broadcast_uniform(T x, ushort lane) {
+  return msl::carrier<T>::unpack(sub_group_broadcast_first(msl::carrier<T>::pack(msl::xor_lane(x, lane))));
+}
+METAL_FUNC bool simd_all_uniform(bool condition) { return simd_sum_uniform((int)!condition) == 0; }
+#endif
 }  // namespace metal

@@ -5,8 +5,8 @@
 
 namespace msl {
 // The layout of Apple GPUs. Bits of the lane: row 2, column 2, row 1, row 0, column 1; the element is column 0.
-METAL_FUNC int fragment_row() { return (lane() >> 4 & 1) << 2 | (lane() >> 1 & 3); }
-METAL_FUNC int fragment_column() { return (lane() >> 3 & 1) << 2 | (lane() & 1) << 1; }
+METAL_FUNC int fragment_row() { return (uniform_lane() >> 4 & 1) << 2 | (uniform_lane() >> 1 & 3); }
+METAL_FUNC int fragment_column() { return (uniform_lane() >> 3 & 1) << 2 | (uniform_lane() & 1) << 1; }
 
 // Where bit 2 and 1 of a column, and all bits of a row, lie in the lane.
 METAL_FUNC constexpr uint column_lanes(uint c) { return (c >> 2 & 1) << 3 | (c >> 1 & 1); }
