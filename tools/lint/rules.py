@@ -133,6 +133,11 @@ RULES = {
         "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
     ),
     "simd-float": Rule("only float has simd operations on every engine", "cast to float, and back after", True),
+    "precise": Rule(
+        "on macOS 15 the bare name is the fast function, whose error near 1 is above what ops promise",
+        "write metal::precise:: in front",
+        True,
+    ),
     "member-function": Rule("Metal 4.1 changes `this` in structs", "write a free function", True),
     "atomic": Rule("atomics make results differ from run to run", "reduce in two passes", True),
     "head": Rule("a kernel file opens with its recurrence in one line of maths", "write it as a comment", True),
