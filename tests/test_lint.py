@@ -52,7 +52,8 @@ def test_every_rule_has_its_kernels():
     for folder in ("wrong", "right"):
         assert {path.stem for path in (LINT / folder).iterdir()} == general
     tested = {case[-1] for case in (*KERNELS, *MANIFESTS)}
-    assert {name for name, rule in RULES.items() if rule.project} <= tested
+    # What takes minutes to find has a test in test_registers.py.
+    assert {name for name, rule in RULES.items() if rule.project} - {"registers"} <= tested
 
 
 # (file, text, text instead, the line that is reported, rule)
