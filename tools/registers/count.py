@@ -15,8 +15,8 @@ from loader.backends.cuda import unit
 from loader.source import inline
 from tools import nvrtc
 
-# Of an Apple GPU: a thread's registers, the threads of a group beyond which fewer are to be had on M1 and M2, and how
-# many then, and a group's memory.
+# Of an Apple GPU: a thread's registers; how many it gets on M1 and M2 in groups of more than so many threads; and a
+# group's memory.
 REGISTERS = 128
 LARGE_GROUP, LARGE_GROUP_REGISTERS = 256, 96
 THREADGROUP_BYTES = 32 * 1024
@@ -37,7 +37,7 @@ _BARRIER = re.compile(r"^\s*(?:bar|barrier)(?:\.cta)?\.sync", re.MULTILINE)
 @dataclass
 class Row:
     """What one case needs: registers where they are not limited; the bytes of stack then, which private arrays take
-    that have no register, and of stack and spills where a thread gets 128; the memory and barriers of a group."""
+    that have no register, and of stack and spills where a thread gets `limit`; the memory and barriers of a group."""
 
     op: str
     kernel: str
@@ -53,14 +53,16 @@ class Row:
     barriers: int
 
     @property
+    def limit(self):
+        """The registers of a thread in a group of this size, on the GPU that has the fewest."""
+        return _limit(self.threads)
+
+    @property
     def problems(self):
         """What of it passes an Apple GPU's limits, as sentences; empty where nothing does."""
-        limit = LARGE_GROUP_REGISTERS if self.threads > LARGE_GROUP else REGISTERS
-        of = f" in groups of {self.threads} threads" if self.threads > LARGE_GROUP else ""
         found = []
-        if self.registers > limit:
-            spills = f", {self.held_stack} bytes of stack with {REGISTERS}" if self.held_stack else ""
-            found.append(f"{self.registers} registers{of}, more than {limit}{spills}")
+        if self.held_stack > self.stack:
+            found.append(f"{self.held_stack} bytes of stack with {self.limit} registers, of {self.registers} wanted")
         if self.stack:
             found.append(f"{self.stack} bytes of private arrays have no register")
         if self.threadgroup_bytes > THREADGROUP_BYTES:
@@ -75,21 +77,27 @@ def count(cases, progress=lambda counted, total: counted):
     """
     names, units = [], {}
     for case in cases:
-        text = _text(case.launch)
-        names.append(hashlib.sha256(text.encode()).hexdigest()[:16])
-        units[names[-1]] = text.replace("counted_kernel", f"counted_{names[-1]}")
-    keys, found = list(units), {}
-    batches = [{key: units[key] for key in keys[i : i + _TOGETHER]} for i in range(0, len(keys), _TOGETHER)]
+        text, limit = _text(case.launch), _limit(_threads(case))
+        names.append(hashlib.sha256(f"{limit} {text}".encode()).hexdigest()[:16])
+        units.setdefault(limit, {})[names[-1]] = text.replace("counted_kernel", f"counted_{names[-1]}")
+    found, batches = {}, [batch for limit, texts in units.items() for batch in _batches(limit, texts)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for counted in progress(pool.map(_batch, batches), len(batches)):
             found |= counted
     return [_row(case, found[name]) for case, name in zip(cases, names)]
 
 
+def _limit(threads):
+    return LARGE_GROUP_REGISTERS if threads > LARGE_GROUP else REGISTERS
+
+
 def _row(case, counted):
-    arguments = case.launch.arguments
-    template = {name: str(value) for name, value in arguments["template"]}
-    return Row(case.op, case.file, case.dtype, case.head, template, math.prod(arguments["threadgroup"]), **counted)
+    template = {name: str(value) for name, value in case.launch.arguments["template"]}
+    return Row(case.op, case.file, case.dtype, case.head, template, _threads(case), **counted)
+
+
+def _threads(case):
+    return math.prod(case.launch.arguments["threadgroup"])
 
 
 def _text(launch):
@@ -104,15 +112,21 @@ def _text(launch):
     )
 
 
-def _batch(units):
-    """What each unit needs, by its key; those that pass 128 registers are compiled again with no more."""
+def _batches(limit, units):
+    keys = list(units)
+    return [(limit, {key: units[key] for key in keys[i : i + _TOGETHER]}) for i in range(0, len(keys), _TOGETHER)]
+
+
+def _batch(batch):
+    """What each unit needs, by its key; those that pass the limit are compiled again with no more registers."""
+    limit, units = batch
     text = _BOUNDS.sub("", nvrtc.join(units, _headers()))
     ptx, log = nvrtc.compile(text, options=["--ptxas-options=-v"])
     free, barriers = _read(log), _barriers(ptx)
-    held = {key: needs for key, needs in free.items() if needs["registers"] > REGISTERS}
+    held = {key: needs for key, needs in free.items() if needs["registers"] > limit}
     if held:
         text = _BOUNDS.sub("", nvrtc.join({key: units[key] for key in held}, _headers()))
-        held = _read(nvrtc.compile(text, options=["--ptxas-options=-v", f"--maxrregcount={REGISTERS}"])[1])
+        held = _read(nvrtc.compile(text, options=["--ptxas-options=-v", f"--maxrregcount={limit}"])[1])
     return {key: _needs(free[key], held.get(key, free[key])) | {"barriers": barriers[key]} for key in units}
 
 

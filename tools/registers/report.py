@@ -11,7 +11,7 @@ _HEAD = (
     "threads",
     "registers",
     "arrays",
-    "stack at 128",
+    "stack",
     "spills",
     "group bytes",
     "barriers",
@@ -19,7 +19,7 @@ _HEAD = (
 
 
 def worst(rows):
-    """Of each kernel, dtype and size of heads the row that needs the most registers; ops share kernels."""
+    """Of each kernel, dtype and size of heads the row that needs the most; ops share kernels."""
     kept = {}
     for row in rows:
         key = (row.kernel, row.dtype, row.head)
@@ -29,7 +29,7 @@ def worst(rows):
 
 
 def _needs(row):
-    return row.registers, row.held_stack, row.stack
+    return row.held_stack, row.registers, row.stack
 
 
 def table(rows):
@@ -39,9 +39,9 @@ def table(rows):
 
 def _cells(row):
     mark = "**" if row.problems else ""
-    numbers = (row.stack, row.held_stack, row.held_spill, row.threadgroup_bytes, row.barriers)
+    numbers = (row.stack, f"{mark}{row.held_stack}{mark}", row.held_spill, row.threadgroup_bytes, row.barriers)
     head = str(row.head or "")
-    return (row.kernel, row.dtype, head, str(row.threads), f"{mark}{row.registers}{mark}", *map(str, numbers))
+    return (row.kernel, row.dtype, head, str(row.threads), str(row.registers), *map(str, numbers))
 
 
 def progress(counted, total):
