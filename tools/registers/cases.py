@@ -26,8 +26,9 @@ _STATES = (16, 128)
 _LENGTHS = (4, 512)
 # Values that an integer option is tried at.
 _CHOICES = range(8)
+# Plans as on Metal, kernels that can be compiled as CUDA.
 _ENGINE = SimpleNamespace(
-    NAME="cuda",
+    NAME="metal",
     LAZY=True,
     missing=lambda: None,
     ready=lambda arrays: True,
