@@ -12,7 +12,7 @@ export FULL
 SHORT := a part of the 35 minutes that the exhaustive tests take with FULL=1, least once kernels are compiled.
 LONG := about 35 minutes.
 
-.PHONY: demo test peers lint format bench clean
+.PHONY: demo test peers lint format bench apple clean
 
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
@@ -38,6 +38,10 @@ format: .venv/lint
 
 bench: .venv/bench
 	$(BIN)/python -m tools.bench $(ARGS)
+
+# What only a Mac can tell of our kernels, as two files to send back.
+apple: .venv/bench .venv/peers .venv/lint
+	$(BIN)/python -m tools.apple $(ARGS)
 
 # One mark a set of extras; a changed pyproject.toml installs anew.
 .venv/%: pyproject.toml

@@ -9,6 +9,7 @@ import mlx.core as mx
 from .arguments import LARGEST, check_stream, integer, shown
 from .backends import cuda, opencl
 from .backends.signature import TYPES
+from .backends.text import NOT_ASCII, foreign
 from .errors import BackendError
 from .spec import MOST_THREADS
 
@@ -226,6 +227,7 @@ def make(
         run = cuda.build(name, input_names, output_names, source, **options)
     else:
         extra = {"compile_options": compile_options} if compile_options else {}
+        source, options["header"] = (NOT_ASCII.sub("?", text) for text in (source, header))
         run = mx.fast.metal_kernel(name, input_names, output_names, source, **options, **extra)
     return MetalKernel(run, engine.LAZY, made_of)
 
@@ -246,10 +248,16 @@ def _check_names(kernel, what, names):
 
 
 def _check_text(kernel, what, text):
-    """Compilers end a text at its first NUL without a word, and take UTF-8 only."""
+    """Compilers end a text at its first NUL without a word, and take UTF-8 only; Apple's gets ASCII."""
     if not isinstance(text, str):
         raise TypeError(f"[{kernel}] expected {what} to be a string but got {type(text).__name__}.")
     found = re.search("[\0\ud800-\udfff]", text)
     if found:
         line = text.count("\n", 0, found.start()) + 1
         raise ValueError(f"[{kernel}] expected {what} to be text but it holds {found[0]!r}, in line {line}.")
+    if found := foreign(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ValueError(
+            f"[{kernel}] expected {what} to be ASCII outside of comments, as MLX hands it to Apple's compiler, but it "
+            f"holds {found[0]!r}, in line {line}."
+        )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from . import document
 from .document import suggest
-from .expression import DTYPES, RESERVED
+from .expression import DTYPES, ON_METAL, RESERVED
 from .names import Names
 from .spec import (
     BATCH,
@@ -58,7 +58,7 @@ def _op(name, value, path):
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
-    names = Names(dims | {o.name for o in options if o.kind != "float"}, arrays)
+    names = Names(dims | {o.name for o in options if o.kind != "float"} | {ON_METAL}, arrays)
     spec = OpSpec(
         name=name,
         summary=fields["summary"].text().strip(),

@@ -8,6 +8,7 @@ import mlx.core as mx
 
 from . import plan, source, transforms
 from .arguments import check_stream
+from .backends import metal
 from .call import Reader, signature
 from .errors import LoaderError
 from .spec import STATE, TIME
@@ -222,7 +223,9 @@ class Op:
     def _make_passes(self, inputs, options):
         names = [name for name, given in zip(self._reader.inputs, inputs) if given is not None]
         names += [name for _, name in self._floats]
-        return transforms.passes(self, plan.make(self.spec, self._kernels, inputs, options), names, options)
+        return transforms.passes(
+            self, plan.make(self.spec, self._kernels, inputs, options, self.engine.NAME == metal.NAME), names, options
+        )
 
     def __copy__(self):
         return self

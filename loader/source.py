@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from . import files
-from .backends.text import QUIET, spaces
+from .backends.metal import MATH_MODE
+from .backends.text import NOT_ASCII, QUIET, spaces
 from .errors import ManifestError
 from .files import line_of
 
@@ -18,6 +19,7 @@ _ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
 _KERNEL = re.compile(r"\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(")
 _TEMPLATE = re.compile(r"^template\s*<(?P<constants>[^{};]*)>\s*\Z", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<type>.*[ *&])(?P<name>\w+)")
+_MATH_MODE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+METAL[ \t]+fp[ \t]+math_mode\b[ \t(]*(?P<mode>\w*)", re.MULTILINE)
 # How deep files may include each other.
 _DEPTH = 64
 
@@ -70,6 +72,8 @@ def read(path, root):
     """
     path, root = Path(path), Path(root)
     file = path.relative_to(root).as_posix()
+    if not file.isascii():
+        raise ManifestError(f"{file}:1: expected a path in ASCII, since the compiler gets it in #line marks")
     text = _strip_comments(files.read(path, file), file)
     start, template, match = _one_kernel(text, file)
     end_of_parameters = _matching(text, match.end() - 1, "()", file)
@@ -112,7 +116,24 @@ def _strip_comments(text, file):
             raise _error(file, text, match.start(), "this comment is never closed")
         return match[0] if match[0][0] in "\"'" else spaces(match)
 
-    return "\n".join(line.rstrip(" \t") for line in QUIET.sub(blank, text).split("\n"))
+    quiet = QUIET.sub(blank, text)
+    _check_code(quiet, file)
+    return "\n".join(line.rstrip(" \t") for line in quiet.split("\n"))
+
+
+def _check_code(text, file):
+    """MLX hands Apple's compiler ASCII and nothing else, and compiles in math mode safe unless a pragma changes it."""
+    if found := NOT_ASCII.search(text):
+        raise _error(file, text, found.start(), f"expected ASCII outside of comments but got {found[0]!r}")
+    for found in _MATH_MODE.finditer(text):
+        if found["mode"] != MATH_MODE:
+            raise _error(
+                file,
+                text,
+                found.start(),
+                f"expected the math mode {MATH_MODE}, in which NaN and infinity hold, but got {found['mode']!r}; "
+                "leave the pragma out",
+            )
 
 
 def inline(text, path, root, seen=(), depth=0):

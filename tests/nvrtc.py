@@ -1,46 +1,14 @@
 """NVRTC, CUDA's run-time compiler, as MLX calls it: it needs no GPU and no driver."""
 
-import ctypes
-import re
-from functools import cache
-from importlib import metadata
-from pathlib import Path
-
 import mlx.core as mx
 import pytest
 
-from loader.backends.cuda import unit
+from tools import nvrtc
+from tools.nvrtc import Refused, folder, kernel
 
-_TYPES = {
-    mx.bool_: "bool",
-    mx.int8: "int8_t",
-    mx.int16: "int16_t",
-    mx.int32: "int32_t",
-    mx.int64: "int64_t",
-    mx.uint8: "uint8_t",
-    mx.uint16: "uint16_t",
-    mx.uint32: "uint32_t",
-    mx.uint64: "uint64_t",
-    mx.float16: "__half",
-    mx.bfloat16: "__nv_bfloat16",
-    mx.float32: "float",
-    mx.complex64: "complex64_t",
-}
-# What of MLX's own header a kernel meets.
-_MLX_HEADER = """
-#include <cuda/std/complex>
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#include <cuda/std/array>
-#include <cuda/std/limits>
-#include <cuda/std/tuple>
-namespace mlx::core::cu {
-using complex64_t = cuda::std::complex<float>;
-using Shape = cuda::std::array<int32_t, 10>;
-using Strides = cuda::std::array<int64_t, 10>;
-}
-#include <cooperative_groups.h>
-"""
+__all__ = ["Recorder", "Refused", "compile", "compile_all", "folder", "kernel", "needed"]
+
+needed = pytest.mark.skipif(nvrtc.folder() is None, reason="needs the extra nvrtc")
 
 
 class Recorder:
@@ -58,84 +26,11 @@ class Recorder:
         return run
 
 
-def kernel(name, input_names, inputs, output_names, output_dtypes, source):
-    """The kernel that MLX 0.32.4 writes around the source."""
-    parameters = []
-    for n, x in zip(input_names, inputs):
-        parameters.append(f"const {_TYPES[x.dtype]}* {n}")
-        kinds = {"shape": "Shape", "strides": "Strides", "ndim": "int"} if x.ndim else {}
-        parameters += [f"const __grid_constant__ {t} {n}_{k}" for k, t in kinds.items() if f"{n}_{k}" in source]
-    parameters += [f"{_TYPES[dtype]}* {n}" for n, dtype in zip(output_names, output_dtypes)]
-    return (
-        "namespace mlx::core::cu {\nnamespace cg = cooperative_groups;\n"
-        f"__global__ void {name}({', '.join(parameters)}) {{\n{source}\n}}\n}}\n"
-    )
-
-
-@cache
-def folder():
-    """Where the packages of the extra nvrtc have their files; None where they are not installed."""
-    try:
-        files = metadata.files("nvidia-cuda-nvrtc") or ()
-    except metadata.PackageNotFoundError:
-        return None
-    libraries = [Path(file.locate()) for file in files if re.fullmatch(r"libnvrtc\.so\.\d+", file.name)]
-    root = libraries[0].resolve().parents[1] if libraries else None
-    # The compiler alone is no use without the headers of two more packages.
-    return (
-        root if root and (root / "include" / "cccl").is_dir() and (root / "include" / "cuda_fp16.h").is_file() else None
-    )
-
-
-needed = pytest.mark.skipif(folder() is None, reason="needs the extra nvrtc")
-
-
-@cache
-def _library():
-    # It looks for its builtins where the system has libraries, unless they are loaded.
-    for path in folder().glob("lib/libnvrtc-builtins.so.*"):
-        ctypes.CDLL(str(path))
-    return ctypes.CDLL(str(next(folder().glob("lib/libnvrtc.so.*"))))
-
-
-class Refused(AssertionError):
-    """A text does not compile. The message is the compiler's log."""
-
-
 def compile(text, architecture="sm_90"):
     """The PTX of the text."""
-    nvrtc, program, size = _library(), ctypes.c_void_p(), ctypes.c_size_t()
-    options = [
-        f"--gpu-architecture={architecture}",
-        "--device-as-default-execution-space",
-        "--disable-warnings",
-        f"--include-path={folder() / 'include'}",
-        f"--include-path={folder() / 'include' / 'cccl'}",
-    ]
-    given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-    text = (_MLX_HEADER + text).encode()
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"unit.cu", 0, None, None) == 0
-    try:
-        compiled = nvrtc.nvrtcCompileProgram(program, len(options), given) == 0
-        part = "PTX" if compiled else "ProgramLog"
-        getattr(nvrtc, f"nvrtcGet{part}Size")(program, ctypes.byref(size))
-        found = ctypes.create_string_buffer(size.value)
-        getattr(nvrtc, f"nvrtcGet{part}")(program, found)
-        if not compiled:
-            raise Refused(found.value.decode())
-        return found.value.decode()
-    finally:
-        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    return nvrtc.compile(text, architecture)[0]
 
 
 def compile_all(units, architecture="sm_90"):
-    """As `compile`, of many kernels in one text, since CUDA's headers take most of the time."""
-    swizzles, parts = set(), []
-    for name, text in units.items():
-        words, rest = text.split(unit.headers())
-        swizzles |= set(re.findall(r"M\(\w+, [\d, ]+\)", words))
-        again = "".join(f"#define {word}\n" for word in unit.WORDS)
-        parts.append(again + rest.replace("metal::unit", f"metal::unit_{name}"))
-    return compile(
-        f"#define MSL_SWIZZLES(M) {' '.join(sorted(swizzles))}\n{unit.headers()}{''.join(parts)}", architecture
-    )
+    """As `compile`, of many kernels in one text."""
+    return compile(nvrtc.join(units), architecture)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import loader
-from loader.backends import signature
+from loader import kernel
+from loader.backends import metal, signature
 from loader.backends.opencl import counts
 from loader.backends.opencl.dispatch import Dispatch
 
@@ -98,6 +99,23 @@ def test_an_mlx_with_wrong_gradients_is_refused():
 def test_metal_kernels_are_built_everywhere():
     for name in loader.names():
         assert loader.get(name, backend="metal").engine.NAME == "metal"
+
+
+def test_every_op_asks_metal_for_the_math_mode_in_which_nan_holds(monkeypatch):
+    asked = []
+    monkeypatch.setattr(mx.fast, "metal_kernel", lambda **made: asked.append(made["compile_options"]))
+    for op in map(loader.get, loader.names()):
+        loader.Op(op.spec, metal)
+    assert len(asked) > 20 and all(options == {"math_mode": "safe"} for options in asked)
+
+
+def test_metal_gets_ascii_from_loader_metal_kernel(monkeypatch):
+    """A comment may say what it likes on every engine."""
+    made = []
+    monkeypatch.setattr(mx.fast, "metal_kernel", lambda *arguments, **options: made.append((arguments, options)))
+    kernel.make(metal, "one", [], ["y"], "y[0] = 1; // é\n", header="// ü\n")
+    (((_, _, _, text), options),) = made
+    assert (text, options["header"]) == ("y[0] = 1; // ?\n", "// ?\n")
 
 
 @opencl

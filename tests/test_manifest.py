@@ -11,7 +11,7 @@ import pytest
 from oracle import needs_kernels
 
 import loader
-from loader import manifest
+from loader import backends, manifest
 
 MIX = Path(__file__).parent / "manifests" / "mix"
 LINES = (MIX / "manifest.yaml").read_text().splitlines()
@@ -56,6 +56,7 @@ ERRORS = [
     ("D % 2 == 0", ['E % 2 == 0: "even"'], 0, "[mix] requires.E % 2 == 0: E % 2 == 0: no input binds 'E'"),
     ("y: {shape", ["y: {shape: [B, L, D], dtype: z}"], 0, "[mix] outputs.y.dtype: expected a dtype or an input"),
     ("constants: {SIZE", ["constants: {SIZE: SIZES, THREADS: 64}"], 0, "no input binds 'SIZES'"),
+    ("constants: {SIZE", ["constants: {on_metal: 1, THREADS: 64}"], 0, "'on_metal' has a meaning in expressions"),
     (
         "product: {shape",
         ["product: {shape: [B, L, E], dtype: float32}"],
@@ -330,6 +331,18 @@ def test_what_only_a_call_shows_names_the_place(write, old, new, message):
     line = int(place.removeprefix("manifest.yaml:"))
     assert any(word in path.read_text().splitlines()[line - 1] for word in (new, new.split(":")[0], "kernel: mix"))
     assert re.search(re.escape(message).replace(r"\.\*", ".*"), said)
+
+
+@pytest.mark.parametrize("backend, threads", [("metal", 32), ("reference", 64)])
+def test_an_apple_gpu_may_get_other_constants(write, backend, threads):
+    path, _ = write("constants: {SIZE", "constants: {SIZE: B * L * D, THREADS: 32 if on_metal else 64}")
+    op = loader.load(path, backend=backend)["mix"] if backend == "reference" else as_metal(path)
+    plan = op.plan({"x": mx.zeros((2, 5, 4)), "w": mx.zeros((4,))}, (1.0, False))
+    assert {launch.arguments["threadgroup"] for launch in plan.forward} == {(threads, 1, 1)}
+
+
+def as_metal(path):
+    return loader.Op(manifest.load(path)["mix"], backends.metal)
 
 
 def test_a_dim_of_an_input_that_is_absent(write):

@@ -9,6 +9,8 @@ import loader
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/portable-metal.md"]
+# Pages whose code is for a shell.
+OTHERS = ["CONTRIBUTING.md", "docs/first-run-on-a-mac.md", "docs/registers.md"]
 
 
 @pytest.mark.skipif(loader.backend() == "reference", reason="the pages show kernels, and no engine runs them here")
@@ -21,7 +23,7 @@ def test_code_runs(page):
         exec(compile(block, page, "exec"), scope)
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
@@ -30,7 +32,7 @@ def test_links_lead_somewhere(page):
 
 def test_commands_exist():
     """Every `make` target and `python -m tools.*` that the pages name is there."""
-    text = "\n".join((ROOT / page).read_text() for page in [*PAGES, "CONTRIBUTING.md"])
+    text = "\n".join((ROOT / page).read_text() for page in [*PAGES, *OTHERS])
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE))
     assert {"demo", "test"} <= named <= targets

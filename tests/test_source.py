@@ -101,6 +101,13 @@ ERRORS = [
     ("[[kernel]] ", "", r"twice.metal:1: expected one \[\[kernel\]\] void function but found 0"),
     ("  if (x_shape[0]) {", "  if (x_shape[0]) {{", "this { is never closed"),
     ("#include <metal_stdlib>", '#include "gone.h"', r"twice.metal:2: there is no file gone.h"),
+    ("// kept", "// kepé", r"twice.metal:13: expected ASCII outside of comments but got 'é'"),
+    (
+        "using namespace metal;",
+        "#pragma METAL fp math_mode(fast)",
+        r"twice.metal:4: expected the math mode safe, .* got 'fast'",
+    ),
+    ("using namespace metal;", " # pragma METAL fp math_mode( relaxed )", r"twice.metal:4: .* but got 'relaxed'"),
     ("}\n}\n", "}\n}\nvoid more();\n", "the kernel must be the last thing in its file"),
 ]
 
@@ -113,7 +120,23 @@ def test_errors_name_the_line(tree, old, new, message):
         read(tree)
 
 
+def test_any_letter_in_comments_and_the_math_mode_that_holds(tree):
+    path = tree / "shaders" / "op" / "twice.metal"
+    path.write_text(KERNEL.replace("Twice x", "Größer als é").replace("in here", "hière"))
+    assert read(tree).body.isascii()
+    path.write_text(KERNEL.replace("using namespace metal;", "#pragma METAL fp math_mode(safe)"))
+    assert "math_mode(safe)" in read(tree).header
+
+
+def test_a_path_that_is_not_ascii(tree):
+    path = tree / "shaders" / "op" / "twicé.metal"
+    path.write_text(KERNEL)
+    with pytest.raises(loader.ManifestError, match="twicé.metal:1: expected a path in ASCII"):
+        source.read(path, tree)
+
+
 BYTES = [
+    ("a = 'ß'".encode(), r"twice.h:2: expected ASCII outside of comments but got 'ß'"),
     (b"\xff", r"twice.h:2: expected UTF-8 but got the byte 0xff"),
     (b"a\0b", r"twice.h:2: expected text but got the character '\\x00'"),
     (b"\x1b", r"twice.h:2: expected text but got the character '\\x1b'"),

@@ -4,6 +4,8 @@ import mlx.core as mx
 
 NAME = "metal"
 LAZY = True
+# In it NaN and infinity hold, and nothing is reordered. It leaves the precision of bare exp, log and sqrt open.
+MATH_MODE = "safe"
 
 
 def missing():
@@ -14,7 +16,12 @@ def missing():
 
 def build(name, input_names, output_names, source, header, resident=1):
     return mx.fast.metal_kernel(
-        name=name, input_names=input_names, output_names=output_names, source=source, header=header
+        name=name,
+        input_names=input_names,
+        output_names=output_names,
+        source=source,
+        header=header,
+        compile_options={"math_mode": MATH_MODE},
     )
 
 

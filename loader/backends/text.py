@@ -4,6 +4,8 @@ import re
 
 # Comments, strings and characters, those that are never closed included: so no search starts twice at one place.
 QUIET = re.compile(r"//[^\n]*|/\*(?:.*?\*/|.*)|\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"?|'(?:\\.|[^'\\\n]){1,8}'", re.DOTALL)
+# MLX makes the text that Apple's compiler gets of ASCII: any other character leaves no text at all.
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # The declaration of threadgroup variables, but not of pointers and references to threadgroup memory.
 SHARED = re.compile(r"\bthreadgroup\s+((?![\s;{}=*&()])(?:[^;{}=*&()\[\]]|\[[^\]]{0,999}\]){1,999});")
 
@@ -19,6 +21,12 @@ def blank(source: str, also: re.Pattern | None = None) -> str:
         if pattern:
             source = pattern.sub(spaces, source)
     return source
+
+
+def foreign(source: str) -> re.Match | None:
+    """The first character outside of comments that is not ASCII."""
+    code = QUIET.sub(lambda match: match[0] if match[0][0] in "\"'" else spaces(match), source)
+    return NOT_ASCII.search(code)
 
 
 def edit(source: str, edits: list[tuple[int, int, str]]) -> str:

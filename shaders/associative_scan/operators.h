@@ -29,12 +29,12 @@ inline bool scan_keeps(float earlier, float later) {
 
 // log(1 + x) for x >= 0.
 inline float scan_log_one_plus(float x) {
-  return x > 1.0f ? metal::log(1.0f + x) : log_one_plus(x);
+  return x > 1.0f ? metal::precise::log(1.0f + x) : log_one_plus(x);
 }
 
 // e^-|a - b|; two equal infinities have no difference.
 inline float scan_exp_gap(float a, float b) {
-  return a == b ? 1.0f : metal::exp(-metal::fabs(a - b));
+  return a == b ? 1.0f : metal::precise::exp(-metal::fabs(a - b));
 }
 
 template <int OP>
@@ -126,7 +126,7 @@ inline metal::float2 scan_append(metal::float2 before, metal::float2 total) {
   if (OP == SCAN_LOGADDEXP) {
     const bool above = before.x >= total.x;
     const float gap = metal::fabs(before.x - total.x) + (above ? before.y : -before.y);
-    const float share = before.x == total.x ? 1.0f : metal::exp(-gap);
+    const float share = before.x == total.x ? 1.0f : metal::precise::exp(-gap);
     const float rest = above ? (1.0f + total.y) * share : total.y + share;
     const metal::float2 sum = two_sum(metal::max(before.x, total.x), scan_log_one_plus(rest));
     return two_floats(sum.x, sum.y + (above ? before.y : 0.0f));

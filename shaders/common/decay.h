@@ -10,7 +10,7 @@ inline float decay_of(float x) {
   series = metal::fma(series, x, 1.0f / 6.0f);
   series = metal::fma(series, x, 0.5f);
   series = metal::fma(series * x, x, x);
-  return x > -0.0625f && series < 0.0f ? series : metal::exp(x);
+  return x > -0.0625f && series < 0.0f ? series : metal::precise::exp(x);
 }
 
 // decay_of for decay_carry, which takes g = 1 for near 1 as well: the -1e-37 adds nothing to a state.
@@ -21,7 +21,7 @@ inline float decay_of_walk(float x) {
 
 // The x of g = base, whose multiples are those of powers of g: finite, because 0 times it is 0.
 inline float decay_rate(float base) {
-  return base == 0.0f ? -1e38f : metal::log(base);
+  return base == 0.0f ? -1e38f : metal::precise::log(base);
 }
 
 // g as a number.

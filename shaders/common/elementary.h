@@ -35,9 +35,9 @@ inline float log_one_plus(float x) {
 
 // log(1 + e^x), which neither overflows nor rounds to 0 before e^x does.
 inline float softplus(float x) {
-  return metal::max(x, 0.0f) + log_one_plus(metal::exp(-metal::abs(x)));
+  return metal::max(x, 0.0f) + log_one_plus(metal::precise::exp(-metal::abs(x)));
 }
 
 inline float sigmoid(float x) {
-  return 1.0f / (1.0f + metal::exp(-x));
+  return 1.0f / (1.0f + metal::precise::exp(-x));
 }

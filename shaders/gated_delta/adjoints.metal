@@ -28,6 +28,7 @@ template <
     int WIDE,
     int TALL,
     bool PER_KEY,
+    bool AHEAD,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_adjoints(
@@ -85,7 +86,7 @@ template <
   walk_clear<WIDE, TALL>(rest_of_G);
   walk_begin<WIDE, TALL>(G, grad_final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
 
-  // A chunk's numbers are on their way while the chunk after it is worked on.
+  // A chunk's numbers are on their way while the chunk after it is worked on, if AHEAD.
   const int owned = (KEYS - key) / 8;
   const int wide = Dv - value;
   const long last = state * chunks + chunks - 1;
@@ -108,10 +109,12 @@ template <
   steps_lower mix;
   steps_given<WIDE, TV> given;
   walk_decays<PER_KEY, TALL> fading;
-  walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
-  steps_fetch_lower<true>(mix, chunk_mixes);
-  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+  if (AHEAD) {
+    walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    steps_fetch_lower<true>(mix, chunk_mixes);
+    steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
+    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+  }
   float own_upto = lane < rest ? *chunk_upto : 0.0f;
   float own_after = lane < rest ? *chunk_after : 0.0f;
   TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
@@ -127,13 +130,15 @@ template <
 
     walk_keys<TALL, TWK> writes;
     walk_keys<TALL, TWQ> asks;
-    walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
-    walk_fetch<TALL, false, WHOLE_KEYS>(asks, chunk_queries, KEYS / 8, owned);
-    write_keys -= KINDS * TILE * KEYS;
-    chunk_queries -= TILE * KEYS;
     steps_lower solve;
-    steps_fetch_lower<false>(solve, chunk_inverse);
-    chunk_inverse -= TILE * TILE;
+    if (AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+      walk_fetch<TALL, false, WHOLE_KEYS>(asks, chunk_queries, KEYS / 8, owned);
+      write_keys -= KINDS * TILE * KEYS;
+      chunk_queries -= TILE * KEYS;
+      steps_fetch_lower<false>(solve, chunk_inverse);
+      chunk_inverse -= TILE * TILE;
+    }
     own_weights[lane] = own_after;
     own_weights[TILE + lane] = static_cast<float>(own_beta);
     own_weights[2 * TILE + lane] = own_upto;
@@ -147,20 +152,33 @@ template <
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     steps_values<WIDE> updates;
+    if (!AHEAD) {
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    }
     walk_read<WIDE, TALL, TWK>(updates, G, reads);
     walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup);
 
     // What the adjoint and the outputs ask of each step, then what steps after it do.
     steps_values<WIDE> outputs;
+    if (!AHEAD) {
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, steps, place);
+    }
     steps_from<WIDE, TV>(outputs, given);
     steps_scale<WIDE, HAS_RESET>(updates, own_weights, place);
+    if (!AHEAD) {
+      steps_fetch_lower<true>(mix, chunk_mixes);
+    }
     steps_mix<WIDE, true, HAS_RESET, TV>(updates, outputs, mix, resets, steps, place);
     read_keys -= KINDS * TILE * KEYS;
-    if (more) {
+    if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
     steps_values<WIDE> rated = updates;
     steps_scale<WIDE, HAS_RESET>(rated, own_weights + TILE, place);
+    if (!AHEAD) {
+      steps_fetch_lower<false>(solve, chunk_inverse);
+      chunk_inverse -= TILE * TILE;
+    }
     steps_mix<WIDE, true, HAS_RESET>(updates, rated, solve, resets, steps, place);
     steps_values<WIDE> written = updates;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
@@ -175,15 +193,26 @@ template <
     steps_times<WIDE>(written, -1.0f);
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
     steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
+    if (!AHEAD) {
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    }
     walk_fade<WIDE, TALL, PER_KEY>(G, rest_of_G, fading, end == steps);
+    if (!AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(asks, chunk_queries, KEYS / 8, owned);
+      chunk_queries -= TILE * KEYS;
+    }
     walk_write<WIDE, TALL, HAS_RESET, TWQ>(rest_of_G, outputs, asks, 0, end, place);
     chunk_mixes -= TILE * TILE;
     chunk_outputs -= TILE * H * Dv;
     chunk_decay -= 2 * KEYS;
-    if (more) {
+    if (AHEAD && more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    }
+    if (!AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+      write_keys -= KINDS * TILE * KEYS;
     }
     walk_write<WIDE, TALL, HAS_RESET, TWK>(rest_of_G, written, writes, 0, end, place);
     walk_settle<WIDE, TALL>(G, rest_of_G);

@@ -26,6 +26,7 @@ template <
     int WIDE,
     int TALL,
     bool PER_KEY,
+    bool AHEAD,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_states(
@@ -86,7 +87,7 @@ template <
       scratch,
       lane);
 
-  // A chunk's numbers are on their way while the chunk before it is worked on.
+  // A chunk's numbers are on their way while the chunk before it is worked on, if AHEAD.
   const int owned = (KEYS - key) / 8;
   const int wide = Dv - value;
   auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
@@ -106,10 +107,12 @@ template <
   steps_lower solve;
   steps_given<WIDE, TV> given;
   walk_decays<PER_KEY, TALL> fading;
-  walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
-  steps_fetch_lower<true>(solve, chunk_inverse);
-  steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
-  walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+  if (AHEAD) {
+    walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    steps_fetch_lower<true>(solve, chunk_inverse);
+    steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
+    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+  }
   float own_upto = lane < L ? *chunk_upto : 0.0f;
   float own_rate = lane < L ? *chunk_rates : 0.0f;
   TB own_beta = lane < L ? *chunk_beta : static_cast<TB>(0.0f);
@@ -125,8 +128,10 @@ template <
     kept_state += chunk < unkept ? 0 : KEYS * VALUES;
 
     walk_keys<TALL, TW> writes;
-    walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
-    write_keys += KINDS * TILE * KEYS;
+    if (AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+      write_keys += KINDS * TILE * KEYS;
+    }
     own_weights[lane] = own_upto;
     own_weights[TILE + lane] = static_cast<float>(own_beta);
     own_weights[2 * TILE + lane] = own_rate;
@@ -140,25 +145,34 @@ template <
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     steps_values<WIDE> errors;
+    if (!AHEAD) {
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    }
     walk_read<WIDE, TALL, TW>(errors, S, reads);
     read_keys += KINDS * TILE * KEYS;
-    if (more) {
+    if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
     walk_sum<WIDE, SIMDGROUPS>(errors, sums, simdgroup);
 
     // What the chunk would err by if its own steps wrote nothing, then what it does.
     steps_scale<WIDE, HAS_RESET>(errors, own_weights, place);
+    if (!AHEAD) {
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest + TILE, place);
+    }
     steps_miss<WIDE, TV>(errors, given);
     chunk_values += TILE * H * Dv;
-    if (more) {
+    if (AHEAD && more) {
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest, place);
     }
     steps_values<WIDE> written = errors;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
+    if (!AHEAD) {
+      steps_fetch_lower<true>(solve, chunk_inverse);
+    }
     steps_mix<WIDE, false, HAS_RESET>(errors, written, solve, resets, steps, place);
     chunk_inverse += TILE * TILE;
-    if (more) {
+    if (AHEAD && more) {
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
     if (simdgroup == 0) {
@@ -167,10 +181,17 @@ template <
     chunk_errors += TILE * H * Dv;
 
     steps_scale<WIDE, HAS_RESET>(errors, own_weights + 2 * TILE, place);
+    if (!AHEAD) {
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    }
     walk_fade<WIDE, TALL, PER_KEY>(S, rest_of_S, fading, carries);
     chunk_decay += 2 * KEYS;
-    if (more) {
+    if (AHEAD && more) {
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    }
+    if (!AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
+      write_keys += KINDS * TILE * KEYS;
     }
     walk_write<WIDE, TALL, HAS_RESET, TW>(
         rest_of_S, errors, writes, last_reset<HAS_RESET>(resets, steps), TILE, place);

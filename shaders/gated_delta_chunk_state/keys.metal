@@ -119,7 +119,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   if (simdgroup == 0) {
     const float written = uniform_sum(grads[lane] + grads[TILE + lane]);
     const float entered = partial[0] + partial[1];
-    const float last = fma(exp(gates[(steps - 1) * H]), entered, written);
+    const float last = fma(metal::precise::exp(gates[(steps - 1) * H]), entered, written);
     for (int step = lane; step < steps; step += 32) {
       grad_g[(first + step) * H + head] = (step == steps - 1 ? last : 0.0f) - grads[step];
     }

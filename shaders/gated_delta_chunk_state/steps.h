@@ -128,7 +128,7 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
   if (simdgroup == 0) {
     for (int row = lane; row < CHUNK; row += 32) {
       const float after = row < steps ? g[(steps - 1) * stride] - g[row * stride] : 0.0f;
-      weights[row] = row < steps ? metal::exp(after) : 0.0f;
+      weights[row] = row < steps ? metal::precise::exp(after) : 0.0f;
     }
   }
 }
@@ -137,7 +137,7 @@ METAL_FUNC void steps_weights(Weights weights, Gates g, int stride, int steps, i
 template <int WIDE>
 METAL_FUNC void steps_decay(
     thread walk_state<WIDE, TILE_BLOCKS>& state, thread walk_state<WIDE, TILE_BLOCKS>& rest, float g) {
-  const float whole = metal::exp(g);
+  const float whole = metal::precise::exp(g);
   carry_decay decay;
   carry_decay_from(decay, whole, exp_minus_one(g, whole));
 #pragma unroll

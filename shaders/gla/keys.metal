@@ -28,6 +28,7 @@ template <
     int Dv,
     int H,
     int Hk,
+    int TOGETHER,
     bool HAS_RESET>
 [[kernel]] void gla_keys(
     const device TQ* q,                 // [B, L, Hk, Dk]
@@ -110,16 +111,17 @@ template <
     tile_put(sum, pairs, simdgroup);
     gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
-    // Two tiles of keys at once. What grad_o and v make of the states, and with the first two the scores.
+    // TOGETHER tiles of keys at once. What grad_o and v make of the states, and with the first ones the
+    // scores.
     simdgroup_float8x8 grad_entering[TILE_OWN];
     simdgroup_float8x8 grad_leaving[TILE_OWN];
     tile_clear(grad_entering);
     tile_clear(grad_leaving);
-    for (int base = 0; base < Dk; base += 2 * TILE) {
-      tile_sum grads_q[2];
-      tile_sum grads_k[2];
+    for (int base = 0; base < Dk; base += TOGETHER * TILE) {
+      tile_sum grads_q[TOGETHER];
+      tile_sum grads_k[TOGETHER];
 #pragma unroll
-      for (int t = 0; t < 2; ++t) {
+      for (int t = 0; t < TOGETHER; ++t) {
         tile_clear(grads_q[t]);
         tile_clear(grads_k[t]);
       }
@@ -143,7 +145,7 @@ template <
           scores_product<TV, TV>(sum, left, right, simdgroup);
         }
 #pragma unroll
-        for (int t = 0; t < 2; ++t) {
+        for (int t = 0; t < TOGETHER; ++t) {
           const int key = base + t * TILE;
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
           const int inners = COLUMNS - value / 8;
@@ -183,7 +185,7 @@ template <
       }
 
 #pragma unroll
-      for (int t = 0; t < 2; ++t) {
+      for (int t = 0; t < TOGETHER; ++t) {
         const int key = base + t * TILE;
         if (key < Dk) {
           threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -105,7 +105,7 @@ template <
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         power[i] = decay_of(time[i] * rate);
-        value[i] = sqrt(decay_complement(power[i])) * input[i];
+        value[i] = metal::precise::sqrt(decay_complement(power[i])) * input[i];
         const float gate = forgets[i] ? 0.0f : power[i];
         local = decay_apply<HAS_RESET>(gate, value[i], local);
       }
@@ -159,7 +159,7 @@ template <
       for (int i = STEPS - 1; i >= 0; --i) {
         const float r = grad[i] + from_right;
         from_right = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, r);
-        const float root = sqrt(decay_complement(power[i]));
+        const float root = metal::precise::sqrt(decay_complement(power[i]));
         const float g = decay_value(power[i]);
         const float slope = -2.0f * g * g / max(2.0f * root, least);
         // A^delta has the slope 1 at A = 0 where delta is 1.

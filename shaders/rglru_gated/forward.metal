@@ -88,7 +88,7 @@ template <
 #pragma unroll
       for (int i = 0; i < STEPS; ++i) {
         const float power = decay_of(time[i] * rate);
-        value[i] = sqrt(decay_complement(power)) * input[i];
+        value[i] = metal::precise::sqrt(decay_complement(power)) * input[i];
         gate[i] = forgets[i] ? 0.0f : power;
         local = decay_apply<HAS_RESET>(gate[i], value[i], local);
       }

@@ -330,7 +330,7 @@ template <
       if (in_range && i < steps) {
         const long at = slice_at + row;
         // The slope of softplus is 1 - e^-softplus.
-        const float slope = SOFTPLUS ? -exp_minus_one(-time[i], precise::exp(-time[i])) : 1.0f;
+        const float slope = SOFTPLUS ? -exp_minus_one(-time[i], metal::precise::exp(-time[i])) : 1.0f;
         const float by_delta = slope * fma(input[i], by_key[i], by_rate[i]);
         grad_u[at] = static_cast<U>(fma(time[i], by_key[i], skip * grad[i]));
         grad_delta[at] = static_cast<Delta>(by_delta);

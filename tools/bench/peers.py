@@ -29,7 +29,8 @@ def of(op, inputs):
         return found
     package, module, function = _PEERS[op]
     # The package builds its kernels at the call, gradients included, so the way there stays changed.
-    mx.fast.metal_kernel = _metal_kernel
+    if loader.backend() != "metal":
+        mx.fast.metal_kernel = _metal_kernel
     try:
         theirs = getattr(importlib.import_module(module), function)
     except ImportError:

@@ -18,7 +18,8 @@ from .guard import INTERNAL
 
 _LIMITS = """limits:
   clang stands in for Apple's front-end. Races are not found, but for a shared slot that is read with no barrier
-  since another thread wrote it. None of Apple's limits of code generation: registers, pipeline size, occupancy.
+  since another thread wrote it. Of Apple's limits of code generation only registers, with --registers, which counts
+  them with another compiler; not the size of a pipeline, not occupancy.
 exit code:
   0 nothing found, 1 findings, 2 something was not checked, which a finding `file` or `internal` names"""
 
@@ -33,6 +34,7 @@ def main(argv=None):
     form.add_argument("--json", action="store_true", help="findings as a JSON list")
     form.add_argument("--github", action="store_true", help="findings as annotations of a pull request")
     parser.add_argument("--fix", action="store_true", help="lay files out with clang-format first")
+    parser.add_argument("--registers", action="store_true", help="count registers too: minutes, needs the extra nvrtc")
     parser.add_argument("--rules", action="store_true", help="list the rules: why, and what to do")
     options = parser.parse_args(argv)
     if options.rules:
@@ -41,7 +43,7 @@ def main(argv=None):
     try:
         from . import run
 
-        findings = run.everything(options.paths, options.fix)
+        findings = run.everything(options.paths, options.fix, options.registers)
     except LintError as error:
         findings = [Finding(".", 1, 1, INTERNAL, str(error))] if options.json else []
         print(f"[lint] {error}", file=sys.stderr)

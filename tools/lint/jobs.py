@@ -29,7 +29,7 @@ class FileJob(NamedTuple):
         try:
             source = Source(self.path, self.text, is_unit=True if self.text else None)
             if self.text:
-                return check.unit(source)
+                return check.unit(source) | attempt(self.name, "apple", apple.check, source)
             return check.file(source, self.instances, self.project) | attempt(self.name, "apple", apple.check, source)
         except Unreadable as error:
             return {Finding(self.name, 1, 1, "file", str(error))}

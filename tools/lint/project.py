@@ -5,6 +5,12 @@ from .finding import Finding
 
 _STATEMENT = ("{", "}", ";", "(", "const")
 _SIZES = ("shape", "strides", "ndim")
+# The functions of which Metal has a fast and a precise version that differ.
+_ELEMENTARY = (
+    *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "cospi", "exp", "exp10", "exp2"),
+    *("log", "log10", "log2", "pow", "powr", "rsqrt", "sin", "sincos", "sinh", "sinpi", "sqrt"),
+    *("tan", "tanh", "tanpi"),
+)
 
 
 def check(file, lines, tokens, functions):
@@ -16,6 +22,7 @@ def check(file, lines, tokens, functions):
     for token in tokens:
         if token.text == "atomic" or token.text.startswith("atomic_"):
             yield finding(token, "atomic", f"{token.text} is not repeatable")
+    yield from _fast(finding, tokens)
     for function in functions:
         if function.is_kernel:
             yield from _names(finding, tokens, function)
@@ -25,6 +32,16 @@ def check(file, lines, tokens, functions):
                     yield finding(token, "threads", f"{name} is lost: MLX writes the signature")
         else:
             yield from _helper(finding, function)
+
+
+def _fast(finding, tokens):
+    """Calls of elementary functions that do not say which version they want."""
+    for i, token in enumerate(tokens[:-1]):
+        if token.text in _ELEMENTARY and tokens[i + 1].text == "(":
+            before = [t.text for t in tokens[max(0, i - 2) : i]]
+            if before[-1:] not in (["."], ["->"]) and before != ["precise", "::"]:
+                fast = before == ["fast", "::"]
+                yield finding(token, "precise", f"{token.text} {'is' if fast else 'may be'} the fast one")
 
 
 def _names(finding, tokens, function):

@@ -133,8 +133,19 @@ RULES = {
         "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
     ),
     "simd-float": Rule("only float has simd operations on every engine", "cast to float, and back after", True),
+    "precise": Rule(
+        "on macOS 15 the bare name is the fast function, whose error near 1 is above what ops promise",
+        "write metal::precise:: in front",
+        True,
+    ),
     "member-function": Rule("Metal 4.1 changes `this` in structs", "write a free function", True),
     "atomic": Rule("atomics make results differ from run to run", "reduce in two passes", True),
+    "registers": Rule(
+        "an Apple GPU gives a thread 128 registers, 96 in large groups on M1 and M2, and a group 32 KiB; only with "
+        "--registers",
+        "keep fewer values at once or launch fewer threads; python -m tools.registers counts",
+        True,
+    ),
     "head": Rule("a kernel file opens with its recurrence in one line of maths", "write it as a comment", True),
     "encoding": Rule("the loader reads UTF-8, and MLX up to the first NUL", "save the file as UTF-8 without it"),
     # About lint itself.

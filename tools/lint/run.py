@@ -11,8 +11,9 @@ from .source import display, obstacle
 _IGNORE = ".lintignore"
 
 
-def everything(paths, fix=False):
-    """All findings in files, folders and manifests, in order. Raises LintError where lint cannot run."""
+def everything(paths, fix=False, registers=False):
+    """All findings in files, folders and manifests, in order; with `registers` those too that take minutes to count.
+    Raises LintError where lint cannot run."""
     gathered = _Gathered(paths)
     files, found = tuple(gathered.files), gathered.found
     if fix:
@@ -26,7 +27,14 @@ def everything(paths, fix=False):
     findings, declared = _do(first)
     known = {job.path for job in declared if isinstance(job, FileJob)}
     found |= findings | _do([*declared, *(FileJob(path) for path in beside if path not in known)])[0]
-    return sorted(_once(found))
+    return sorted(_once(found) if not registers else {*_once(found), *_registers(gathered.manifests)})
+
+
+def _registers(manifests):
+    # Imported late: it brings MLX and the loader along.
+    from . import registers
+
+    return registers.check(manifests)
 
 
 def _do(jobs):
