@@ -125,3 +125,38 @@ def truth(op, inputs, cotangents, **options):
         )
         mx.eval(outputs, gradients)
     return outputs, dict(zip(names, gradients))
+
+
+def cut(op, inputs, start, stop):
+    """The inputs of the time steps from start to stop."""
+    found = {}
+    for array in op.spec.inputs:
+        if array.name in inputs:
+            at, x = array.axis("L"), inputs[array.name]
+            found[array.name] = x if at is None else mx.split(x, [start, stop], axis=at)[1]
+    return found
+
+
+def truth_in_pieces(op, inputs, cotangents, piece=256):
+    """As `truth` of an op of `carrying()`, some steps at a time: MLX's gradient of a slice has the size of what it was
+    cut from, so that time and memory would grow with L * L."""
+    starts = list(range(0, cotangents[0].shape[1], piece))
+    pieces = [cut(op, inputs, at, at + piece) for at in starts]
+    state, grad_state = inputs.get("initial_state", mx.zeros(cotangents[1].shape)), cotangents[1]
+    ys, gradients = [], {}
+    with mx.stream(mx.cpu):
+        for part in pieces:
+            part["initial_state"] = state.astype(mx.float64)
+            wide = {n: x if x.dtype == mx.bool_ else x.astype(mx.float64) for n, x in part.items()}
+            y, state = op._reference(**wide)
+            mx.eval(y, state)
+            ys.append(y)
+        for part, grad_y in zip(reversed(pieces), reversed(mx.split(cotangents[0], starts[1:], axis=1))):
+            _, found = truth(op, part, [grad_y, grad_state])
+            grad_state = found.pop("initial_state")
+            for name, gradient in found.items():
+                gradients.setdefault(name, []).insert(0, gradient)
+        timed = {array.name for array in op.spec.inputs if array.axis("L") is not None}
+        gradients = {n: mx.concatenate(g, axis=1) if n in timed else sum(g) for n, g in gradients.items()}
+        gradients |= {"initial_state": grad_state} if "initial_state" in inputs else {}
+        return [mx.concatenate(ys, axis=1), state], gradients

@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import FULL, assert_close, carrying, draw, rank_sets
+from oracle import FULL, assert_close, carrying, cut, draw, rank_sets
 
 import loader
 
@@ -26,16 +26,6 @@ def run(op, inputs, **keywords):
     given_ = {**inputs, **keywords}
     positional = [given_.pop(array.name) for array in op.spec.required]
     return op(*positional, return_state=True, **given_)
-
-
-def cut(op, inputs, start, stop):
-    """The inputs of the time steps from start to stop."""
-    found = {}
-    for array in op.spec.inputs:
-        if array.name in inputs:
-            at, x = array.axis("L"), inputs[array.name]
-            found[array.name] = x if at is None else mx.split(x, [start, stop], axis=at)[1]
-    return found
 
 
 # Of the ops that cost least to compile; FULL=1 runs all of them.
