@@ -53,9 +53,9 @@ __all__ = [
 
 
 def __getattr__(name):
-    """`loader.nn` is imported at its first use: few need mlx.nn for this."""
-    if name == "nn":
-        return importlib.import_module(".nn", __name__)
+    """`loader.nn` and `loader.parallel` are imported at their first use: few need them."""
+    if name in ("nn", "parallel"):
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -53,7 +53,7 @@ def _op(name, value, path):
     value = value.within(name)
     fields = value.fields(
         ("summary", "inputs", "outputs", "forward"),
-        ("paper", "options", "requires", "bounds", "examples", "variants", *_VARIANT_KEYS),
+        ("paper", "options", "requires", "transition", "bounds", "examples", "variants", *_VARIANT_KEYS),
     )
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
@@ -73,6 +73,8 @@ def _op(name, value, path):
         path=path,
     )
     _refuse_shared_names(value, spec, dims)
+    if "transition" in fields:
+        spec = replace(spec, transition=_transition(fields["transition"], spec))
     base = _variant(value, fields, spec, names, Variant())
     variants = [
         _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base)
@@ -189,6 +191,23 @@ def _options(value):
 def _requires(value, names):
     """Conditions on a call, each with the sentence to say where it does not hold."""
     return tuple((names.expression(child, text), child.text()) for text, child in value.fields().items())
+
+
+def _transition(value, spec):
+    """The input whose product over time multiplies the state: of the dims of time and, in their order, of the state."""
+    gate = next((array for array in spec.inputs if array.name == value.name()), None)
+    state = next((array for array in spec.outputs if array.name == STATE), None)
+    if gate is None or state is None or not gate.differentiable:
+        raise value.error(f"expected a float input of an op with a {STATE} but got {value.text()!r}")
+    wanted = [axis.text for axis in state.shapes[0]]
+    for axes in gate.shapes:
+        dims = [axis.text for axis in axes]
+        if TIME not in dims or [dim for dim in wanted if dim in dims] != [dim for dim in dims if dim != TIME]:
+            raise value.error(
+                f"expected {gate.name} to have the dim {TIME} and some of {STATE}'s, {', '.join(wanted)}, in this "
+                f"order but it has {', '.join(dims)}"
+            )
+    return gate.name
 
 
 def _bounds(value):

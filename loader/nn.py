@@ -3,7 +3,7 @@
 import mlx.core as mx
 import mlx.nn as nn
 
-from . import get
+from . import get, parallel
 from .arguments import integer
 
 _STEEPEST = 1000.0
@@ -102,6 +102,14 @@ class RGLRU(nn.Module):
         slowest = -mx.log(mx.random.uniform(0.9, 0.999, (hidden,))) / self.C
         self.decay = mx.log(mx.expm1(slowest))  # softplus(decay) = slowest
         self.leave = nn.Linear(hidden, width)
+        self._group = None
+
+    def over_time(self, group: mx.distributed.Group | None = None) -> "RGLRU":
+        """From now on x, and `reset`, is the piece of time that this rank of the group has, as for
+        `loader.parallel.over_time`; by default of all processes. Such a call takes no `cache`, `mask` or `lengths`.
+        Returns the module itself."""
+        self._group = parallel.choose(group)
+        return self
 
     def __call__(
         self,
@@ -126,16 +134,24 @@ class RGLRU(nn.Module):
         means nothing. A prompt cut into pieces of N steps has `lengths - N` for its second one: less than 0 is as 0.
         Raises TypeError and ValueError for an argument of another type or shape.
         """
+        if self._group is not None and not (cache is mask is lengths is None):
+            raise ValueError("[RGLRU] expected no cache, mask or lengths over time, where each rank has a piece of x.")
         mask = _steps("RGLRU", x, self.width, reset, mask, lengths)
         past, state = self._cached(cache, len(x))
         if mask is not None:
             x, reset = _only(mask, x), None if reset is None else reset & mask
         gate, u = mx.split(_linear(self.enter, x), 2, axis=-1)
+        scan = get("rglru")
+        if self._group is not None:
+            past, scan = (
+                parallel.halo(u, len(self.conv.weight) - 1, self._group, reset),
+                parallel.over_time(scan, self._group),
+            )
         u, past = self.conv(u, past, reset, mask=mask)
         a, b = self.coefficients(u)
         if mask is not None:
             a, b = mx.where(mask[..., None], a, 1), _only(mask, b)
-        h, state = get("rglru")(a, b, initial_state=state, reset=reset, return_state=True)
+        h, state = scan(a, b, initial_state=state, reset=reset, return_state=True)
         if cache is not None:
             cache[0], cache[1] = past, state
         y = _linear(self.leave, nn.gelu_approx(gate) * h)

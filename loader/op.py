@@ -48,7 +48,7 @@ class Op:
         inputs, options = self._reader.read(arrays, keywords)
         with self._on(stream, return_state):
             results = self._run(inputs, options)
-        return self._present(results, return_state)
+        return self.present(results, return_state)
 
     def forward(self, *arrays, return_state=False, stream=None, **keywords):
         """The call without mx.custom_function, so that mx.export_function takes it; where kernels are lazy
@@ -59,15 +59,15 @@ class Op:
         runs = self.engine.ready(list(inputs.values())) or self.engine.missing()
         with self._on(stream, return_state):
             if self.plan(inputs, options).empty or not runs:
-                return self._present(self._call_reference(inputs, options), return_state)
-            return self._present(self.run_forward(inputs, options), return_state)
+                return self.present(self.call_reference(inputs, options), return_state)
+            return self.present(self.run_forward(inputs, options), return_state)
 
     def reference(self, *arrays, return_state=False, stream=None, **keywords):
         """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
         inputs, options = self._reader.read(arrays, keywords)
         self.plan(inputs, options)
         with self._on(stream, return_state):
-            return self._present(self._call_reference(inputs, options), return_state)
+            return self.present(self.call_reference(inputs, options), return_state)
 
     def step(self, *arrays, stream=None, **keywords):
         """One token: every input and output as in a call, without its time axis.
@@ -110,6 +110,10 @@ class Op:
             cotangents = [mx.zeros_like(results[i]) for i in range(len(self.spec.outputs))]
             mx.eval(self.run_backward(zeros, options, results, cotangents))
 
+    def read(self, arrays, keywords):
+        """Inputs by name, in the manifest's order, and the options' values of a call. Raises TypeError."""
+        return self._reader.read(arrays, keywords)
+
     def plan(self, inputs, options):
         """The plan for a mapping of arrays by name; raises where they do not fit the op."""
         return self.passes(inputs, options).plan
@@ -121,12 +125,16 @@ class Op:
 
     def run_forward(self, inputs, options):
         """Outputs and saved arrays, by the kernels."""
-        return self.forward_pass(self.plan(inputs, options), {**self._scalars(options), **inputs})
+        return self.forward_pass(self.plan(inputs, options), self.arrays(inputs, options))
 
     def run_backward(self, inputs, options, results, cotangents):
         """One gradient an input, by the kernels, or through the reference where they cannot run."""
-        made, arrays = self.plan(inputs, options), {**self._scalars(options), **inputs}
+        made, arrays = self.plan(inputs, options), self.arrays(inputs, options)
         return self.backward_pass(made, arrays, options, results, cotangents)
+
+    def arrays(self, inputs, options):
+        """What kernels take of a call, by name: its inputs, and its float options as arrays of one element."""
+        return {**self._scalars(options), **inputs}
 
     def forward_pass(self, made, arrays):
         """Outputs and saved arrays of a plan; `arrays`, which gets them too, are inputs and float options by name."""
@@ -148,17 +156,21 @@ class Op:
 
     def _launch(self, made, which, arrays):
         """Run one pass of a plan; `arrays` gets what it makes."""
+        for step in self.steps(made, which):
+            step.run(arrays)
+
+    def steps(self, made, which, names=None):
+        """The steps of one pass of a plan, compiled: all of them, or those that make the arrays called `names`."""
         if which not in made.prepared:
             self.engine.prepare(made.kernels(which))
             made.prepared.add(which)
-        for launch in getattr(made, which):
-            launch.run(arrays)
+        return getattr(made, which) if names is None else made.needed(which, names)
 
     def _reference_gradients(self, inputs, options, cotangents):
         names = [array.name for array in self.spec.inputs if array.name in inputs and array.differentiable]
 
         def function(*arrays):
-            return self._call_reference({**inputs, **dict(zip(names, arrays))}, options)
+            return self.call_reference({**inputs, **dict(zip(names, arrays))}, options)
 
         _, gradients = mx.vjp(function, [inputs[name] for name in names], list(cotangents))
         found = dict(zip(names, gradients))
@@ -172,7 +184,7 @@ class Op:
         """All outputs, differentiable: by the kernels, or by the reference where they cannot run."""
         passes = self.passes(inputs, options)
         if not self._on_kernels(passes.plan, inputs):
-            return self._call_reference(inputs, options)
+            return self.call_reference(inputs, options)
         return passes.forward(*inputs.values(), *self._scalars(options).values())
 
     def _on_kernels(self, made, inputs):
@@ -191,12 +203,13 @@ class Op:
             )
         return False
 
-    def _call_reference(self, inputs, options):
+    def call_reference(self, inputs, options):
+        """Every output by the plain-MLX reference, of inputs by name and the options' values."""
         if self._reference is None:
             raise LoaderError(f"[{self.spec.name}] has no plain-MLX reference; pass one to loader.load.")
         return tuple(self._reference(**{o.name: v for o, v in zip(self.spec.options, options)} | inputs))
 
-    def _present(self, results, return_state):
+    def present(self, results, return_state):
         """What the caller sees of the outputs: the state only where it asked for it."""
         pairs = zip(self.spec.outputs, results)
         chosen = tuple([x for array, x in pairs if return_state or array.name != STATE])

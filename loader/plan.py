@@ -19,20 +19,30 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 class Plan:
     """How to run an op on inputs of these shapes and dtypes.
 
-    `results` are the outputs followed by what is saved for backward. `empty` says that some size is 0,
-    so that nothing is to be launched. `prepared` names the
-    passes whose kernels the engine has compiled.
+    `results` are the outputs followed by what is saved for backward, and `outputs` the shapes of the former.
+    `empty` says that some size is 0, so that nothing is to be launched. `prepared` names the passes whose kernels the
+    engine has compiled.
     """
 
     forward: tuple
     backward: tuple
     results: tuple
+    outputs: tuple
     empty: bool
     prepared: set = field(default_factory=set, compare=False)
 
     def kernels(self, which):
         """The launches of kernels in the pass `which`."""
         return [launch for launch in getattr(self, which) if isinstance(launch, Launch)]
+
+    def needed(self, which, names):
+        """The steps of the pass `which` that it takes to make the arrays called `names`, in order."""
+        due, steps = set(names), []
+        for step in reversed(getattr(self, which)):
+            if not due.isdisjoint(step.makes):
+                due.update(step.reads)
+                steps.append(step)
+        return tuple(reversed(steps))
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,9 @@ def make(spec, kernels, inputs, options, on_metal=False):
     numbers = {o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}
     scope = Scope({**dims, **numbers, ON_METAL: on_metal}, {name: shape for name, (shape, _) in given.items()}, dtypes)
     _check_sizes(spec, given, dims, scope)
+    outputs = tuple(tuple(axis.size(scope, 0) for axis in array.shapes[0]) for array in spec.outputs)
     if 0 in dims.values():
-        return Plan((), (), (), empty=True)
+        return Plan((), (), (), outputs, empty=True)
     variant = next(v for v in spec.variants if v.when is None or v.when(scope))
     for name, value in variant.constants:
         scope[name] = value(scope)
@@ -124,7 +135,7 @@ def make(spec, kernels, inputs, options, on_metal=False):
         for steps in (variant.forward, variant.backward)
     ]
     results = (*spec.outputs, *variant.saved)
-    return Plan(*launches, results=results, empty=False)
+    return Plan(*launches, results, outputs, empty=False)
 
 
 def _check_dtypes(spec, given):

@@ -102,7 +102,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class OpSpec:
-    """One op of the manifest at `path`. `variants` are tried in order, and the last one has no condition."""
+    """One op of the manifest at `path`. `variants` are tried in order, and the last one has no condition.
+
+    `transition` names the input whose product over time multiplies the state, where there is one.
+    """
 
     name: str
     summary: str
@@ -115,6 +118,7 @@ class OpSpec:
     examples: tuple
     variants: tuple
     path: Path = field(repr=False)
+    transition: str | None = None
 
     @property
     def root(self):

@@ -55,6 +55,13 @@ ERRORS = [
     ("scale: {type", ["x: {type: float, default: 1.0}"], None, "[mix]: 'x' is declared twice"),
     ("D % 2 == 0", ['E % 2 == 0: "even"'], 0, "[mix] requires.E % 2 == 0: E % 2 == 0: no input binds 'E'"),
     ("y: {shape", ["y: {shape: [B, L, D], dtype: z}"], 0, "[mix] outputs.y.dtype: expected a dtype or an input"),
+    ("transition: x", ["transition: v"], 0, "[mix] transition: expected a float input of an op with a final_state"),
+    (
+        "transition: x",
+        ["transition: w"],
+        0,
+        "expected w to have the dim L and some of final_state's, B, D, in this order",
+    ),
     ("constants: {SIZE", ["constants: {SIZE: SIZES, THREADS: 64}"], 0, "no input binds 'SIZES'"),
     ("constants: {SIZE", ["constants: {on_metal: 1, THREADS: 64}"], 0, "'on_metal' has a meaning in expressions"),
     (

@@ -52,6 +52,12 @@ class Model(nn.Module):
             x = block(x, carried)
         return self.head(self.norm(x))
 
+    def over_time(self, group: mx.distributed.Group) -> "Model":
+        """From now on `tokens` are the piece of time that this rank of the group has. Returns the model itself."""
+        for block in self.blocks:
+            block.recurrent.over_time(group)
+        return self
+
     def make_cache(self) -> list:
         return [block.recurrent.make_cache() for block in self.blocks]
 

@@ -1,0 +1,154 @@
+"""An op over a sequence whose time is cut between the ranks of a group."""
+
+import mlx.core as mx
+
+from ..spec import STATE
+from . import transitions
+from .collectives import all_gather, choose, pack, tied, unpack
+from .piece import START, Piece
+
+
+class OverTime:
+    """What `over_time` returns: call it as the op, with this rank's piece of the time axis."""
+
+    def __init__(self, op, group=None):
+        transitions.find(op.spec, {option.name: option.default for option in op.spec.options})
+        self.op, self.group = op, choose(group)
+        self.__name__ = self.__qualname__ = f"{op.spec.name} over time"
+
+    def __call__(self, *arrays, return_state=False, **keywords):
+        """Each input is a rank's piece of time, of any length; the result is that piece of what one process gets.
+
+        `initial_state` counts where the sequence begins, on the first rank, and the final state, with
+        `return_state=True`, is that after the last step of all, on every rank. Raises as the op does.
+        """
+        if self.group.size() == 1:
+            return self.op(*arrays, return_state=return_state, **keywords)
+        inputs, options = self.op.read(arrays, keywords)
+        call = _Call(self.op, self.group, inputs, options)
+        outputs = call.function()(*inputs.values())[: len(self.op.spec.outputs)]
+        return self.op.present(outputs, return_state)
+
+    def __repr__(self):
+        return f"<loader.parallel.over_time({self.op.spec.name}), rank {self.group.rank()} of {self.group.size()}>"
+
+
+class _Call:
+    """One call as an mx.custom_function, because autodiff through MLX's own collectives is wrong."""
+
+    def __init__(self, op, group, inputs, options):
+        self.op, self.group, self.names, self.options = op, group, tuple(inputs), options
+        self.state = op.plan(inputs, options).outputs[_state(op)]
+        self.now = not op.engine.LAZY and op.engine.ready(list(inputs.values()))
+        values = {option.name: value for option, value in zip(op.spec.options, options)}
+        self.transition = transitions.find(op.spec, values)
+        self.ranks = range(group.size())[::-1] if self.transition.backwards else range(group.size())
+        self.place = self.ranks.index(group.rank())
+        # What the next collective follows lives as long as the functions below, which the graph holds.
+        self.gathered = []
+
+    def function(self):
+        """The call as a function of the inputs called `names`: the outputs, then what backward takes."""
+        count = len(self.op.spec.outputs)
+        forward = mx.custom_function(self._forward)
+        backward = mx.custom_function(self._backward)
+
+        @forward.vjp
+        def _(primals, cotangents, results):
+            primals = primals if isinstance(primals, (tuple, list)) else (primals,)
+            cotangents = [x.astype(y.dtype) for x, y in zip(cotangents[:count], results)]
+            return tuple(backward(*primals, *results[count:], *cotangents))
+
+        backward.vjp(self._refusal("second-order gradients"))
+        for function in (forward, backward):
+            function.jvp(self._refusal("forward-mode derivatives (jvp)"))
+            function.vmap(self._refusal("vmap; fold the axis into the batch"))
+        return forward
+
+    def _forward(self, *arrays):
+        inputs = dict(zip(self.names, arrays))
+        start = self._start(inputs)
+        piece = Piece(self.op, {**inputs, START: start}, self.options)
+        carries = self._carries(inputs)
+        transition = mx.where(carries, self.transition.of(piece), 0)
+        pieces = self._gather([piece.final_state(), transition, carries])
+        states = [pieces[0][0]]
+        for final, factor, carries in pieces[1:]:
+            states.append(self._leaving(states[-1], final, factor, carries))
+        entering = start if self.place == 0 else states[self.place - 1]
+        results = piece.forward(entering)
+        outputs = [states[-1] if a.name == STATE else y for a, y in zip(self.op.spec.outputs, results)]
+        # Where nothing comes of the collective it has to run all the same.
+        outputs = [tied(y, self.gathered[-1:]) for y in outputs]
+        return (*outputs, *results, entering, *(x for each in pieces for x in each))
+
+    def _backward(self, *arrays):
+        count, size = len(self.op.spec.outputs), 3 * self.group.size()
+        primals, rest, cotangents = arrays[: len(self.names)], arrays[len(self.names) : -count], arrays[-count:]
+        inputs = dict(zip(self.names, primals))
+        results, entering, rows = rest[: -size - 1], rest[-size - 1], rest[-size:]
+        pieces = [rows[i : i + 3] for i in range(0, size, 3)]
+        piece = Piece(self.op, {**inputs, START: entering}, self.options)
+        last = _state(self.op)
+        nothing = mx.zeros_like(entering)
+        within = [nothing if i == last else x for i, x in enumerate(cotangents)]
+        own = nothing if self.place == 0 else piece.adjoint(results, within)
+        adjoint = self._adjoint(pieces, self._gather([own, cotangents[last]], after=rows[:1]))
+        within[last] = tied(adjoint, self.gathered[-1:])
+        gradients = piece.backward(results, within)
+        if self.place:
+            gradients[START] = nothing
+        return tuple(
+            tied(gradients.get(name, mx.zeros_like(x)), self.gathered[-1:]) for name, x in zip(self.names, primals)
+        )
+
+    def _start(self, inputs):
+        """The state before the first step on the first rank, and one that nothing has entered on the others."""
+        if self.place == 0 and START in inputs:
+            return inputs[START]
+        return mx.full(self.state, self.transition.neutral, mx.float32)
+
+    def _carries(self, inputs):
+        """Whether a row's state reaches the end of the piece, `[B, 1, ...]` bool: no reset is in the way."""
+        shape = (self.state[0], *(1 for _ in self.state[1:]))
+        return ~inputs["reset"].any(axis=1).reshape(shape) if "reset" in inputs else mx.ones(shape, mx.bool_)
+
+    def _leaving(self, state, final, transition, carries):
+        """What leaves a piece that `state` enters."""
+        carries = carries != 0
+        state = mx.where(carries, state, self.transition.neutral)
+        return mx.where(carries, self.transition.advance(state, transition, final), final)
+
+    def _adjoint(self, pieces, rows):
+        """The adjoint of the state that leaves this rank: from the final state, back through the pieces after it."""
+        adjoint, entering = sum(cotangent for _, cotangent in rows), [pieces[0][0]]
+        for final, transition, carries in pieces[1:]:
+            entering.append(self._leaving(entering[-1], final, transition, carries))
+        for i in range(len(pieces) - 1, self.place, -1):
+            final, transition, carries = pieces[i]
+            before = self.transition.retreat(adjoint, entering[i - 1], transition, final)
+            adjoint = rows[i][0] + mx.where(carries != 0, before, 0)
+        return adjoint
+
+    def _gather(self, arrays, after=()):
+        """These arrays of every rank, in the order of time: one collective, whatever the length of the pieces."""
+        try:
+            gathered = all_gather(pack(arrays), self.group, self.now, after)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"[{self.op.spec.name} over time] rank {self.group.rank()} of {self.group.size()} expected every rank "
+                f"to come to the same collective but got: {error}. Look for the first error of the other ranks."
+            ) from error
+        self.gathered.append(gathered)
+        return [unpack(gathered[rank], [x.shape for x in arrays]) for rank in self.ranks]
+
+    def _refusal(self, what):
+        def refuse(*_):
+            raise NotImplementedError(f"[{self.op.spec.name} over time] has no {what}.")
+
+        return refuse
+
+
+def _state(op):
+    """Which of the outputs is the final state."""
+    return [array.name for array in op.spec.outputs].index(STATE)

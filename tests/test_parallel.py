@@ -1,0 +1,128 @@
+"""One sequence over several processes on this machine, against one process. Few processes run many cases each."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import ranks
+from oracle import draw, needs_kernels
+
+import loader
+from loader import parallel
+from loader.parallel import transitions
+from loader.parallel.piece import Piece
+from loader.parallel.transitions import TRANSITIONS, UNSPLIT
+
+
+def found(results):
+    """What the ranks of `ranks.start` found, by case; each must have ended well and have found the same cases."""
+    for code, result, complaint in results:
+        assert code == 0 and isinstance(result, dict), f"{result}\n{complaint}"
+    assert len({tuple(result) for _, result, _ in results}) == 1
+    return {case: {rank: r[case] for rank, (_, r, _) in enumerate(results) if r[case]} for case in results[0][1]}
+
+
+_full = pytest.mark.full("each shape of a gate is a program of its own")
+
+
+@pytest.mark.parametrize(
+    "count, how",
+    [(2, "kernels"), (3, "reference"), (4, "reference"), pytest.param(4, "all kernels", marks=_full)],
+)
+def test_every_op_as_in_one_process(count, how):
+    cases = found(ranks.start(count, "parity", how, backend="reference" if how == "reference" else None))
+    assert {case.split()[0] for case in cases} == set(loader.names()) - UNSPLIT.keys()
+    assert not {case: wrong for case, wrong in cases.items() if wrong}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_inside_of_models_and_graphs(count):
+    """On the lazy engine: there the graph decides what runs, and when."""
+    cases = found(ranks.start(count, "graphs", backend="reference"))
+    assert len(cases) == 7
+    assert not {case: wrong for case, wrong in cases.items() if wrong}
+
+
+@pytest.mark.full("MLX's compiler of C++ takes long")
+def test_under_compile():
+    assert found(ranks.start(2, "graphs", "compiled", backend="reference")) == {"compiled": {}}
+
+
+def test_a_rank_that_fails_ends_the_others():
+    *others, (code, _, complaint) = ranks.start(3, "failing")
+    assert code == 1 and "ValueError: this text has no tokens" in complaint
+    for rank, (code, result, _) in enumerate(others):
+        assert code == 0
+        if loader.get("rglru").engine.LAZY:
+            assert "lost" in result["error"]
+        else:
+            assert result["error"].startswith(f"[rglru over time] rank {rank} of 3 expected every rank to come")
+
+
+def test_the_demo_trains_as_one_process_does():
+    for code, result, complaint in ranks.start(3, "training"):
+        assert code == 0, complaint
+        assert len(result["alone"]) == 12 and result["alone"][5] < result["alone"][0] - 0.5
+        assert result["over time"] == pytest.approx(result["alone"], rel=1e-3)
+
+
+def test_every_op_says_how_its_time_is_cut(op):
+    """An op that fails here is new: name its `transition` in the manifest, or see loader/parallel/transitions.py."""
+    name = op.spec.name
+    assert [bool(op.spec.transition), name in TRANSITIONS, name in UNSPLIT].count(True) == 1
+
+
+def test_an_op_whose_time_cannot_be_cut_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match=r"\[gated_delta_chunk_state\] cannot run over time: its g adds up"):
+        parallel.over_time(loader.get("gated_delta_chunk_state"))
+    monkeypatch.delitem(TRANSITIONS, "ssd")
+    with pytest.raises(ValueError, match=r"\[ssd\] cannot run over time: expected its manifest to name a `transition`"):
+        parallel.over_time(loader.get("ssd"))
+
+
+def test_one_process_is_the_op_itself():
+    op, x = loader.get("rglru"), mx.random.uniform(shape=(2, 5, 8))
+    y, state = parallel.over_time(op)(x, x, initial_state=x[:, 0], return_state=True)
+    want, last = op(x, x, initial_state=x[:, 0], return_state=True)
+    assert mx.array_equal(y, want) and mx.array_equal(state, last)
+    assert mx.array_equal(parallel.shard(x), x) and mx.array_equal(parallel.gather(x), x)
+    assert mx.array_equal(parallel.halo(x, 2), mx.zeros((2, 2, 8)))
+    assert parallel.add_up({"x": x})["x"] is x
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "name",
+    ["gla", "gated_delta"],
+)
+def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
+    op = loader.get(name)
+    inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ["initial_state"])
+    piece, made = Piece(op, inputs, (1.0,)), op.plan(inputs, (1.0,))
+    state = piece.final_state()
+    assert len(piece._done) == len(made.needed("forward", ["final_state"])) == len(made.forward) - 1
+    assert mx.array_equal(
+        state, op(*list(inputs.values())[:-1], initial_state=inputs["initial_state"], return_state=True)[1]
+    )
+    results = piece.forward(inputs["initial_state"])
+    assert len(piece._done) == len(made.forward)
+    cotangents = [mx.random.normal(y.shape) for y in results[:2]]
+    adjoint = piece.adjoint(results, cotangents)
+    assert (
+        len(piece._done) - len(made.forward)
+        == len(made.needed("backward", ["grad_initial_state"]))
+        < len(made.backward)
+    )
+    gradients = piece.backward(results, cotangents)
+    assert len(piece._done) == len(made.forward) + len(made.backward)
+    assert mx.array_equal(gradients["initial_state"], adjoint)
+
+
+def test_products_hold_float32_where_a_gpu_multiplies_in_tf32():
+    rng = np.random.default_rng(0)
+    x, y = (mx.array(rng.normal(size=(5, 33, 33)).astype(np.float32)) for _ in "xy")
+    parts = transitions.parts(x)
+    assert mx.array_equal(sum(parts[::-1]), x)
+    for part in parts:
+        assert not np.any(np.array(part).view(np.uint32) & 0x1FFF)  # TF32 keeps 10 bits of the mantissa
+    want = np.array(x, np.float64) @ np.array(y, np.float64)
+    assert np.abs(np.array(transitions.multiply(parts, transitions.parts(y))) - want).max() < 1e-5
