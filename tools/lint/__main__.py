@@ -3,7 +3,8 @@
 It checks that the manifest loads and says what the kernel files say, parses every kernel for each dtype and
 set of constants that the manifest leads to, does the same with the translation unit MLX would hand to Apple's
 compiler (small inputs, which arrive as `constant`, too), applies the rules of the project, and looks at the
-layout. Files of no manifest, other people's too, get the rules that hold for any Metal file.
+layout. Files of no manifest, other people's too, get the rules that hold for any Metal file, and those of style
+with --style.
 
 Waive a finding on its line with: // lint: allow RULE reason. A folder with a file .lintignore is left out.
 """
@@ -11,10 +12,12 @@ Waive a finding on its line with: // lint: allow RULE reason. A folder with a fi
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from . import report
 from .finding import Finding, LintError
 from .guard import INTERNAL
+from .options import Options
 
 _LIMITS = """limits:
   clang stands in for Apple's front-end. Races are not found, but for a shared slot that is read with no barrier
@@ -35,6 +38,9 @@ def main(argv=None):
     form.add_argument("--github", action="store_true", help="findings as annotations of a pull request")
     parser.add_argument("--fix", action="store_true", help="lay files out with clang-format first")
     parser.add_argument("--registers", action="store_true", help="count registers too: minutes, needs the extra nvrtc")
+    parser.add_argument("-I", dest="include", action="append", default=[], metavar="DIR", help="a folder of headers")
+    parser.add_argument("-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="a macro")
+    parser.add_argument("--style", action="store_true", help="style findings in files of no manifest too")
     parser.add_argument("--rules", action="store_true", help="list the rules: why, and what to do")
     options = parser.parse_args(argv)
     if options.rules:
@@ -43,14 +49,18 @@ def main(argv=None):
     try:
         from . import run
 
-        findings = run.everything(options.paths, options.fix, options.registers)
+        include = tuple(Path(folder).resolve() for folder in options.include)
+        asked = Options(include, tuple(options.define), options.style, options.registers)
+        findings, notes = run.report(options.paths, options.fix, asked)
     except LintError as error:
         findings = [Finding(".", 1, 1, INTERNAL, str(error))] if options.json else []
         print(f"[lint] {error}", file=sys.stderr)
-        unchecked = True
+        unchecked, notes = True, []
     else:
         unchecked = any(finding.rule in ("file", INTERNAL) for finding in findings)
     _show(findings, options)
+    for note in notes:
+        print(f"{note.file}: not checked: {note.message}", file=sys.stderr)
     return 2 if unchecked else 1 if findings else 0
 
 

@@ -14,6 +14,25 @@ VALUES = (*_VECTORS, *_SCALARS)
 VARYING = ("thread_position_in_grid", "thread_position_in_threadgroup", "thread_index_in_threadgroup",
            "thread_index_in_simdgroup", "thread_index_in_quadgroup", "simdgroup_index_in_threadgroup",
            "quadgroup_index_in_threadgroup")  # fmt: skip
+# Of graphics functions and their structures, and of newer features.
+_GRAPHICS = ("position", "point_size", "flat", "attribute", "color", "depth", "sample_mask", "stencil", "index",
+             "early_fragment_tests", "vertex_id", "instance_id", "base_vertex", "base_instance", "front_facing",
+             "sample_id", "point_coord", "primitive_id", "barycentric_coord", "clip_distance", "invariant", "payload",
+             "object", "mesh", "max_total_threadgroups_per_mesh_grid", "user_instance_id",
+             "center_perspective", "center_no_perspective",
+             "centroid_perspective", "centroid_no_perspective", "sample_perspective", "sample_no_perspective", "shared",
+             "render_target_array_index", "viewport_array_index", "amplification_id", "amplification_count",
+             "position_in_patch", "patch_id", "control_point_index", "imageblock_data", "implicit_imageblock",
+             "alias_implicit_imageblock", "alias_implicit_imageblock_color", "pixel_position_in_tile", "tile_index",
+             "pixels_per_tile", "thread_position_in_mesh_grid", "function_groups", "intersection",
+             "accept_intersection", "distance", "origin", "direction", "min_distance", "max_distance",
+             "world_space_origin", "world_space_direction", "geometry_id", "continue_search",
+             "instance_intersection_function_table_offset",
+             "opaque_primitive", "geometry_intersection_function_table_offset", "primitive_data", "curve_parameter",
+             "key_frame_count", "time", "motion_start_time", "motion_end_time", "stitchable", "visible", "extern",
+             "render_target", "threads_per_object_threadgroup", "cull_distance", "instance_count", "vertex_count",
+             "max_total_threads_per_mesh_threadgroup", "requires_dispatch_threads_per_threadgroup", "sampler",
+             "clamp_to_edge", "dynamic_libraries", "func", "dispatch_threads_per_threadgroup")  # fmt: skip
 _OTHERS = ("kernel", "buffer", "threadgroup", "texture", "sampler", "id", "function_constant", "visible", "host_name",
            "max_total_threads_per_threadgroup", "required_threads_per_threadgroup", "stage_in", "patch",
            "likely", "unlikely", "maybe_unused", "nodiscard", "fallthrough", "clang", "unroll", "gnu", "deprecated",
@@ -29,7 +48,7 @@ def check(file, lines, tokens, functions):
         return Finding(file, *lines.at(token.start), rule, message)
 
     yield from _unknown(finding, tokens)
-    yield from _host_names(finding, tokens)
+    yield from _host_names(finding, lines, tokens)
     for function in functions:
         if function.is_kernel:
             yield from _kernel(finding, function)
@@ -37,18 +56,18 @@ def check(file, lines, tokens, functions):
 
 def _unknown(finding, tokens):
     for i, token in enumerate(tokens):
-        if token.text == "[[" and i + 1 < len(tokens) and tokens[i + 1].text not in (*VALUES, *_OTHERS):
+        if token.text == "[[" and i + 1 < len(tokens) and tokens[i + 1].text not in (*VALUES, *_OTHERS, *_GRAPHICS):
             yield finding(tokens[i + 1], "attribute", f"there is no attribute {tokens[i + 1].text}")
 
 
-def _host_names(finding, tokens):
-    seen = set()
+def _host_names(finding, lines, tokens):
+    seen = {}
     for i, token in enumerate(tokens):
         if token.text == "host_name" and i + 2 < len(tokens) and tokens[i + 2].kind == "string":
             name = tokens[i + 2].text
-            if name in seen:
+            if name in seen and not lines.exclude(seen[name].start, token.start):
                 yield finding(token, "attribute", f"the host name {name} is there already")
-            seen.add(name)
+            seen[name] = token
 
 
 def _kernel(finding, function):
@@ -64,12 +83,18 @@ def _kernel(finding, function):
     for parameter in function.parameters:
         for name, (token, arguments) in parameter.attributes.items():
             key = (name, arguments)
-            if key in seen and (arguments or name in VALUES):
+            # Of parameters with function constants one pipeline has one.
+            is_one_of_several = any("function_constant" in p.attributes for p in (parameter, seen.get(key, parameter)))
+            if key in seen and name in (*VALUES, "buffer", "texture", "sampler") and not is_one_of_several:
                 rule = "buffer-index" if name == "buffer" else "attribute"
                 index = f"({arguments[0]})" if arguments else ""
-                yield finding(token, rule, f"{name}{index} is there already, on {seen[key]}")
-            seen[key] = parameter.name.text if parameter.name else "another parameter"
+                yield finding(token, rule, f"{name}{index} is there already, on {_called(seen[key])}")
+            seen[key] = parameter
         yield from _parameter(finding, parameter)
+
+
+def _called(parameter):
+    return parameter.name.text if parameter.name else "another parameter"
 
 
 def _parameter(finding, parameter):
@@ -83,7 +108,7 @@ def _parameter(finding, parameter):
             yield finding(place, "pointer-space", f"{name} is a pointer without device, constant or threadgroup")
         for attribute in set(attributes) & set(VALUES):
             yield finding(place, "attribute", f"{name} is a buffer, so it cannot be {attribute}")
-    elif "buffer" in attributes:
+    elif "buffer" in attributes and not any(w.endswith(("structure", "table")) for w in parameter.words):
         yield finding(place, "parameter", f"{name} is a buffer, so it must be a pointer or a reference")
     elif not attributes and parameter.type and not any("texture" in w or "sampler" in w for w in parameter.words):
         yield finding(place, "parameter", f"{name} is neither a buffer nor has an attribute")

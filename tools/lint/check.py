@@ -2,7 +2,7 @@
 
 import re
 
-from . import attributes, clang, tree, waivers, words
+from . import aside, attributes, clang, tree, waivers, words
 from . import project as project_rules
 from .finding import Finding
 from .guard import INTERNAL, attempt
@@ -15,17 +15,20 @@ def file(source, instances=None, project=False):
     `instances` are the template-ids to check its kernels for; without them, those it instantiates itself or
     likely ones. `project` adds the rules of this project's own kernels.
     """
-    guessed = False
+    guesses = 0
     if instances is None:
-        instances, guessed = source.instances()
+        instances, guesses = source.instances()
     found = _text(source, project) | _encoding(source)
     prelude = source.is_unit
     if not source.is_unit and source.functions and not source.includes_metal():
-        found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
-        prelude = True
-    found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guessed)
+        prelude = clang.has_errors(clang.parse(source, instances))
+        if prelude:
+            found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
+    if not aside.is_left(source):
+        found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
     found = {finding for finding in found if project or not RULES[finding.rule].project}
-    return waivers.apply(_without_echoes(found), [source, *source.includes.values()])
+    found = waivers.apply(_without_echoes(found), [source, *source.includes.values()])
+    return {f for f in found if project or source.options.style or not RULES[f.rule].style}
 
 
 def unit(source):
@@ -56,10 +59,10 @@ def _encoding(source):
     return found
 
 
-def _parsed(source, instances, prelude, guessed):
+def _parsed(source, instances, prelude, guesses):
     """Findings in what clang reads."""
     unit = clang.parse(source, instances, prelude)
-    found = attempt(source.name, "clang", clang.findings, unit, source, guessed)
+    found = attempt(source.name, "clang", clang.findings, unit, source, guesses)
     found |= attempt(source.name, "tree", tree.check, unit, source)
     if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
         found = {f for f in found if f.rule not in _FOLLOW_ERRORS}

@@ -1,11 +1,12 @@
 """libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`. Its diagnostics become findings."""
 
 import ctypes
+from collections import Counter
 from functools import cache
-from pathlib import Path
 
-from . import diagnostics
+from . import diagnostics, dialect
 from .finding import Finding, LintError
+from .options import INCLUDE
 
 try:
     import clang.cindex as cindex
@@ -23,7 +24,6 @@ def _known(kinds, number):
 if cindex:
     cindex.BaseEnumeration.from_id = classmethod(_known)
 
-INCLUDE = Path(__file__).parent / "include"
 # The flags the editor needs too; compile_flags.txt has the same.
 LANGUAGE = [
     "-xclcpp",
@@ -34,10 +34,13 @@ LANGUAGE = [
     "-cl-single-precision-constant",
     "-D__METAL__=1",
     "-Xclang",
-    "-cl-ext=-cl_khr_fp64,-__opencl_c_fp64,+cl_khr_fp16,+__opencl_c_generic_address_space",
+    "-cl-ext=-cl_khr_fp64,-__opencl_c_fp64,+cl_khr_fp16,+__opencl_c_generic_address_space,"
+    "+__cl_clang_function_pointers,+__cl_clang_variadic_functions,+__cl_clang_bitfields",
     "-Wno-unknown-attributes",
     "-Wno-duplicate-decl-specifier",
     "-Wno-c++11-narrowing",
+    "-Wno-c99-designator",
+    "-fdeclspec",
     "-Wno-null-dereference",
 ]
 _WARNINGS = [
@@ -57,6 +60,7 @@ _WARNINGS = [
     "-Wno-missing-braces",
     "-Wno-unused-function",
     "-Wno-unknown-warning-option",
+    "-Wno-unknown-pragmas",
     "-Wno-pragma-once-outside-header",
     "-ferror-limit=0",
 ]
@@ -91,35 +95,69 @@ def parse(source, instances=(), prelude=False):
     text = "\n".join([source.prepass.text, *declared, ""])
     files = [(str(source.path), text)]
     files += [(str(path), included.prepass.text) for path, included in source.includes.items()]
-    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE)]
+    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE), "-include", "msl/types.h"]
+    arguments += [f"-I{folder}" for folder in source.options.include]
+    arguments += [f"-D{name}" for name in source.options.define]
     if prelude:
         arguments += ["-include", _PRELUDE]
     return _index().parse(str(source.path), args=arguments, unsaved_files=files)
 
 
-def findings(unit, source, guessed=False):
-    """The diagnostics of a unit, but for those of the dialect. With `guessed` template arguments an
-    assertion of the author's may fail without being wrong."""
+def findings(unit, source, guesses=0):
+    """The diagnostics of a unit, but for those of the dialect and what follows from them. What depends on guessed
+    template arguments must show in so many `guesses`, and an assertion of the author's may fail without being wrong."""
     files = {str(source.path): source} | {str(path): s for path, s in source.includes.items()}
     shared = {name for s in files.values() for name in s.prepass.shared}
+    dropped, doubtful = [], Counter()
     for diagnostic in unit.diagnostics:
         if diagnostic.severity < _WARNING:
             continue
         notes = list(diagnostic.children)
-        for place in _places(diagnostic, notes, files):
-            origin = files[place.location.file.name]
-            line, column = place.location.line, place.location.column
-            if line > len(origin.rows):
-                continue
-            message = diagnostics.words(diagnostic.spelling)
-            spoken = [diagnostics.words(note.spelling) for note in notes]
-            if diagnostics.is_dialect(message, spoken, origin.rows[line - 1], shared):
-                continue
-            rule, message = diagnostics.rule(diagnostic.option, message, spoken, diagnostic.severity >= _ERROR)
-            if guessed and rule == "static-assert":
-                continue
+        message = diagnostics.words(diagnostic.spelling)
+        spoken = [diagnostics.words(note.spelling) for note in notes]
+        rule, said = diagnostics.rule(diagnostic.option, message, spoken, diagnostic.severity >= _ERROR)
+        places = [place for place in _places(diagnostic, notes, files) if _row(place, files) is not None]
+        rows = [_row(place, files) for place in places]
+        is_dropped = any(dialect.is_dialect(message, spoken, row, shared) for row in rows or [""])
+        if is_dropped or dialect.is_of_spaces(diagnostic.spelling, [note.spelling for note in notes]):
+            dropped += [row for row in map(_row, (diagnostic, *notes), [files] * (len(notes) + 1)) if row]
+            continue
+        if dialect.follows(message, dropped):
+            continue
+        is_doubtful = guesses and rule in _OF_A_GUESS and any("in instantiation of" in note for note in spoken)
+        for place in places:
+            origin, line = files[place.location.file.name], place.location.line
             file, at = origin.place(line)
-            yield Finding(file, at, origin.prepass.original(line, column), rule, message)
+            finding = Finding(file, at, origin.prepass.original(line, place.location.column), rule, said)
+            if is_doubtful:
+                doubtful[finding.file, finding.line, rule] += 1
+            is_sure = not is_doubtful or (
+                rule != "static-assert" and doubtful[finding.file, finding.line, rule] >= guesses
+            )
+            if is_sure:
+                yield finding
+
+
+def _row(place, files):
+    """The author's line at a place, or None where it is in no file of his."""
+    origin = files.get(place.location.file.name) if place.location.file else None
+    return origin.rows[place.location.line - 1] if origin and 0 < place.location.line <= len(origin.rows) else None
+
+
+# Rules that a template keeps or breaks by its arguments.
+_OF_A_GUESS = ("static-assert", "compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
+
+
+def _kind(cursor):
+    """A cursor's kind, which libclang is asked for once."""
+    found = cursor.__dict__.get("_kept_kind")
+    if found is None:
+        found = cursor._kept_kind = cindex.CursorKind.from_id(cursor._kind_id)
+    return found
+
+
+if cindex:
+    cindex.Cursor.kind = property(_kind)
 
 
 def children(node):

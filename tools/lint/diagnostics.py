@@ -1,4 +1,4 @@
-"""Clang's diagnostics as findings: which rule one falls under, which come of the dialect and not of Metal."""
+"""Clang's diagnostics as findings: which rule one falls under, and what it says in Metal's words."""
 
 import re
 
@@ -17,7 +17,7 @@ _OPTIONS = [
     (r"-Wimplicit-fallthrough", "fallthrough"),
     (r"-Wreturn-type", "return"),
     (r"-Wreturn-stack-address", "address-space"),
-    (r"-Wcast-qual", "constant-write"),
+    (r"-Wcast-qual", "warning"),
 ]
 _MESSAGES = [
     (r"file not found", "include"),
@@ -48,21 +48,9 @@ _MESSAGES = [
     (r"return|void function", "return"),
     (r"cannot|incompatible|invalid operands|convert|incomplete type|redefinition|type", "type"),
 ]
-# Each with what the author's line must hold for it to come of the dialect, or None.
-_DIALECT = [
-    (r"kernel functions cannot be used in a template", None),
-    (r"cannot be used as the type of a kernel parameter", None),
-    (r"variable in constant address space must be initialized", r"function_constant"),
-    (r"attribute list cannot appear here", None),
-    (r"cast from .*(half.*bfloat|bfloat.*half)", None),
-    (r"cast from .*\bvector of \d.* is not allowed", None),
-    (r"invalid conversion between ext-vector type", r"\("),
-    (r"binding dereferenced null pointer", None),
-    (r"loses floating-point precision: 'double' to", None),
-]
 _SPACE = re.compile(r"address space|cannot pass pointer|deduced type '.*\b(device|constant|threadgroup|thread)\b")
 _WORDS = [
-    (r" __private\b|__private ?|__generic |\b(?:struct|metal)(?:::| )", ""),
+    (r" __private\b(?= ?[*&])|__private ?|__generic |\b(?:struct|metal)(?:::| )", ""),
     (r"__global\b", "device"),
     (r"__local\b", "threadgroup"),
     (r"__constant\b", "constant"),
@@ -96,16 +84,3 @@ def rule(option, message, notes, is_error):
     if space and re.match(r"no (matching|viable)", message):
         return "address-space", f"{message}: {re.sub(r'^candidate .*?(not viable|ignored): ', '', space)}"
     return next((name for pattern, name in _MESSAGES if re.search(pattern, message)), "compile"), message
-
-
-def is_dialect(message, notes, line, shared):
-    """Whether C++ for OpenCL says so, and Metal does not. `shared` are the threadgroup variables' names."""
-    for pattern, need in _DIALECT:
-        if re.search(pattern, message) and (need is None or re.search(need, line)):
-            return True
-    if re.match(r"variable '(\w+)' (may be|is) uninitialized", message):
-        return re.match(r"variable '(\w+)'", message)[1] in shared
-    # Copying a struct out of constant memory: OpenCL's implicit copy takes generic memory only.
-    return bool(re.match(r"no (matching|viable)", message)) and any(
-        "implicit copy" in note and "address space 'constant'" in note for note in notes
-    )

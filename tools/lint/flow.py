@@ -105,7 +105,11 @@ def _check_missing(finding, body, source, varying, barriers):
             written.clear()
         elif what == "write":
             written.setdefault(name, {})[slot] = node
-        elif any(_is_anothers(write, slot == at, node, varying, alone) for at, write in written.get(name, {}).items()):
+        elif any(
+            _is_anothers(write, slot == at, node, varying, alone)
+            for at, write in written.get(name, {}).items()
+            if at.split("[")[:-1] == slot.split("[")[:-1]
+        ):
             finding(node, "barrier-missing", f"{slot} is read, with no barrier since {name} was written")
             del written[name]
 

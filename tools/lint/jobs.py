@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from . import apple, check, clang, style
-from .finding import Finding
+from . import apple, aside, check, clang, style
+from .finding import Finding, Note
 from .guard import INTERNAL, attempt
+from .options import DEFAULT, Options
 from .refusal import refusal
 from .source import Source, Unreadable, display
 
@@ -19,6 +20,7 @@ class FileJob(NamedTuple):
     text: str | None = None
     instances: tuple | None = None
     project: bool = False
+    options: Options = DEFAULT
 
     @property
     def name(self):
@@ -27,10 +29,11 @@ class FileJob(NamedTuple):
     def run(self):
         clang.check_available()
         try:
-            source = Source(self.path, self.text, is_unit=True if self.text else None)
+            source = Source(self.path, self.text, is_unit=True if self.text else None, options=self.options)
             if self.text:
                 return check.unit(source) | attempt(self.name, "apple", apple.check, source)
-            return check.file(source, self.instances, self.project) | attempt(self.name, "apple", apple.check, source)
+            found = check.file(source, self.instances, self.project) | attempt(self.name, "apple", apple.check, source)
+            return [*found, *(Note(self.name, note) for note in aside.notes(source))]
         except Unreadable as error:
             return {Finding(self.name, 1, 1, "file", str(error))}
 

@@ -20,7 +20,7 @@ class Parameter:
 
     @property
     def is_pointer(self):
-        return any(token.text in "*&" for token in self.type)
+        return any(token.text in ("*", "&", "[") for token in self.type)
 
     @property
     def words(self):
@@ -129,7 +129,9 @@ def _parameter(tokens):
     bracket = next((i for i, token in enumerate(bare) if token.text == "["), equals)
     words = bare[: min(equals, bracket)]
     named = len(words) > 1 and words[-1].kind == "word" and words[-1].text not in _NOT_NAMES
-    return Parameter(tuple(tokens), words[-1] if named else None, tuple(words[:-1] if named else words), attributes)
+    extents = bare[bracket : bracket + 1] if bracket < equals else ()
+    type_ = (*(words[:-1] if named else words), *extents)
+    return Parameter(tuple(tokens), words[-1] if named else None, type_, attributes)
 
 
 def constants(function):

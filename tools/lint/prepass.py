@@ -3,34 +3,69 @@
 import re
 
 from .finding import Lines
-from .tokens import closing, closing_angle, tokenize
+from .tokens import FLOAT, closing, closing_angle, macro_bodies, tokenize
 
 _BFLOAT = re.compile(r"(.*\d\.?\d*)bf$", re.IGNORECASE)
-_SPACES = {"thread", "device", "threadgroup", "constant"}
+_VECTOR = re.compile(r"(float|half|bfloat|u?(char|short|int|long))[234]$")
+# Nothing: it keeps the header's macros, which make vectors, off a type before a bracket.
+_HERE = "MSL_HERE"
 _BEFORE_STATEMENT = {"{", "}", ";", ")", ":"}
+# What may follow the address space of a member function.
+_AFTER_MEMBER = {"{", ":", ";", "=", "const", "noexcept", "->"}
+_TYPES = {"struct", "class", "enum", "union"}
 
 
 class Prepass:
-    """`text` is what clang reads; `original` finds the way back to the author's columns."""
+    """`text` is what clang reads; `original` finds the way back to the author's columns.
 
-    def __init__(self, source):
+    `renamed` are types of the author's that have the name of a function of the library.
+    """
+
+    def __init__(self, source, renamed=frozenset()):
         self.shared = set()
-        self._edits = []
-        tokens, depth = tokenize(source), 0
-        for i, token in enumerate(tokens):
-            depth += (token.text == "{") - (token.text == "}")
-            if token.text == "template" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "[[":
-                self._blank_attributes(source, tokens, i + 1)
-            elif token.text == "[[" and tokens[i + 1 : i + 2] and tokens[i + 1].text == "threadgroup":
-                self._replace(source, token.start, tokens[closing(tokens, i)].end, "")
-            elif token.kind == "number" and _BFLOAT.match(token.text) and not token.text.startswith("0x"):
-                self._replace(source, token.start, token.end, f"bfloat({_BFLOAT.match(token.text)[1]}f)")
-            elif token.text == "vec" and i + 1 < len(tokens) and tokens[i + 1].text == "<":
-                self._constructor(source, tokens, i)
-            elif token.text == "threadgroup" and depth > 0 and _starts_statement(tokens, i):
-                self._shared_variable(source, tokens, i)
+        self._source, self._edits, directives = source, [], []
+        tokens = tokenize(source, directives)
+        self._rewrite(tokens, "\n")
+        for body in macro_bodies(source, directives):
+            self._rewrite(body, "\\\n", depth=1)
+        self._rename(tokens, renamed)
         self._edits.sort()
         self.text = self._apply(source)
+
+    def _rewrite(self, tokens, newline, depth=0):
+        """Collect the edits of a run of tokens; `newline` is what ends a line there."""
+        self._newline, spaces = newline, []
+        for i, token in enumerate(tokens):
+            text, after = token.text, tokens[i + 1].text if i + 1 < len(tokens) else ""
+            if text == "{":
+                spaces.append(_opens_namespace(tokens, i))
+            elif text == "}" and spaces:
+                spaces.pop()
+            inside = depth or not all(spaces)
+            if text == "template" and after == "[[":
+                self._blank_attributes(tokens, i + 1)
+            elif text == "[[" and after == "threadgroup":
+                self._replace(token.start, tokens[closing(tokens, i)].end, "")
+            elif token.kind == "number" and _BFLOAT.match(text) and not text.startswith("0x"):
+                self._replace(token.start, token.end, f"bfloat({_BFLOAT.match(text)[1]}f)")
+            elif token.kind == "number" and FLOAT.match(text):
+                # A literal is a float in Metal, and a double in clang's templates.
+                self._replace(token.end, token.end, "f")
+            elif (text == "template" and after == "<") or text == "using":
+                self._function_pointers(tokens, i)
+            elif after == "(" and _VECTOR.match(text) and tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*"):
+                self._replace(token.end, token.end, f" {_HERE} ")
+            elif text == "vec" and after == "<":
+                self._constructor(tokens, i)
+            elif text == "thread" and after in _AFTER_MEMBER and _ends_parameters(tokens, i):
+                # Temporaries lie in no space for clang, so `thread` members are for all.
+                self._replace(token.start, token.end, "")
+            elif text == "thread" and _qualifies_other(tokens, i):
+                self._replace(token.start, token.end, "")
+            elif text == "threadgroup" and inside and _starts_statement(tokens, i):
+                self._shared_variable(tokens, i)
+            elif text == "constexpr" and after == "sampler" and not inside:
+                self._replace(token.start, token.end, "constant constexpr")
 
     def original(self, line, column):
         """The column in the author's text of a column in ours."""
@@ -39,34 +74,64 @@ class Prepass:
                 column = max(start, column - added + removed) if column > start + added else start
         return column
 
-    def _replace(self, source, start, end, text):
-        self._edits.append((start, end, text + "\n" * source.count("\n", start, end)))
+    def _replace(self, start, end, text):
+        self._edits.append((start, end, text + self._newline * self._source.count("\n", start, end)))
 
-    def _blank_attributes(self, source, tokens, i):
+    def _rename(self, tokens, names):
+        """The author's types that have a name of the library's: `using namespace metal` finds his first."""
+        self._newline = "\n"
+        for i, token in enumerate(tokens) if names else ():
+            if token.text in names and tokens[i - 1].text not in (".", "->", "::"):
+                self._replace(token.start, token.end, f"{token.text}_")
+
+    def _blank_attributes(self, tokens, i):
         while i < len(tokens) and tokens[i].text == "[[":
             end = closing(tokens, i)
-            self._replace(source, tokens[i].start, tokens[end].end, "")
+            self._replace(tokens[i].start, tokens[end].end, "")
             i = end + 1
 
-    def _constructor(self, source, tokens, i):
+    def _function_pointers(self, tokens, i):
+        """`R (*f)(A)` becomes `R (&f)(A)` among template parameters and behind `using`: clang takes no function for a
+        pointer to one there."""
+        in_template = tokens[i].text == "template"
+        end = closing_angle(tokens, i + 1) if in_template else _find(tokens, i, ";")
+        start = i + 2 if in_template else _find(tokens, i, "=") + 1
+        for j in range(start, end):
+            if tokens[j].text in (",", "<"):
+                start = j + 1
+            is_pointer = tokens[j].text == "(" and tokens[j + 1].text == "*" and j > start
+            opening = closing(tokens, j) + 1 if is_pointer else end
+            if opening < end and tokens[opening].text == "(":
+                self._replace(tokens[j + 1].start, tokens[j + 1].end, "&")
+
+    def _constructor(self, tokens, i):
         """`vec<T, 4>(...)` -> `make_vector<T, 4>(...)`."""
         end = closing_angle(tokens, i + 1)
         operator = any(token.text == "operator" for token in tokens[max(0, i - 3) : i])
         if end > 0 and tokens[end + 1 : end + 2] and tokens[end + 1].text == "(" and not operator:
-            self._replace(source, tokens[i].start, tokens[i].end, "make_vector")
+            self._replace(tokens[i].start, tokens[i].end, "make_vector")
 
-    def _shared_variable(self, source, tokens, i):
+    def _shared_variable(self, tokens, i):
         """`threadgroup T x[N];` -> a reference of that type: clang has such variables in OpenCL kernels only."""
-        type_end = _end_of_type(tokens, i + 1)
+        start = self._without_alignment(tokens, i + 1)
+        type_end = _end_of_type(tokens, start)
         if type_end is None:
             return
-        kind = source[tokens[i + 1].start : tokens[type_end - 1].end]
-        for name, end, extents in _declarators(source, tokens, type_end):
+        kind = self._source[tokens[start].start : tokens[type_end - 1].end].replace("\\\n", " ")
+        for name, end, extents in _declarators(self._source, tokens, type_end):
             self.shared.add(tokens[name].text)
-            where = f"(threadgroup {kind} (*){extents})" if extents else f"(threadgroup {kind}*)"
-            target = f"(&{tokens[name].text}){extents}" if extents else f"&{tokens[name].text}"
-            text = f"{target} = *{where}0".replace("\n", " ")
-            self._replace(source, tokens[name].start, tokens[end - 1].end, text)
+            where = f"(threadgroup {kind} {_HERE} (*){extents})" if extents else f"(threadgroup {kind}*)"
+            target = f"{_HERE} (&{tokens[name].text}){extents}" if extents else f"&{tokens[name].text}"
+            text = f"{target} = *{where}0".replace("\\\n", " ").replace("\n", " ")
+            self._replace(tokens[name].start, tokens[end - 1].end, text)
+
+    def _without_alignment(self, tokens, i):
+        """The index after `__attribute__((aligned(16)))` or `alignas(16)`, which a reference cannot have."""
+        while tokens[i : i + 1] and tokens[i].text in ("__attribute__", "alignas") and tokens[i + 1].text == "(":
+            end = closing(tokens, i + 1)
+            self._replace(tokens[i].start, tokens[end].end, "")
+            i = end + 1
+        return i
 
     def _apply(self, source):
         parts, last, self._columns, lines = [], 0, {}, Lines(source)
@@ -83,23 +148,62 @@ class Prepass:
         return "".join([*parts, source[last:]])
 
 
+def _opens_namespace(tokens, i):
+    """Whether the brace at `i` opens a namespace, whose inside is outside of functions."""
+    before = [token.text for token in tokens[max(0, i - 4) : i]]
+    return "namespace" in before or before[-2:] == ["extern", '"C"']
+
+
+def _find(tokens, i, text):
+    """The index of the first token from `i` on that is `text`, or the number of tokens."""
+    return next((j for j in range(i, len(tokens)) if tokens[j].text == text), len(tokens))
+
+
+def _qualifies_other(tokens, i):
+    """Whether the `thread` at `i` is of a variable that points to another space: `thread const device T* p[4]`."""
+    after = [token.text for token in tokens[i + 1 : i + 4]]
+    return bool({"device", "constant", "threadgroup"} & set(after[: 2 if after[:1] == ["const"] else 1]))
+
+
+def _ends_parameters(tokens, i):
+    """Whether the word at `i` follows the parameters of a function."""
+    while i and tokens[i - 1].text in ("const", "noexcept", "volatile"):
+        i -= 1
+    return i > 0 and tokens[i - 1].text == ")"
+
+
+def declared_types(tokens):
+    """The names that are declared as types anywhere in a run of tokens."""
+    return {token.text for i, token in enumerate(tokens) if token.kind == "word" and _declares_type(tokens, i)}
+
+
+def _declares_type(tokens, i):
+    """Whether the name at `i` is declared as a type there."""
+    before = tokens[i - 1].text if i else ""
+    after = tokens[i + 1].text if i + 1 < len(tokens) else ""
+    return (before in _TYPES and after in ("{", ":", ";")) or (before == "using" and after == "=")
+
+
 def _starts_statement(tokens, i):
     """Whether a declaration starts at `i`, which is inside some braces."""
-    before = tokens[i - 1].text
+    before = tokens[i - 1].text if i else ";"
     return before in _BEFORE_STATEMENT or before in ("volatile", "]]")
 
 
 def _end_of_type(tokens, i):
     """The index of the name that a declaration's type stands before, or None where this is no variable."""
+    first = i
     while i < len(tokens):
         if tokens[i].text == "<":
             i = closing_angle(tokens, i)
             if i < 0:
                 return None
         elif tokens[i].kind != "word" and tokens[i].text != "::":
-            return i - 1 if tokens[i].text in ("[", ";", ",", "=") and tokens[i - 1].kind == "word" else None
+            ends = tokens[i].text in ("[", ";", ",", "=") and tokens[i - 1].kind == "word"
+            return i - 1 if ends and i - 1 > first else None
         i += 1
-    return None
+    # A macro may leave the semicolon to its user.
+    return i - 1 if i - 1 > first and tokens[i - 1].kind == "word" else None
 
 
 def _declarators(source, tokens, i):

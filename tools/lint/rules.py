@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """`project` rules hold for kernels that a manifest declares; the others for any Metal file."""
+    """`project` rules hold for kernels that a manifest declares; the others for any Metal file. Those of `style`
+    are about code that compiles and may well be right; files of no manifest get them with --style."""
 
     reason: str
     fix: str
     project: bool = False
+    style: bool = False
 
 
 RULES = {
@@ -41,7 +43,7 @@ RULES = {
     "type": Rule("the types do not fit", "see the message"),
     "unsupported": Rule("Metal does not have this part of C++", "write it without"),
     "double": Rule("Metal has no double", "use float"),
-    "lambda": Rule("Metal before 3.2 has no lambdas", "write a function"),
+    "lambda": Rule("Metal before 3.2 has no lambdas", "write a function", style=True),
     "recursion": Rule("Metal has no call stack to recurse on", "write a loop"),
     "program-scope": Rule(
         "a variable outside a function, or static in one, must be constant", "declare it `constant constexpr`"
@@ -77,15 +79,21 @@ RULES = {
     ),
     "kernel-return": Rule("a kernel returns nothing", "declare it void and write to an output"),
     # Numbers.
-    "literal": Rule("a float literal without suffix is a double in C++", "write 0.5f, or 0.5h for half"),
+    "literal": Rule("a float literal without suffix is a double in C++", "write 0.5f, or 0.5h for half", style=True),
     "bfloat-conversion": Rule("nothing but integers becomes a bfloat unasked", "write static_cast<bfloat>(x)"),
     "vector": Rule("a vector is made of one scalar, or of as many components as it has", "give all components"),
-    "narrowing": Rule("the value may not fit the type it goes into", "compute in that type, or static_cast"),
+    "narrowing": Rule(
+        "the value may not fit the type it goes into", "compute in that type, or static_cast", style=True
+    ),
     "index-overflow": Rule(
         "this product is computed in 32 bits and widened too late", "cast a factor to long before multiplying"
     ),
-    "integer-division": Rule("dividing integers drops the fraction before it becomes a float", "cast an operand"),
-    "sign-compare": Rule("a negative number compares as a large unsigned one", "give both sides one signedness"),
+    "integer-division": Rule(
+        "dividing integers drops the fraction before it becomes a float", "cast an operand", style=True
+    ),
+    "sign-compare": Rule(
+        "a negative number compares as a large unsigned one", "give both sides one signedness", style=True
+    ),
     "bounds": Rule("outside of the array, the type or arithmetic", "mend the index, the shift or the divisor"),
     # Threads.
     "barrier-divergent": Rule(
@@ -101,14 +109,14 @@ RULES = {
     ),
     # What compiles and is still wrong.
     "uninitialised": Rule("this is read before it is written", "give it a value where it is declared"),
-    "unused": Rule("nothing uses this", "remove it"),
-    "shadow": Rule("this hides another variable of the same name", "rename one of them"),
+    "unused": Rule("nothing uses this", "remove it", style=True),
+    "shadow": Rule("this hides another variable of the same name", "rename one of them", style=True),
     "condition": Rule("the condition does not say what was meant", "see the message; == compares"),
     "suspicious": Rule("this has no effect, or not the one it seems to have", "see the message"),
-    "unreachable": Rule("this never runs", "remove it"),
-    "fallthrough": Rule("control runs into the next case", "break, or [[fallthrough]]"),
+    "unreachable": Rule("this never runs", "remove it", style=True),
+    "fallthrough": Rule("control runs into the next case", "break, or [[fallthrough]]", style=True),
     "return": Rule("not every way through the function returns a value", "return one at the end"),
-    "warning": Rule("clang warns of this", "see the message"),
+    "warning": Rule("clang warns of this", "see the message", style=True),
     # DESIGN.md, section 2: how kernels of this project are written.
     "mlx-name": Rule(
         "MLX looks for these words in the body, inside longer names too", "rename what contains one", True
@@ -127,7 +135,7 @@ RULES = {
         "MLX's templates take dtypes, ints and bools only", "make it an int, a bool or a typename", True
     ),
     "threadgroup-top": Rule(
-        "engines differ in threadgroup memory of nested scopes", "declare it at the top of the kernel"
+        "engines differ in threadgroup memory of nested scopes", "declare it at the top of the kernel", style=True
     ),
     "simd-return": Rule(
         "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True

@@ -4,16 +4,21 @@ import os
 from pathlib import Path
 
 from . import pool
-from .finding import Finding
+from .finding import Finding, Note
 from .jobs import MANIFEST, FileJob, ManifestJob, StyleJob
+from .options import DEFAULT
 from .source import display, obstacle
 
 _IGNORE = ".lintignore"
 
 
-def everything(paths, fix=False, registers=False):
-    """All findings in files, folders and manifests, in order; with `registers` those too that take minutes to count.
-    Raises LintError where lint cannot run."""
+def everything(paths, fix=False, options=DEFAULT):
+    """All findings in files, folders and manifests, in order. Raises LintError where lint cannot run."""
+    return report(paths, fix, options)[0]
+
+
+def report(paths, fix=False, options=DEFAULT):
+    """(findings, notes of what was left unchecked), each in order. Raises LintError where lint cannot run."""
     gathered = _Gathered(paths)
     files, found = tuple(gathered.files), gathered.found
     if fix:
@@ -23,11 +28,14 @@ def everything(paths, fix=False, registers=False):
     folders = {manifest.parent / "shaders" for manifest in gathered.manifests}
     beside = [path for path in files if folders & set(path.parents)]
     first = [ManifestJob(path, wanted) for path, wanted in gathered.manifests.items()]
-    first += [StyleJob(files), *(FileJob(path) for path in files if path not in beside)]
+    first += [StyleJob(files), *(FileJob(path, options=options) for path in files if path not in beside)]
     findings, declared = _do(first)
+    notes = {result for result in declared if isinstance(result, Note)}
+    declared = [result for result in declared if not isinstance(result, Note)]
     known = {job.path for job in declared if isinstance(job, FileJob)}
-    found |= findings | _do([*declared, *(FileJob(path) for path in beside if path not in known)])[0]
-    return sorted(_once(found) if not registers else {*_once(found), *_registers(gathered.manifests)})
+    more, of_them = _do([*declared, *(FileJob(path, options=options) for path in beside if path not in known)])
+    counted = _registers(gathered.manifests) if options.registers else ()
+    return sorted({*_once(found | findings | more), *counted}), sorted(notes.union(of_them))
 
 
 def _registers(manifests):

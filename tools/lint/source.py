@@ -4,17 +4,19 @@ import bisect
 import os
 import re
 import stat
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from . import kernels
 from .finding import Lines
-from .prepass import Prepass
+from .options import DEFAULT, INCLUDE
+from .prepass import Prepass, declared_types
 from .tokens import tokenize
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*([<"])([^">]+)[">]', re.MULTILINE)
 _LINE = re.compile(r'^#line (\d+) "([^"]+)"$', re.MULTILINE)
-_INSTANCE = re.compile(r"^\s*template\b[^;<]*?\b(?:decltype\s*\(\s*|void\s+)((?:\w+::)*\w+\s*<[^;()]*>)", re.MULTILINE)
+_INSTANCE = re.compile(r"^[ \t]*template\b(?!\s*<)([^;{}]*);", re.MULTILINE)
+_TEMPLATE_ID = re.compile(r"(?:\w+::)*\w+\s*\Z")
 _DEFAULTS = {"typename": ("float", "half", "bfloat"), "bool": ("true", "false", "true")}
 _DEFAULT_INTEGER = "32"
 # No file of kernels that anybody wrote is larger.
@@ -39,11 +41,11 @@ def obstacle(path):
 
 
 class Source:
-    """One file. `name` is what findings call it; `is_unit` says that MLX wrote it, without the includes.
-    Raises Unreadable."""
+    """One file. `name` is what findings call it; `is_unit` says that MLX wrote it, without the includes; `options`
+    say where its includes are. Raises Unreadable."""
 
-    def __init__(self, path, text=None, is_unit=None):
-        self.path = Path(path).resolve()
+    def __init__(self, path, text=None, is_unit=None, options=DEFAULT):
+        self.path, self.options = Path(path).resolve(), options
         self.name = display(self.path)
         self.text = _read(self.path) if text is None else text
         self.is_unit = "custom_kernel_" in self.text if is_unit is None else is_unit
@@ -62,17 +64,25 @@ class Source:
 
     @cached_property
     def prepass(self):
-        return Prepass(self.text)
+        # Looked for first: what is a type in one of them is a type in all.
+        files = (self, *self.includes.values())
+        if not hasattr(self, "_renamed"):
+            self._renamed = frozenset().union(*(declared_types(s.tokens) for s in files)) & _library_functions()
+            for source in files:
+                source._renamed = self._renamed
+        return Prepass(self.text, self._renamed)
 
     @cached_property
     def includes(self):
-        """The files that this one includes by a relative path, and theirs, by their resolved path."""
+        """The files that this one includes by a relative path or from the folders of -I, and theirs, by their path."""
         found, waiting = {}, [self]
         while waiting:
             source = waiting.pop()
             for match in _INCLUDE.finditer(source.text):
-                path = Path(os.path.normpath(source.path.parent / match[1]))
-                if os.path.exists(path) and path not in (self.path, *found):
+                beside = [source.path.parent] if match[1] == '"' else []
+                paths = [Path(os.path.normpath(folder / match[2])) for folder in (*beside, *self.options.include)]
+                path = next(filter(os.path.isfile, paths), None)
+                if path and path not in (self.path, *found):
                     found[path] = Source(path, is_unit=False)
                     waiting.append(found[path])
         return found
@@ -99,16 +109,59 @@ class Source:
         return file, first + line - mark - 1
 
     def instances(self):
-        """(template-ids of the kernels, whether they are guessed): from the file, or else of likely arguments."""
-        written = [" ".join(match[1].split()) for match in _INSTANCE.finditer(self.prepass.text)]
-        names = {instance.split("<")[0].strip() for instance in written}
-        guessed = [
-            f"{function.name.text}<{arguments}>"
-            for function in self.functions
-            if function.is_kernel and function.template and function.name.text not in names
-            for arguments in _arguments(function)
-        ]
-        return written + guessed, bool(guessed)
+        """(template-ids of the kernels, in how many a fault must show): from the file, or else of likely arguments.
+
+        The number is 0 where nothing is guessed. A kernel that the file names once more is instantiated in some other
+        way, by a macro for one.
+        """
+        written = list(filter(None, (_instance(match[1]) for match in _INSTANCE.finditer(self.prepass.text))))
+        guessed, needed = [], []
+        for function in self.functions:
+            if function.is_kernel and function.template and self._is_named_once(function):
+                rows = _arguments(function)
+                guessed += [f"{function.name.text}<{arguments}>" for arguments in rows]
+                needed.append(len(rows) if _are_dtypes(function) else len(rows) + 1)
+        return written + guessed, max(needed, default=0)
+
+    def _is_named_once(self, function):
+        return len(re.findall(rf"\b{function.name.text}\b", self.text)) == 1
+
+
+def _are_dtypes(function):
+    """Whether each typename of a kernel is what some pointer points to, and no vector by its name."""
+    pointers = [p for p in function.parameters if any(token.text == "*" for token in p.type)]
+    names = [name for kind, name in kernels.constants(function) if kind == "typename"]
+    return all(any(name in p.words for p in pointers) and not name[-1:].isdigit() for name in names)
+
+
+def _instance(declaration):
+    """The template-id that an explicit instantiation ends in, before its parameters if it has any."""
+    text = " ".join(declaration.split())
+    if text.endswith(")"):
+        text = text[: _opening(text, "()")].rstrip()
+    start = _opening(text, "<>") if text.endswith(">") else None
+    name = _TEMPLATE_ID.search(text[:start]) if start else None
+    return text[name.start() :] if name else None
+
+
+def _opening(text, pair):
+    """The index of the bracket that the last character closes."""
+    depth = 0
+    for i in range(len(text) - 1, -1, -1):
+        depth += (text[i] == pair[1]) - (text[i] == pair[0])
+        if depth == 0:
+            return i
+    return 0
+
+
+@cache
+def _library_functions():
+    """The functions of the library that take any type: words before a bracket, and what the macros declare."""
+    names = set()
+    for name in ("math", "integer", "relational", "geometric", "pack", "simd"):
+        text = (INCLUDE / f"msl/{name}.h").read_text()
+        names |= set(re.findall(r"\b([a-z]\w*)\(", text)) | set(re.findall(r"MSL_\w+, (\w+)\)", text))
+    return frozenset(names)
 
 
 def _arguments(function):

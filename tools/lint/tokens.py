@@ -14,6 +14,9 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _DIRECTIVE = re.compile(r"\s*#(?:\\\n|[^\n])*")
+_DEFINE = re.compile(r"\s*#\s*define\s+\w+(?:\([^)]*\))?")
+# A number that C++ takes for a double.
+FLOAT = re.compile(r"(\d[\d']*\.[\d']*|\.\d[\d']*)([eE][+-]?\d+)?$|\d[\d']*[eE][+-]?\d+$")
 _PAIRS = {"(": ")", "[": "]", "{": "}", "[[": "]]"}
 
 
@@ -26,8 +29,8 @@ class Token(NamedTuple):
     end: int
 
 
-def tokenize(text):
-    """The tokens of a text."""
+def tokenize(text, directives=None):
+    """The tokens of a text; `directives` gets the (start, end) of each preprocessor line."""
     tokens, at = [], 0
     while at < len(text):
         # A directive may be indented: it is looked for at the start of its line, before the space.
@@ -37,8 +40,19 @@ def tokenize(text):
             kind, match = "directive", _DIRECTIVE.match(text, at)
         if kind not in ("space", "comment", "directive"):
             tokens.append(Token(kind, match[0], match.start(), match.end()))
+        elif kind == "directive" and directives is not None:
+            directives.append(match.span())
         at = match.end()
     return _attributes(tokens)
+
+
+def macro_bodies(text, directives):
+    """The tokens of what each `#define` among the directives stands for."""
+    for start, end in directives:
+        define = _DEFINE.match(text, start, end)
+        if define:
+            yield [Token(t.kind, t.text, t.start + define.end(), t.end + define.end())
+                   for t in tokenize(text[define.end() : end])]  # fmt: skip
 
 
 def _attributes(tokens):

@@ -1,5 +1,7 @@
 """Rules about types and declarations, on clang's tree of every function with its templates instantiated."""
 
+from collections import Counter
+
 from . import diagnostics, flow, values
 from .clang import children, cindex, walk
 from .finding import Finding
@@ -7,6 +9,8 @@ from .guard import attempt
 
 _GENERIC, _CONSTANT, _LOCAL = 5, 3, 2
 _GROUP_BYTES = 32 * 1024
+# A template is looked at for so many of its instances: dtypes differ, and the rest repeats itself.
+_MOST_INSTANCES = 3
 _LEAVES = ("RETURN_STMT", "BREAK_STMT", "CONTINUE_STMT", "GOTO_STMT")
 _LABELS = ("CASE_STMT", "DEFAULT_STMT", "LABEL_STMT")
 
@@ -83,20 +87,25 @@ def _bodies(top, files):
     waiting += [c for c in top if c.kind in functions and c.kind != kinds.FUNCTION_TEMPLATE]
     for struct in (c for c in top if c.kind in _structs()):
         waiting += [c for c in children(struct) if c.kind in functions]
-    found, places = {}, set()
+    found, places = {}, Counter()
     templates = [c for c in top if c.kind == kinds.FUNCTION_TEMPLATE]
     for queue in (waiting, templates):
         while queue:
             cursor = queue.pop()
-            if cursor is None or cursor.get_usr() in found or not cursor.is_definition():
+            if cursor is None or cursor.get_usr() in found or not cursor.is_definition() or _is_implicit(cursor):
                 continue
             place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
-            if place[0] not in files or (queue is templates and place in places):
+            if place[0] not in files or places[place] >= (1 if queue is templates else _MOST_INSTANCES):
                 continue
             body = found[cursor.get_usr()] = Body(cursor)
-            places.add(place)
+            places[place] += 1
             queue += [callee for _, callee, _ in body.calls]
     return found
+
+
+def _is_implicit(cursor):
+    """Whether the compiler makes this member of a struct: it lies where the struct's name does."""
+    return cursor.location.offset == cursor.semantic_parent.location.offset
 
 
 def _instance(alias):
@@ -142,7 +151,8 @@ def _check_space(finding, cursor, type_, what):
         pointee = type_.get_pointee()
         if pointee.kind == kinds.FUNCTIONPROTO:
             return
-        if pointee.get_address_space() == _GENERIC:
+        is_to_pointer = type_.kind == kinds.LVALUEREFERENCE and pointee.kind == kinds.POINTER
+        if pointee.get_address_space() == _GENERIC and not is_to_pointer:
             kind = "pointer" if type_.kind == kinds.POINTER else "reference"
             finding(cursor, "pointer-space", f"{what} is a {kind} without an address space")
             return

@@ -15,6 +15,8 @@ class Varying:
 
     def __init__(self, body, source, in_simd):
         self._text, self._in_simd = source.prepass.text, in_simd
+        # What lies in threadgroup memory is the same for all, after the barrier that a read of it needs.
+        self._shared = source.prepass.shared
         self.names = _seeds(body.cursor, source, in_simd)
         before = None
         while before != len(self.names):
@@ -49,7 +51,8 @@ class Varying:
                     self.names.add(node.spelling)
             elif node.kind in (kinds.BINARY_OPERATOR, kinds.COMPOUND_ASSIGNMENT_OPERATOR) and len(below) == 2:
                 if operator(node).endswith("=") and operator(node) not in ("==", "!=", "<=", ">="):
-                    if below[0].kind == kinds.DECL_REF_EXPR and (diverged or self.has(below[1])):
+                    is_own = below[0].kind == kinds.DECL_REF_EXPR and below[0].spelling not in self._shared
+                    if is_own and (diverged or self.has(below[1])):
                         self.names.add(below[0].spelling)
             condition, inner = parts(node)
             diverged = diverged or any(self.has(part) for part in condition)

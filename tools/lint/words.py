@@ -3,7 +3,7 @@
 import re
 
 from .finding import Finding
-from .tokens import closing, closing_angle
+from .tokens import FLOAT, closing, closing_angle
 
 _UNSUPPORTED = {
     word: f"Metal has no {what}"
@@ -12,11 +12,10 @@ _UNSUPPORTED = {
         **dict.fromkeys(("try", "catch", "throw"), "exceptions"),
         **dict.fromkeys(("new", "delete", "malloc", "free", "alloca"), "heap: no {}"),
         **dict.fromkeys(("virtual", "dynamic_cast", "typeid"), None),
-        **dict.fromkeys(("printf", "fprintf", "assert", "abort", "exit", "wchar_t", "__int128"), None),
+        **dict.fromkeys(("printf", "fprintf", "abort", "exit", "wchar_t", "__int128"), None),
     }.items()
     for what in [(what or "{}").format(word)]
 }
-_FLOAT = re.compile(r"(\d[\d']*\.[\d']*|\.\d[\d']*)([eE][+-]?\d+)?$|\d[\d']*[eE][+-]?\d+$")
 # No declaration has more tokens up to its semicolon.
 _LONGEST = 200
 _WIDE_FLOAT = re.compile(r".*[\d.][lL]$")
@@ -41,7 +40,7 @@ def check(file, lines, tokens, functions):
 def _number(finding, token):
     if token.text.lower().startswith("0x"):
         return
-    if _FLOAT.match(token.text):
+    if FLOAT.match(token.text):
         yield finding(token, "literal", f"{token.text} has no suffix; write {token.text}f")
     elif "." in token.text and _WIDE_FLOAT.match(token.text):
         yield finding(token, "double", f"{token.text} is a long double; write {token.text[:-1]}f")
@@ -50,7 +49,7 @@ def _number(finding, token):
 def _word(finding, tokens, i):
     token, after = tokens[i], tokens[i + 1].text if i + 1 < len(tokens) else ""
     before = tokens[i - 1].text if i else ""
-    if token.text in _UNSUPPORTED and before not in ("operator", "::") and not _is_declared(token, tokens, i):
+    if token.text in _UNSUPPORTED and before not in ("operator", "::", "=") and not _is_declared(token, tokens, i):
         yield finding(token, "unsupported", _UNSUPPORTED[token.text])
     elif token.text == "std" and after == "::":
         yield finding(token, "unsupported", "Metal has no C++ standard library; use namespace metal")
@@ -60,7 +59,7 @@ def _word(finding, tokens, i):
 
 def _is_declared(token, tokens, i):
     """Whether a word that is only a function elsewhere is a name of the author's here."""
-    return token.text in ("free", "exit", "assert", "abort") and (i + 1 >= len(tokens) or tokens[i + 1].text != "(")
+    return token.text in ("free", "exit", "abort") and (i + 1 >= len(tokens) or tokens[i + 1].text != "(")
 
 
 def _threadgroup(finding, tokens, function):

@@ -55,6 +55,8 @@ MSL_ATOMICS(device)
 MSL_ATOMICS(threadgroup)
 #undef MSL_ATOMICS
 #undef MSL_CHANGE
+template <typename T>
+using _atomic = atomic<T>;
 void atomic_min_explicit(volatile device atomic<ulong>* object, ulong operand, memory_order order);
 void atomic_max_explicit(volatile device atomic<ulong>* object, ulong operand, memory_order order);
 }  // namespace metal

@@ -1,25 +1,37 @@
 // <metal_geometric>.
 #pragma once
 
-#include "vector.h"
+#include "packed.h"
 
 namespace metal {
-template <typename V>
-using element_of_vector = enable_if_t<is_vector_v<V> && is_floating_point_v<element_t<V>>, element_t<V>>;
-
 /// The sum of the products of the components.
-template <typename V>
-element_of_vector<V> dot(V x, V y);
-template <typename V>
-element_of_vector<V> length(V x);
-template <typename V>
-element_of_vector<V> length_squared(V x);
-template <typename V>
-element_of_vector<V> distance(V x, V y);
-template <typename V>
-element_of_vector<V> distance_squared(V x, V y);
-template <typename V>
-V normalize(V x);
+template <typename T, int N>
+T dot(vec<T, N> x, type_identity_t<vec<T, N>> y);
+template <typename T, int N>
+T length(vec<T, N> x);
+template <typename T, int N>
+T length_squared(vec<T, N> x);
+template <typename T, int N>
+T distance(vec<T, N> x, type_identity_t<vec<T, N>> y);
+template <typename T, int N>
+T distance_squared(vec<T, N> x, type_identity_t<vec<T, N>> y);
+template <typename T, int N>
+vec<T, N> normalize(vec<T, N> x);
+template <typename T, int N>
+vec<T, N> reflect(vec<T, N> incident, type_identity_t<vec<T, N>> normal);
+template <typename T, int N>
+vec<T, N> refract(vec<T, N> incident, type_identity_t<vec<T, N>> normal, type_identity_t<T> eta);
+template <typename T, int N>
+vec<T, N> faceforward(vec<T, N> normal, type_identity_t<vec<T, N>> incident, type_identity_t<vec<T, N>> reference);
+// Packed vectors become vectors first.
+template <typename T, int N>
+T dot(packed_vec<T, N> x, type_identity_t<vec<T, N>> y);
+template <typename T, int N>
+T length(packed_vec<T, N> x);
+template <typename T, int N>
+T distance(packed_vec<T, N> x, type_identity_t<vec<T, N>> y);
+template <typename T, int N>
+vec<T, N> normalize(packed_vec<T, N> x);
 float3 cross(float3 x, float3 y);
 half3 cross(half3 x, half3 y);
 }  // namespace metal

@@ -13,19 +13,34 @@ struct matrix {
   explicit matrix(A...);
   thread vec<T, R>& operator[](int column);
   const thread vec<T, R>& operator[](int column) const;
+  device vec<T, R>& operator[](int column) device;
+  const device vec<T, R>& operator[](int column) const device;
+  threadgroup vec<T, R>& operator[](int column) threadgroup;
+  const threadgroup vec<T, R>& operator[](int column) const threadgroup;
+  const constant vec<T, R>& operator[](int column) const constant;
+  matrix operator+=(matrix);
+  matrix operator-=(matrix);
+  matrix operator*=(matrix);
+  matrix operator*=(T);
 };
 template <typename T, int C, int R>
 matrix<T, C, R> operator+(matrix<T, C, R>, matrix<T, C, R>);
 template <typename T, int C, int R>
 matrix<T, C, R> operator-(matrix<T, C, R>, matrix<T, C, R>);
 template <typename T, int C, int R>
-matrix<T, C, R> operator*(matrix<T, C, R>, T);
+matrix<T, C, R> operator-(matrix<T, C, R>);
 template <typename T, int C, int R>
-matrix<T, C, R> operator*(T, matrix<T, C, R>);
+bool operator==(matrix<T, C, R>, matrix<T, C, R>);
 template <typename T, int C, int R>
-vec<T, R> operator*(matrix<T, C, R>, vec<T, C>);
+bool operator!=(matrix<T, C, R>, matrix<T, C, R>);
 template <typename T, int C, int R>
-vec<T, C> operator*(vec<T, R>, matrix<T, C, R>);
+matrix<T, C, R> operator*(matrix<T, C, R>, type_identity_t<T>);
+template <typename T, int C, int R>
+matrix<T, C, R> operator*(type_identity_t<T>, matrix<T, C, R>);
+template <typename T, int C, int R>
+vec<T, R> operator*(matrix<T, C, R>, type_identity_t<vec<T, C>>);
+template <typename T, int C, int R>
+vec<T, C> operator*(type_identity_t<vec<T, R>>, matrix<T, C, R>);
 template <typename T, int K, int R, int C>
 matrix<T, C, R> operator*(matrix<T, K, R>, matrix<T, C, K>);
 template <typename T, int C, int R>
@@ -54,6 +69,7 @@ struct simdgroup_matrix {
   simdgroup_matrix() = default;
   explicit simdgroup_matrix(T diagonal);
   thread vec<T, 2>& thread_elements();
+  const thread vec<T, 2>& thread_elements() const;
 };
 typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
 typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
@@ -61,6 +77,10 @@ typedef simdgroup_matrix<bfloat, 8, 8> simdgroup_bfloat8x8;
 
 template <typename T, int C, int R>
 simdgroup_matrix<T, C, R> make_filled_simdgroup_matrix(T value);
+template <typename T, int N>
+simdgroup_matrix<T, N, N> make_filled_simdgroup_matrix(T value);
+template <typename T, int C, int R>
+simdgroup_matrix<T, C, R> make_diagonal_simdgroup_matrix(T value);
 #define MSL_TRANSFER(space)                                                                                   \
   template <typename T, int C, int R>                                                                         \
   void simdgroup_load(thread simdgroup_matrix<T, C, R>& d, const space T* source, ulong elements_per_row = C, \
@@ -89,10 +109,22 @@ template <typename T, int C, int R>
 simdgroup_matrix<T, C, R> operator+(simdgroup_matrix<T, C, R>, simdgroup_matrix<T, C, R>);
 }  // namespace metal
 using metal::float2x2;
+using metal::float2x3;
+using metal::float2x4;
+using metal::float3x2;
 using metal::float3x3;
+using metal::float3x4;
+using metal::float4x2;
+using metal::float4x3;
 using metal::float4x4;
 using metal::half2x2;
+using metal::half2x3;
+using metal::half2x4;
+using metal::half3x2;
 using metal::half3x3;
+using metal::half3x4;
+using metal::half4x2;
+using metal::half4x3;
 using metal::half4x4;
 using metal::simdgroup_bfloat8x8;
 using metal::simdgroup_float8x8;

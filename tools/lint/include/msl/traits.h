@@ -31,9 +31,6 @@ template <typename T, typename F>
 struct conditional<false, T, F> {
   using type = F;
 };
-template <typename...>
-using void_t = void;
-
 #define MSL_REMOVE(name, from)       \
   template <typename T>              \
   struct name {                      \
@@ -146,8 +143,78 @@ MSL_TRAIT(is_const, __is_const(T))
 MSL_TRAIT(is_enum, __is_enum(T))
 MSL_TRAIT(is_class, __is_class(T))
 MSL_TRAIT(is_void, __is_void(T))
+MSL_TRAIT(is_union, __is_union(T))
+MSL_TRAIT(is_array, __is_array(T))
+MSL_TRAIT(is_function, __is_function(T))
+MSL_TRAIT(is_reference, __is_reference(T))
+MSL_TRAIT(is_lvalue_reference, __is_lvalue_reference(T))
+MSL_TRAIT(is_rvalue_reference, __is_rvalue_reference(T))
+MSL_TRAIT(is_volatile, __is_volatile(T))
+MSL_TRAIT(is_fundamental, __is_fundamental(T) || is_floating_point_v<T>)
+MSL_TRAIT(is_object, __is_object(T))
+MSL_TRAIT(is_aggregate, __is_aggregate(T))
+MSL_TRAIT(is_trivial, __is_trivial(T))
+MSL_TRAIT(is_standard_layout, __is_standard_layout(T))
 MSL_TRAIT(is_trivially_copyable, __is_trivially_copyable(T))
+MSL_TRAIT(is_default_constructible, __is_constructible(T))
+MSL_TRAIT(is_packed_vector, false)
+MSL_TRAIT(is_scalar_or_vector, is_scalar_v<element_t<remove_cv_t<T>>>)
 #undef MSL_TRAIT
+
+template <typename T, typename... A>
+struct is_constructible : bool_constant<__is_constructible(T, A...)> {};
+template <typename T, typename... A>
+constexpr constant bool is_constructible_v = is_constructible<T, A...>::value;
+template <typename B>
+struct negation : bool_constant<!B::value> {};
+template <typename... B>
+constexpr constant bool conjunction_v = (true && ... && (bool)B::value);
+template <typename... B>
+constexpr constant bool disjunction_v = (false || ... || (bool)B::value);
+template <typename B>
+constexpr constant bool negation_v = !(bool)B::value;
+template <typename T>
+struct add_const {
+  using type = const T;
+};
+template <typename T>
+using add_const_t = const T;
+template <typename T>
+struct type_identity {
+  using type = T;
+};
+template <typename T>
+using type_identity_t = T;
+template <typename F, typename... A>
+struct result_of {
+  using type = decltype(declval<F>()(declval<A>()...));
+};
+template <typename F, typename... A>
+using invoke_result_t = typename result_of<F, A...>::type;
+template <typename... T>
+struct common_type {
+  using type = decltype((... , declval<T>()));
+};
+template <typename T, typename U>
+struct common_type<T, U> {
+  using type = remove_cv_t<remove_reference_t<decltype(true ? declval<T>() : declval<U>())>>;
+};
+template <typename... T>
+using common_type_t = typename common_type<T...>::type;
+template <typename T>
+struct alignment_of : integral_constant<size_t, alignof(T)> {};
+template <typename T>
+struct rank : integral_constant<size_t, 0> {};
+template <typename T>
+struct remove_extent {
+  using type = T;
+};
+template <typename T, size_t N>
+struct remove_extent<T[N]> {
+  using type = T;
+};
+template <typename T>
+using remove_extent_t = typename remove_extent<T>::type;
 
 template <typename T>
 struct make_unsigned {
@@ -171,6 +238,53 @@ template <typename... B>
 struct conjunction : bool_constant<(true && ... && B::value)> {};
 template <typename... B>
 struct disjunction : bool_constant<(false || ... || B::value)> {};
+// As the library calls them inside.
+template <typename... B>
+using _disjunction = disjunction<B...>;
+template <typename... B>
+using _conjunction = conjunction<B...>;
 template <typename T>
 T declval() noexcept;
+
+template <typename T>
+struct make_scalar {
+  using type = element_t<remove_cv_t<T>>;
+};
+template <typename T>
+using make_scalar_t = typename make_scalar<T>::type;
+template <typename T, int N>
+struct make_vector_type {
+  using type = vec<T, N>;
+};
+template <typename T>
+struct make_vector_type<T, 1> {
+  using type = T;
+};
+template <typename T, int N>
+using vec_t = typename make_vector_type<T, N>::type;
+template <typename T>
+constexpr constant int vec_size = vector_traits<T>::size;
+
+template <typename T, T... I>
+struct integer_sequence {
+  using value_type = T;
+  static constexpr size_t size() { return sizeof...(I); }
+};
+template <size_t... I>
+using index_sequence = integer_sequence<size_t, I...>;
+template <typename T, T N>
+using make_integer_sequence = __make_integer_seq<integer_sequence, T, N>;
+template <size_t N>
+using make_index_sequence = make_integer_sequence<size_t, N>;
+template <typename... T>
+using index_sequence_for = make_index_sequence<sizeof...(T)>;
+
+template <typename T>
+constexpr T&& forward(remove_reference_t<T>& x) {
+  return (T&&)x;
+}
+template <typename T>
+constexpr remove_reference_t<T>&& move(T&& x) {
+  return (remove_reference_t<T>&&)x;
+}
 }  // namespace metal

@@ -32,11 +32,15 @@ constexpr enable_if_t<components_fit<N, A...>, vec<T, N>> make_vector(A... compo
     template <typename... A>                                \
     constexpr bool##N(A...) : x(0), y(0), z(0), w(0) {}     \
     bool operator[](int) const;                             \
+    bool& operator[](int);                                  \
     bool##N operator!() const;                              \
     bool##N operator&&(bool##N) const;                      \
     bool##N operator||(bool##N) const;                      \
     bool##N operator&(bool##N) const;                       \
     bool##N operator|(bool##N) const;                       \
+    bool##N operator^(bool##N) const;                       \
+    bool##N operator==(bool##N) const;                      \
+    bool##N operator!=(bool##N) const;                      \
   };
 MSL_BOOL_VECTOR(2)
 MSL_BOOL_VECTOR(3)
@@ -53,66 +57,9 @@ constexpr enable_if_t<sizeof(To) == sizeof(From), To> as_type(From x) {
   return __builtin_bit_cast(To, x);
 }
 
-#define MSL_PACKED(T)                                                     \
-  struct packed_##T##2 {                                                  \
-    T x, y;                                                               \
-    packed_##T##2() = default;                                            \
-    packed_##T##2(T##2);                                                  \
-    packed_##T##2(T, T);                                                  \
-    operator T##2() const;                                                \
-    operator T##2() const constant;                                       \
-    T operator[](int) const;                                              \
-  };                                                                      \
-  struct packed_##T##3 {                                                  \
-    T x, y, z;                                                            \
-    packed_##T##3() = default;                                            \
-    packed_##T##3(T##3);                                                  \
-    packed_##T##3(T, T, T);                                               \
-    operator T##3() const;                                                \
-    operator T##3() const constant;                                       \
-    T operator[](int) const;                                              \
-  };                                                                      \
-  struct packed_##T##4 {                                                  \
-    T x, y, z, w;                                                         \
-    packed_##T##4() = default;                                            \
-    packed_##T##4(T##4);                                                  \
-    packed_##T##4(T, T, T, T);                                            \
-    operator T##4() const;                                                \
-    operator T##4() const constant;                                       \
-    T operator[](int) const;                                              \
-  };
-MSL_PACKED(float)
-MSL_PACKED(half)
-MSL_PACKED(bfloat)
-MSL_PACKED(int)
-MSL_PACKED(uint)
-MSL_PACKED(short)
-MSL_PACKED(ushort)
-MSL_PACKED(char)
-MSL_PACKED(uchar)
-#undef MSL_PACKED
 }  // namespace metal
 using metal::as_type;
 using metal::bool2;
 using metal::bool3;
 using metal::bool4;
 using metal::make_vector;
-using metal::packed_bfloat2;
-using metal::packed_bfloat3;
-using metal::packed_bfloat4;
-using metal::packed_char2;
-using metal::packed_char4;
-using metal::packed_float2;
-using metal::packed_float3;
-using metal::packed_float4;
-using metal::packed_half2;
-using metal::packed_half3;
-using metal::packed_half4;
-using metal::packed_int2;
-using metal::packed_int3;
-using metal::packed_int4;
-using metal::packed_uchar2;
-using metal::packed_uchar4;
-using metal::packed_uint2;
-using metal::packed_uint3;
-using metal::packed_uint4;

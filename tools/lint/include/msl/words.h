@@ -2,6 +2,9 @@
 #pragma once
 
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
+#pragma OPENCL EXTENSION __cl_clang_function_pointers : enable
+#pragma OPENCL EXTENSION __cl_clang_variadic_functions : enable
+#pragma OPENCL EXTENSION __cl_clang_bitfields : enable
 
 #define device __global
 #define constant __constant
@@ -9,6 +12,8 @@
 #define threadgroup_imageblock __local
 #define thread __private
 #define kernel
+#define coherent(scope)
+#define MSL_HERE
 #define vertex
 #define fragment
 #define METAL_FUNC inline __attribute__((always_inline))
