@@ -8,6 +8,7 @@ import nvrtc
 import pytest
 
 from tools.lint import run
+from tools.lint.options import Options
 from tools.registers import __main__ as command
 from tools.registers import cases, count, report
 from tools.registers.count import Row
@@ -70,7 +71,7 @@ def test_threadgroup_memory_and_barriers(product):
     row = rows_of(product)[0]
     assert (row.threadgroup_bytes, row.barriers) == (40_000, 2)
     assert row.problems == ["40000 bytes of threadgroup memory, more than 32768"]
-    found = [f for f in run.everything([product], registers=True) if f.rule == "registers"]
+    found = [f for f in run.everything([product], options=Options(registers=True)) if f.rule == "registers"]
     assert {(f.file, f.line) for f in found} == {(str(product), 1)} and "40000 bytes" in found[0].message
 
 
