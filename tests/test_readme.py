@@ -8,7 +8,7 @@ import pytest
 import loader
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/portable-metal.md"]
+PAGES = ["README.md", "docs/portable-metal.md", "docs/parallel.md"]
 
 
 @pytest.mark.skipif(loader.backend() == "reference", reason="the pages show kernels, and no engine runs them here")
