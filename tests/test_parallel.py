@@ -38,7 +38,7 @@ def test_every_op_as_in_one_process(count, how):
 def test_inside_of_models_and_graphs(count):
     """On the lazy engine: there the graph decides what runs, and when."""
     cases = found(ranks.start(count, "graphs", backend="reference"))
-    assert len(cases) == 7
+    assert len(cases) == 8
     assert not {case: wrong for case, wrong in cases.items() if wrong}
 
 

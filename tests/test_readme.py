@@ -8,7 +8,7 @@ import pytest
 import loader
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/portable-metal.md"]
+PAGES = ["README.md", "docs/portable-metal.md", "docs/parallel.md"]
 # Pages whose code is for a shell.
 OTHERS = ["CONTRIBUTING.md", "docs/first-run-on-a-mac.md", "docs/registers.md"]
 

@@ -42,8 +42,8 @@ def _run(collective, x, group, now, after):
 def forget():
     """Let the next collective follow no earlier one.
 
-    A function that is given to mx.compile calls this before its first op over time: MLX traces it anew for other
-    shapes, and may then not reach arrays of the trace before.
+    A function that is given to mx.compile calls this before its first op over time and after its last: what MLX traces
+    may reach no array of another trace, and nothing outside may reach one of its own.
     """
     global _last
     _last = None

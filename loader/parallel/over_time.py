@@ -1,5 +1,7 @@
 """An op over a sequence whose time is cut between the ranks of a group."""
 
+from functools import partial
+
 import mlx.core as mx
 
 from ..spec import STATE
@@ -44,45 +46,46 @@ class _Call:
         self.transition = transitions.find(op.spec, values)
         self.ranks = range(group.size())[::-1] if self.transition.backwards else range(group.size())
         self.place = self.ranks.index(group.rank())
-        # What the next collective follows lives as long as the functions below, which the graph holds.
-        self.gathered = []
 
     def function(self):
         """The call as a function of the inputs called `names`: the outputs, then what backward takes."""
         count = len(self.op.spec.outputs)
-        forward = mx.custom_function(self._forward)
-        backward = mx.custom_function(self._backward)
 
-        @forward.vjp
-        def _(primals, cotangents, results):
+        def gradient(kept, primals, cotangents, results):
             primals = primals if isinstance(primals, (tuple, list)) else (primals,)
             cotangents = [x.astype(y.dtype) for x, y in zip(cotangents[:count], results)]
+            backward = self._custom(self._backward, self._refusal("second-order gradients"))
             return tuple(backward(*primals, *results[count:], *cotangents))
 
-        backward.vjp(self._refusal("second-order gradients"))
-        for function in (forward, backward):
-            function.jvp(self._refusal("forward-mode derivatives (jvp)"))
-            function.vmap(self._refusal("vmap; fold the axis into the batch"))
-        return forward
+        return self._custom(self._forward, gradient)
 
-    def _forward(self, *arrays):
+    def _custom(self, function, gradient):
+        """An mx.custom_function. Both parts first take a list of arrays that live as long as the graph does, which
+        holds `gradient`: so the next collective finds the one of `function`."""
+        kept = []
+        made = mx.custom_function(partial(function, kept))
+        made.vjp(partial(gradient, kept))
+        made.jvp(partial(self._refusal("forward-mode derivatives (jvp)"), kept))
+        made.vmap(partial(self._refusal("vmap; fold the axis into the batch"), kept))
+        return made
+
+    def _forward(self, kept, *arrays):
         inputs = dict(zip(self.names, arrays))
         start = self._start(inputs)
         piece = Piece(self.op, {**inputs, START: start}, self.options)
         carries = self._carries(inputs)
         transition = mx.where(carries, self.transition.of(piece), 0)
-        pieces = self._gather([piece.final_state(), transition, carries])
+        pieces = self._gather(kept, [piece.final_state(), transition, carries])
         states = [pieces[0][0]]
         for final, factor, carries in pieces[1:]:
             states.append(self._leaving(states[-1], final, factor, carries))
         entering = start if self.place == 0 else states[self.place - 1]
         results = piece.forward(entering)
         outputs = [states[-1] if a.name == STATE else y for a, y in zip(self.op.spec.outputs, results)]
-        # Where nothing comes of the collective it has to run all the same.
-        outputs = [tied(y, self.gathered[-1:]) for y in outputs]
+        # MLX evaluates all results of a call or none, so that the collective runs where y does not depend on it.
         return (*outputs, *results, entering, *(x for each in pieces for x in each))
 
-    def _backward(self, *arrays):
+    def _backward(self, kept, *arrays):
         count, size = len(self.op.spec.outputs), 3 * self.group.size()
         primals, rest, cotangents = arrays[: len(self.names)], arrays[len(self.names) : -count], arrays[-count:]
         inputs = dict(zip(self.names, primals))
@@ -93,14 +96,13 @@ class _Call:
         nothing = mx.zeros_like(entering)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
         own = nothing if self.place == 0 else piece.adjoint(results, within)
-        adjoint = self._adjoint(pieces, self._gather([own, cotangents[last]], after=rows[:1]))
-        within[last] = tied(adjoint, self.gathered[-1:])
+        adjoint = self._adjoint(pieces, self._gather(kept, [own, cotangents[last]], after=rows[:1]))
+        within[last] = adjoint
         gradients = piece.backward(results, within)
         if self.place:
             gradients[START] = nothing
-        return tuple(
-            tied(gradients.get(name, mx.zeros_like(x)), self.gathered[-1:]) for name, x in zip(self.names, primals)
-        )
+        gradients = [gradients.get(name, mx.zeros_like(x)) for name, x in zip(self.names, primals)]
+        return tuple(tied(x, kept) for x in gradients)  # nothing of an empty piece depends on the adjoint
 
     def _start(self, inputs):
         """The state before the first step on the first rank, and one that nothing has entered on the others."""
@@ -130,7 +132,7 @@ class _Call:
             adjoint = rows[i][0] + mx.where(carries != 0, before, 0)
         return adjoint
 
-    def _gather(self, arrays, after=()):
+    def _gather(self, kept, arrays, after=()):
         """These arrays of every rank, in the order of time: one collective, whatever the length of the pieces."""
         try:
             gathered = all_gather(pack(arrays), self.group, self.now, after)
@@ -139,7 +141,7 @@ class _Call:
                 f"[{self.op.spec.name} over time] rank {self.group.rank()} of {self.group.size()} expected every rank "
                 f"to come to the same collective but got: {error}. Look for the first error of the other ranks."
             ) from error
-        self.gathered.append(gathered)
+        kept.append(gathered)
         return [unpack(gathered[rank], [x.shape for x in arrays]) for rank in self.ranks]
 
     def _refusal(self, what):

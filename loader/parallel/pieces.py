@@ -41,8 +41,7 @@ def gather(x, group=None, axis=1):
 
     @forward.vjp
     def _(x, cotangent, result):
-        whole = all_sum(cotangent.astype(mx.float32), group, after=[result])
-        kept.append(whole)
+        (whole,) = _sums(group, kept)(cotangent.astype(mx.float32))
         start = sum(lengths[:place])
         return mx.split(whole, [start, start + lengths[place]], axis=axis)[1].astype(x.dtype)
 
@@ -85,8 +84,7 @@ def halo(x, steps, group=None, reset=None):
             [tails],
             [cotangents[0].astype(mx.float32)],
         )
-        gradient = all_sum(gradients[0], group, after=[results[1]])
-        kept.append(gradient)
+        (gradient,) = _sums(group, kept)(gradients[0])
         return mx.vjp(lambda x: _tail(x, steps, reset), [x], [gradient[group.rank()].astype(x.dtype)])[1][0]
 
     def _rows(gathered):
@@ -117,9 +115,26 @@ def _window(tails, opens, lengths, steps, place):
 
 def add_up(tree, group=None):
     """A pytree of float arrays, each added up over the ranks in float32: what makes gradients of parameters, of which
-    every rank has its part, those of the sum of all ranks' losses. One collective, without a gradient of its own."""
+    every rank has its part, those of the sum of all ranks' losses. One collective; differentiable."""
     group, leaves = choose(group), tree_flatten(tree)
     if group.size() == 1 or not leaves:
         return tree
-    total = unpack(all_sum(pack([x for _, x in leaves]), group), [x.shape for _, x in leaves])
-    return tree_unflatten([(name, mx.stop_gradient(y).astype(x.dtype)) for (name, x), y in zip(leaves, total)])
+    total = _sums(group)(*(x for _, x in leaves))
+    return tree_unflatten([(name, y) for (name, _), y in zip(leaves, total)])
+
+
+def _sums(group, after=()):
+    """The function of arrays that `add_up` is, run after those of `after`: a tuple of their sums."""
+    kept = []
+
+    @mx.custom_function
+    def forward(*arrays):
+        total = all_sum(pack(arrays), group, after)
+        kept.append(total)
+        return tuple(y.astype(x.dtype) for x, y in zip(arrays, unpack(total, [x.shape for x in arrays])))
+
+    @forward.vjp
+    def _(primals, cotangents, results):
+        return _sums(group, kept)(*(cotangents if isinstance(cotangents, (tuple, list)) else [cotangents]))
+
+    return forward

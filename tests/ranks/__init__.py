@@ -32,7 +32,7 @@ def start(count, *arguments, backend=None):
             for rank in range(count)
         ]
         try:
-            printed = [process.communicate(timeout=900) for process in processes]
+            printed = [process.communicate(timeout=600) for process in processes]
         finally:
             for process in processes:
                 process.kill()

@@ -1,6 +1,7 @@
 """Ops over time inside of other things, on pieces of different lengths: what hangs, or is wrong, where collectives run
 in another order on another rank."""
 
+import gc
 import re
 
 import mlx.core as mx
@@ -76,10 +77,13 @@ def branches(group):
 
 
 def unused(group):
-    """A loss of the final state alone, or of the outputs alone: what no rank reads runs its collective all the same."""
+    """Outputs alone, and a loss of the final state or of the outputs alone: a rank that reads nothing of a collective
+    runs it all the same, before the next."""
     a, b = mx.sigmoid(normal(group, 8)), normal(group, 8, seed=1)
     scan = loader.get("rglru")
-    wrong = []
+    y = parallel.over_time(scan, group)(piece(a, group), piece(b, group))
+    mx.eval(y)
+    wrong = differs([y, parallel.add_up(y.sum(), group)], [piece(scan(a, b), group), scan(a, b).sum()])
     for pick in (0, 1):
         scale = 1 if pick == 0 else 1 / group.size()  # every rank has the final state, and losses add up
 
@@ -143,7 +147,9 @@ def compiled(group):
 
     def step(a, b):
         parallel.forget()
-        return mx.grad(loss(over), argnums=(0, 1))(a, b)
+        gradients = mx.grad(loss(over), argnums=(0, 1))(a, b)
+        parallel.forget()
+        return gradients
 
     step, wrong = mx.compile(step), []
     for width in (4, 7):
@@ -151,8 +157,8 @@ def compiled(group):
         got = step(parallel.shard(a, group), parallel.shard(b, group))
         want = mx.grad(loss(scan), argnums=(0, 1))(a, b)
         wrong += differs(got, [parallel.shard(x, group) for x in want])
-    parallel.forget()
-    return wrong
+    got = over(parallel.shard(a, group), parallel.shard(b, group))
+    return wrong + differs([got], [parallel.shard(scan(a, b), group)])
 
 
 def passed_on(group):
@@ -172,14 +178,16 @@ def passed_on(group):
 
 
 def put_together(group):
-    """`gather` of pieces of different lengths, and its gradient; `shard` and `gather` undo each other."""
+    """`gather` of pieces of different lengths, `add_up`, and their gradients; `shard` and `gather` undo each other."""
     x, w = normal(group, 3), normal(group, 3, seed=1)
     whole = parallel.gather(piece(x, group), group)
     # Each rank's loss weighs the whole by its own number, so that the gradient is of the sum of the numbers.
     gradient = mx.grad(lambda x: ((group.rank() + 1) * w * parallel.gather(x, group) ** 2).sum())(piece(x, group))
     numbers = group.size() * (group.size() + 1) // 2
+    added = mx.grad(lambda w: (group.rank() + 1) * (parallel.add_up([w, 2 * w], group)[1] * x).sum())(w)
     shards = [parallel.gather(parallel.shard(x, group, axis), group, axis) for axis in (0, 1, 2)]
-    return differs([whole, gradient, *shards], [x, piece(2 * numbers * w * x, group), x, x, x])
+    want = [x, piece(2 * numbers * w * x, group), x, x, x, 2 * numbers * x]
+    return differs([whole, gradient, *shards, added], want)
 
 
 def halos(group):
@@ -205,6 +213,23 @@ def halos(group):
     return wrong
 
 
+def nothing_stays(group):
+    """Steps take no memory with them, evaluated or dropped."""
+    a, b = mx.sigmoid(normal(group, 8)), normal(group, 8, seed=1)
+    scan, used = parallel.over_time(loader.get("rglru"), group), []
+
+    def loss(b):
+        y = scan(piece(a, group), scan(piece(a, group), b))
+        return (parallel.halo(y, 2, group) ** 2).sum() + parallel.add_up(y.sum(), group)
+
+    for _ in range(6):
+        mx.eval(mx.grad(loss)(piece(b, group)))
+        mx.grad(loss)(piece(b, group))
+        gc.collect()
+        used.append(mx.get_active_memory())
+    return [] if used[2] == used[-1] else [f"{used} bytes"]
+
+
 def refusals(group):
     """What has no derivative says so, by name."""
     op, x = parallel.over_time(loader.get("rglru"), group), mx.ones((2, 3, 4))
@@ -228,4 +253,6 @@ def refusals(group):
     return wrong
 
 
-CASES = {f.__name__: f for f in (branches, unused, module, compiled, passed_on, put_together, halos, refusals)}
+CASES = {
+    f.__name__: f for f in (branches, unused, module, compiled, passed_on, put_together, halos, nothing_stays, refusals)
+}
