@@ -27,6 +27,8 @@ def file(source, instances=None, project=False):
     if not aside.is_left(source):
         found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
     found = {finding for finding in found if project or not RULES[finding.rule].project}
+    if re.search(r"#\s*pragma\s+METAL\s+fp\s+math_mode\s*\(\s*(safe|relaxed)", source.text):
+        found = {finding for finding in found if finding.rule != "nan-test"}
     found = waivers.apply(_without_echoes(found), [source, *source.includes.values()])
     return {f for f in found if project or source.options.style or not RULES[f.rule].style}
 
