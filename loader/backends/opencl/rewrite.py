@@ -41,6 +41,8 @@ def rewrite(source: str, context: str = "") -> str:
     `context` is source compiled before it: aliases of vector types declared there are known here.
     """
     names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
+    # Between half and bfloat OpenCL converts by way of float alone.
+    source = edit(source, [(m.start(), m.end(), f"msl::to<{m[1]}>") for m in _HALVES.finditer(blank(source))])
     source = edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(blank(source))])
     # To a const reference anything may be passed, of whatever address space: Metal copies it.
     source = edit(source, [(m.start(), m.end(), "") for m in _READ_ONLY.finditer(blank(source))])
@@ -48,8 +50,6 @@ def rewrite(source: str, context: str = "") -> str:
     source = edit(source, [(m.start(), m.end(), f"bool{m[1]}") for m in _BOOLS.finditer(blank(source))])
     # Metal's constant memory is const by itself.
     source = edit(source, [(m.start(), m.start(), "const ") for m in _CONSTANT.finditer(blank(source))])
-    # Between half and bfloat OpenCL converts by way of float alone.
-    source = edit(source, [(m.start(), m.end(), f"msl::to<{m[1]}>") for m in _HALVES.finditer(blank(source))])
     source = edit(source, _braces(blank(source)))
     source = edit(source, _casts(blank(source)))
     source = edit(source, _declarations(blank(source)))

@@ -47,7 +47,7 @@ def run(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, templat
     if not findings:
         *outputs, arrivals = runs["given"]
         findings = _barriers(call.dispatch, np.frombuffer(arrivals, np.uint32).reshape(-1, 2))
-        findings = findings or call.trace() or call.compare({key: value[:-1] for key, value in runs.items()})
+        findings = findings or [*call.trace(), *call.compare({key: value[:-1] for key, value in runs.items()})]
     if findings:
         raise errors.ValidationError(kernel.name, findings)
     return [_array(*each) for each in zip(outputs, output_shapes, output_dtypes)]
