@@ -71,7 +71,7 @@ BY_LINT = {
     "b22": "compile",
     "b29": "address-space",
     "b31": "nan-test",
-    "b32": "simd-return",
+    "b32": "simd-partial",
     "b33": "double",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.

@@ -81,7 +81,8 @@ _ECHOES = {
     "pointer-space": ("pointer-space", "address-space"),
     "bfloat-conversion": ("bfloat-conversion", "narrowing"),
     "program-scope": ("program-scope", "unused"),
-    "barrier-return": ("simd-return",),
+    "barrier-return": ("simd-return", "simd-partial"),
+    "simd-return": ("simd-partial",),
     "threadgroup-scope": ("threadgroup-scope",),
 }
 

@@ -112,7 +112,11 @@ RULES = {
         "threadgroup_barrier(mem_flags::mem_threadgroup) in between",
     ),
     "simd-return": Rule(
-        "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning"
+        "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
+    ),
+    "simd-partial": Rule(
+        "threads of a simdgroup that leave by a size known at run time have no part in the simd operation below",
+        "let all threads come by it, those outside with a neutral value",
     ),
     # What compiles and is still wrong.
     "uninitialised": Rule("this is read before it is written", "give it a value where it is declared"),
