@@ -275,7 +275,9 @@ def kernels_in_git():
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.metal"], cwd=ROOT, capture_output=True)
     paths = listed.stdout.decode().split()
     return [
-        path for path in paths if not re.match("tests/lint/(wrong|seed)/|tools/new/", path) and (ROOT / path).exists()
+        path
+        for path in paths
+        if not re.match("tests/lint/(wrong|seed|production)/|tools/new/", path) and (ROOT / path).exists()
     ]
 
 

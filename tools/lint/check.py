@@ -27,6 +27,8 @@ def file(source, instances=None, project=False):
     if not aside.is_left(source):
         found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
     found = {finding for finding in found if project or not RULES[finding.rule].project}
+    if re.search(r"#\s*pragma\s+METAL\s+fp\s+math_mode\s*\(\s*(safe|relaxed)", source.text):
+        found = {finding for finding in found if finding.rule != "nan-test"}
     found = waivers.apply(_without_echoes(found), [source, *source.includes.values()])
     return {f for f in found if project or source.options.style or not RULES[f.rule].style}
 
@@ -79,7 +81,8 @@ _ECHOES = {
     "pointer-space": ("pointer-space", "address-space"),
     "bfloat-conversion": ("bfloat-conversion", "narrowing"),
     "program-scope": ("program-scope", "unused"),
-    "barrier-return": ("simd-return",),
+    "barrier-return": ("simd-return", "simd-partial"),
+    "simd-return": ("simd-partial",),
     "threadgroup-scope": ("threadgroup-scope",),
 }
 

@@ -1,6 +1,7 @@
 """libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`. Its diagnostics become findings."""
 
 import ctypes
+import re
 from collections import Counter
 from functools import cache
 
@@ -131,10 +132,9 @@ def findings(unit, source, guesses=0):
             finding = Finding(file, at, origin.prepass.original(line, place.location.column), rule, said)
             if is_doubtful:
                 doubtful[finding.file, finding.line, rule] += 1
-            is_sure = not is_doubtful or (
-                rule != "static-assert" and doubtful[finding.file, finding.line, rule] >= guesses
-            )
-            if is_sure:
+            is_wrong_guess = rule == "static-assert" or _WRONG_GUESS.search(message)
+            shown = doubtful[finding.file, finding.line, rule]
+            if not is_doubtful or (shown >= guesses and not is_wrong_guess):
                 yield finding
 
 
@@ -144,6 +144,8 @@ def _row(place, files):
     return origin.rows[place.location.line - 1] if origin and 0 < place.location.line <= len(origin.rows) else None
 
 
+# Said of a number where the author's argument is a class or a vector.
+_WRONG_GUESS = re.compile(r"not a structure or union|prior to '::'|no member|subscripted value|called object|subscript")
 # Rules that a template keeps or breaks by its arguments.
 _OF_A_GUESS = ("static-assert", "compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
 

@@ -66,7 +66,7 @@ def is_of_spaces(spelling, notes):
     space are found by a rule of their own); `constant` memory is const by itself.
     """
     texts = (spelling, *notes)
-    loses = any("would lose const qualifier" in text and "__constant" in text for text in texts)
+    loses = any(re.search(r"'const __constant .*lose const|from 'const __constant .* to '__constant", t) for t in texts)
     return loses or any("__generic" in text and "__private" in text for text in texts)
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from .clang import children, cindex, first, operator, walk
+from .clang import children, cindex, first, operator, value, walk
 from .varying import Varying, is_loop, parts
 
 _BARRIERS = {"threadgroup_barrier": False, "simdgroup_barrier": True}
@@ -92,6 +92,19 @@ def _check_simd_return(finding, body, varying, simd_calls):
     for node, diverged in _under(body.cursor, varying):
         if node.kind == cindex.CursorKind.RETURN_STMT and diverged is not None and node.extent.start.offset < last:
             finding(diverged, "simd-return", "some threads return here, before a simd operation")
+            if _is_bound_at_run_time(diverged):
+                finding(diverged, "simd-partial", "some threads of a simdgroup return here, before a simd operation")
+
+
+def _is_bound_at_run_time(statement):
+    """Whether a condition compares with what is not known before the kernel runs."""
+    comparisons = [
+        node
+        for part in parts(statement)[0]
+        for node, _ in walk(part)
+        if node.kind == cindex.CursorKind.BINARY_OPERATOR and operator(node) in ("<", ">", "<=", ">=")
+    ]
+    return any(all(value(side) is None for side in children(node)) for node in comparisons)
 
 
 def _check_missing(finding, body, source, varying, barriers):

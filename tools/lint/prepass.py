@@ -10,6 +10,7 @@ _VECTOR = re.compile(r"(float|half|bfloat|u?(char|short|int|long))[234]$")
 # Nothing: it keeps the header's macros, which make vectors, off a type before a bracket.
 _HERE = "MSL_HERE"
 _BEFORE_STATEMENT = {"{", "}", ";", ")", ":"}
+_SPACES = {"device", "constant", "threadgroup", "thread"}
 # What may follow the address space of a member function.
 _AFTER_MEMBER = {"{", ":", ";", "=", "const", "noexcept", "->"}
 _TYPES = {"struct", "class", "enum", "union"}
@@ -60,6 +61,10 @@ class Prepass:
             elif text == "thread" and after in _AFTER_MEMBER and _ends_parameters(tokens, i):
                 # Temporaries lie in no space for clang, so `thread` members are for all.
                 self._replace(token.start, token.end, "")
+                self._not_constant(tokens, i)
+            elif text == "coherent" and (after == "(" or after in _SPACES):
+                end = closing(tokens, i + 1) if after == "(" else i
+                self._replace(token.start, tokens[end].end, "")
             elif text == "thread" and _qualifies_other(tokens, i):
                 self._replace(token.start, token.end, "")
             elif text == "threadgroup" and inside and _starts_statement(tokens, i):
@@ -103,6 +108,14 @@ class Prepass:
             opening = closing(tokens, j) + 1 if is_pointer else end
             if opening < end and tokens[opening].text == "(":
                 self._replace(tokens[j + 1].start, tokens[j + 1].end, "&")
+
+    def _not_constant(self, tokens, i):
+        """No `constexpr` before a member that returns a part of `*this`: clang would try it on the spot, and fail."""
+        start = next((j for j in range(i, 0, -1) if tokens[j - 1].text in ("{", "}", ";")), 0)
+        words = [token.text for token in tokens[start:i]]
+        if "constexpr" in words and "thread" in words[: words.index("(")]:
+            constant = tokens[start + words.index("constexpr")]
+            self._replace(constant.start, constant.end, "")
 
     def _constructor(self, tokens, i):
         """`vec<T, 4>(...)` -> `make_vector<T, 4>(...)`."""

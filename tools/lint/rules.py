@@ -95,6 +95,10 @@ RULES = {
         "a negative number compares as a large unsigned one", "give both sides one signedness", style=True
     ),
     "bounds": Rule("outside of the array, the type or arithmetic", "mend the index, the shift or the divisor"),
+    "nan-test": Rule(
+        "Metal's fast math, the default, may assume that there is no NaN",
+        "test the bits, as_type<uint>(x), or write #pragma METAL fp math_mode(safe)",
+    ),
     # Threads.
     "barrier-divergent": Rule(
         "all threads of a group must come by a barrier, and this condition differs between them",
@@ -106,6 +110,13 @@ RULES = {
     "barrier-missing": Rule(
         "this reads what another thread wrote to threadgroup memory",
         "threadgroup_barrier(mem_flags::mem_threadgroup) in between",
+    ),
+    "simd-return": Rule(
+        "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
+    ),
+    "simd-partial": Rule(
+        "threads of a simdgroup that leave by a size known at run time have no part in the simd operation below",
+        "let all threads come by it, those outside with a neutral value",
     ),
     # What compiles and is still wrong.
     "uninitialised": Rule("this is read before it is written", "give it a value where it is declared"),
@@ -136,9 +147,6 @@ RULES = {
     ),
     "threadgroup-top": Rule(
         "engines differ in threadgroup memory of nested scopes", "declare it at the top of the kernel", style=True
-    ),
-    "simd-return": Rule(
-        "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
     ),
     "simd-float": Rule("only float has simd operations on every engine", "cast to float, and back after", True),
     "precise": Rule(

@@ -81,7 +81,7 @@ class Source:
             for match in _INCLUDE.finditer(source.text):
                 beside = [source.path.parent] if match[1] == '"' else []
                 paths = [Path(os.path.normpath(folder / match[2])) for folder in (*beside, *self.options.include)]
-                path = next(filter(os.path.isfile, paths), None)
+                path = next(filter(os.path.exists, paths), None)
                 if path and path not in (self.path, *found):
                     found[path] = Source(path, is_unit=False)
                     waiting.append(found[path])

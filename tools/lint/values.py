@@ -28,7 +28,8 @@ def _check_conversion(finding, node, parent):
     inner = first(node)
     if inner is None:
         return
-    _check_overflow(finding, node, inner)
+    if parent is None or parent.kind != cindex.CursorKind.BINARY_OPERATOR or operator(parent) not in ("%", "/"):
+        _check_overflow(finding, node, inner)
     to, given = _scalar(node.type), _scalar(inner.type)
     if to == given or (parent is not None and parent.kind.name in _CASTS):
         return
@@ -53,6 +54,8 @@ def _check_binary(finding, node):
     sign = operator(node)
     if left is None:
         return
+    if sign in ("!=", "==") and _is_same_float(left, right):
+        finding(node, "nan-test", f"fast math takes {sign} of a number with itself for {str(sign == '==').lower()}")
     if sign in ("<<", ">>"):
         width, count = max(32, _bits(left.type)), value(right)
         if _bits(left.type) and count is not None and not 0 <= count < width:
@@ -62,6 +65,19 @@ def _check_binary(finding, node):
             left = first(left)
         if left is not None and left.kind == cindex.CursorKind.BINARY_OPERATOR and operator(left) in _COMPARISONS:
             finding(node, "condition", f"a comparison gives true or false, which {sign} compares with the rest")
+
+
+def _is_same_float(left, right):
+    """Whether two operands are one variable that holds a float."""
+    sides = [_bare(side) for side in (left, right)]
+    if any(side.kind != cindex.CursorKind.DECL_REF_EXPR for side in sides):
+        return False
+    named = [side.referenced for side in sides]
+    return (
+        all(name is not None for name in named)
+        and named[0].hash == named[1].hash
+        and _scalar(sides[0].type) in ("float", "half", "bfloat")
+    )
 
 
 def _check_arrays(finding, body):

@@ -18,6 +18,7 @@ from .library import check, library, lock, refuse_fork
 _BOUND = 256
 # A kernel that loads vectors through pointers needs its arrays aligned, which those of MLX are not.
 _VECTOR_POINTER = re.compile(r"\b(?:u?(?:char|short|int|long)|half|float|bfloat)[234]\s*(?:const\s*)?\*|\bvec<")
+_PAST = "out of bounds: a write up to {} bytes past the end of {}; LOADER_VALIDATE=1 names the element"
 _WILD = "out of bounds: a {} far outside of every argument; LOADER_VALIDATE=1 names the argument"
 
 
@@ -80,13 +81,15 @@ class Kernel:
             from . import validate
 
             return validate.run(self, inputs, shapes, *call, init_value)
-        outputs = [memory.output(shape, dtype, init_value) for shape, dtype in zip(shapes, dtypes)]
-        mx.eval(outputs)
+        outputs = [memory.Output(shape, dtype, init_value) for shape, dtype in zip(shapes, dtypes)]
         bound = self._bind(inputs, *call)
         if verbose:
             print(bound.source)
         bound.run(inputs, outputs)
-        return outputs
+        over = [f"{_PAST.format(x.overrun(), n)}" for n, x in zip(self.output_names, outputs) if x.overrun()]
+        if over:
+            raise ValidationError(self.name, over)
+        return [output.array() for output in outputs]
 
     def _bind(self, inputs, output_dtypes, grid, threadgroup, template):
         """What the call needs beside data; found again by the shapes and dtypes of the inputs."""
@@ -136,17 +139,19 @@ class Bound:
             self._set(position, ctypes.addressof(array))
 
     def run(self, inputs, outputs):
-        """Launch on evaluated arrays and wait."""
-        arrays = [*inputs, *outputs]
+        """Launch on evaluated arrays and memory.Outputs, and wait."""
         if self._aligned:
-            return self._run_aligned(arrays, len(inputs))
-        return self._launch([memory.address(x) for x in arrays])
+            return self._run_aligned(inputs, outputs)
+        places = [x.address if x.is_guarded else memory.address(x.prepare()) for x in outputs]
+        return self._launch([*map(memory.address, inputs), *places])
 
-    def _run_aligned(self, arrays, inputs):
-        copies = [memory.Aligned(x) for x in arrays]
-        self._launch([copy.address for copy in copies])
-        for copy in copies[inputs:]:
-            copy.write_back()
+    def _run_aligned(self, inputs, outputs):
+        copies = [memory.Aligned(x) for x in inputs]
+        written = [x if x.is_guarded else memory.Aligned(x.prepare()) for x in outputs]
+        self._launch([copy.address for copy in (*copies, *written)])
+        for output, copy in zip(outputs, written):
+            if not output.is_guarded:
+                copy.write_back()
 
     def _launch(self, pointers):
         with lock:

@@ -15,6 +15,8 @@ _FORMATS = {
     **{mx.uint8: "B", mx.uint16: "H", mx.uint32: "I", mx.uint64: "Q"},
 }
 _SMALL_OUTPUT = 1 << 18
+# What follows a small output, which no kernel writes by chance.
+_TAIL = bytes(range(1, 256)) * 4
 
 
 class _Buffer(ctypes.Structure):
@@ -47,6 +49,49 @@ def output(shape, dtype, init_value):
     if 0 < size <= _SMALL_OUTPUT and dtype in _FORMATS and shape:
         return mx.array(memoryview(bytearray(size)).cast(_FORMATS[dtype], shape))
     return mx.empty(shape, dtype)
+
+
+class Output:
+    """Where a kernel writes an output: a small one lies before bytes that the kernel must leave as they are, so that a
+    write just past its end hits nothing of Python's. `array` makes the result of it."""
+
+    def __init__(self, shape, dtype, init_value):
+        self._shape, self._dtype, self.size = shape, dtype, math.prod(shape) * dtype.size
+        self._array = None
+        if not 0 < self.size <= _SMALL_OUTPUT or dtype not in _FORMATS or not shape:
+            self._array = output(shape, dtype, init_value)
+            return
+        self._memory = bytearray(self.size + _ALIGNMENT + len(_TAIL))
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._start = -start % _ALIGNMENT
+        self.address = start + self._start
+        self._memory[self._start + self.size : self._start + self.size + len(_TAIL)] = _TAIL
+        if init_value is not None:
+            filled = output(shape, dtype, init_value)
+            mx.eval(filled)
+            ctypes.memmove(self.address, address(filled), self.size)
+
+    @property
+    def is_guarded(self):
+        return self._array is None
+
+    def prepare(self):
+        """The array that is written to where the output is not guarded, evaluated."""
+        mx.eval(self._array)
+        return self._array
+
+    def overrun(self):
+        """How many bytes past its end were written to, up to the last that differs."""
+        if not self.is_guarded:
+            return 0
+        tail = self._memory[self._start + self.size : self._start + self.size + len(_TAIL)]
+        return next((i + 1 for i in range(len(_TAIL) - 1, -1, -1) if tail[i] != _TAIL[i]), 0) if tail != _TAIL else 0
+
+    def array(self):
+        if not self.is_guarded:
+            return self._array
+        data = memoryview(self._memory)[self._start : self._start + self.size]
+        return mx.array(data.cast(_FORMATS[self._dtype], self._shape))
 
 
 def contiguous(arrays):

@@ -13,6 +13,12 @@ _LITERAL = re.compile(
 _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
+# `thread` after the parameters of a member function: temporaries lie in no space.
+_MEMBER = re.compile(r"(?<=\))(\s*(?:const\s+)?)thread\b(?=\s*[{:;=])")
+_HALVES = re.compile(r"(?<![\w.:<])(?<!operator )(half|bfloat)\s*(?=\((?!\s*[&*)]))")
+_CONSTANT = re.compile(r"(?<!\bconst )\bconstant[ \t]+(?!const\b)(?=[\w:]+(?:\s*<[^<>;]*>)?\s*[*&]\s*\w+\s*[,)])")
+_BOOLS = re.compile(r"(?:\bmetal::)?\bvec\s*<\s*bool\s*,\s*([234])\s*>")
+_BRACED = re.compile(rf"({_VECTOR})(\s+\w+\s*=\s*)\{{(?!\s*[.}}])(?=[^{{}};]*\}}\s*;)")
 _READ_ONLY = re.compile(r"\bthread[ \t]+(?=const\b)|(?<=\bconst)[ \t]+thread\b")
 # How far before a word lies all that tells what it is.
 _NEAR = 200
@@ -35,9 +41,16 @@ def rewrite(source: str, context: str = "") -> str:
     `context` is source compiled before it: aliases of vector types declared there are known here.
     """
     names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
+    # Between half and bfloat OpenCL converts by way of float alone.
+    source = edit(source, [(m.start(), m.end(), f"msl::to<{m[1]}>") for m in _HALVES.finditer(blank(source))])
     source = edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(blank(source))])
     # To a const reference anything may be passed, of whatever address space: Metal copies it.
     source = edit(source, [(m.start(), m.end(), "") for m in _READ_ONLY.finditer(blank(source))])
+    source = edit(source, [(m.start(), m.end(), m[1]) for m in _MEMBER.finditer(blank(source))])
+    source = edit(source, [(m.start(), m.end(), f"bool{m[1]}") for m in _BOOLS.finditer(blank(source))])
+    # Metal's constant memory is const by itself.
+    source = edit(source, [(m.start(), m.start(), "const ") for m in _CONSTANT.finditer(blank(source))])
+    source = edit(source, _braces(blank(source)))
     source = edit(source, _casts(blank(source)))
     source = edit(source, _declarations(blank(source)))
     source = edit(source, _comparisons(blank(source)))
@@ -47,6 +60,15 @@ def rewrite(source: str, context: str = "") -> str:
         [(m.start(), m.end(), f"operator metal::vec<{m[1]}, {m[2]}>") for m in _OPERATOR.finditer(blank(source))],
     )
     return edit(source, _hoists(source, blank(source, _DIRECTIVE)))
+
+
+def pragmas(source: str) -> tuple[list[str], str]:
+    """(the `#pragma clang fp` lines of a body, which hold for all of it where they stand before it, the body)."""
+    found = _FP_PRAGMA.findall(blank(source))
+    return found, edit(source, [(m.start(), m.end(), "") for m in _FP_PRAGMA.finditer(blank(source))])
+
+
+_FP_PRAGMA = re.compile(r"^[ \t]*(#[ \t]*pragma[ \t]+clang[ \t]+fp\b[^\n]*)", re.MULTILINE)
 
 
 def _closing(text: str, start: int, pair: str) -> int:
@@ -83,6 +105,15 @@ def _declarations(text: str) -> list[tuple[int, int, str]]:
         arguments = text[match.end() + 1 : end - 1].split(",")
         if end and text[end:].lstrip()[:1] == ";" and not all(map(_PARAMETER.fullmatch, arguments)):
             edits.append((match.end(), match.end(), f" = {match[1]}"))
+    return edits
+
+
+def _braces(text: str) -> list[tuple[int, int, str]]:
+    """`float4 v = {x};` -> `float4 v = msl::filled<float4>(x);`: OpenCL wants all components."""
+    edits = []
+    for match in _BRACED.finditer(text):
+        end = _closing(text, match.end() - 1, "{}")
+        edits += [(match.end() - 1, match.end(), f"msl::filled<{match[1]}>("), (end - 1, end, ")")]
     return edits
 
 

@@ -4,7 +4,7 @@ import math
 
 from ..signature import TYPES, attributes, constant, sizes_read
 from .compiler import WHOLE
-from .rewrite import rewrite
+from .rewrite import pragmas, rewrite
 
 _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
 # In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid:
@@ -14,12 +14,13 @@ _ORDERED_SIMDGROUP = "(_order == 1 ? {n} - 1 - {i} : _order == 2 ? ({i} + {n} / 
 _ORDERED_GROUP = "(_order == 3 ? (int)(get_num_groups({i}) - 1 - get_group_id({i})) : (int)get_group_id({i}))"
 
 
-def write(kernel, arguments, output_dtypes, template, threads, validating=False):
+def write(kernel, arguments, output_dtypes, template, threads, validating=False, traced=None):
     """The unit for one set of argument types.
 
     `threads` is the threadgroup's shape where every group is whole and made of whole simdgroups, else
     None: then groups are linear and their shape comes at run time. A unit for validation runs in the order
-    that its dispatch names, and counts barriers into one more argument.
+    that its dispatch names, and counts barriers into one more argument; with `traced`, a body that logs its accesses,
+    into one more still.
     """
     parameters, bindings = [], []
     for name, argument in zip(kernel.input_names, arguments):
@@ -33,22 +34,27 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False)
     if validating:
         parameters.append("volatile __global uint2* _arrivals")
         bindings.append("metal::arrivals = _arrivals + _dispatch.first.w;")
+    if traced is not None:
+        parameters.append("volatile __global uint* _trace")
+        bindings.append("msl::trace = _trace;")
     parameters.append("const _Dispatch _dispatch")
     bindings += [constant(name, value) for name, value in template]
     bindings += _ids(threads, validating)
     bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
+    rules, body = pragmas(kernel.source if traced is None else traced)
     return "\n".join(
         [
             WHOLE if threads else "",
             "#include <metal_stdlib>",
-            "#include <msl/arrivals.h>" if validating else "",
+            "#include <msl/trace.h>" if traced is not None else "#include <msl/arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
             rewrite(kernel.header),
+            *rules,
             f"__kernel __attribute__((intel_reqd_sub_group_size(32))) void k({', '.join(parameters)}) {{",
             *bindings,
             f'#line 1 "{kernel.name}"',
-            rewrite(kernel.source, kernel.header),
+            rewrite(body, kernel.header),
             "}",
         ]
     )

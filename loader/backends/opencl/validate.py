@@ -5,13 +5,14 @@ simdgroups or threadgroups, and barriers that not all threads of a threadgroup r
 """
 
 import ctypes
+import warnings
 
 import mlx.core as mx
 import numpy as np
 
 from ... import errors
 from .. import signature
-from . import memory, program, unit
+from . import memory, program, registers, strict, trace, unit
 from .child import Child, Ended
 from .dispatch import Dispatch
 from .worker import Argument, Job
@@ -32,6 +33,11 @@ _ATOMIC_TOLERANCE = 1e-4
 def run(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, template, init_value):
     """The outputs of a call that is clean. Raises ValidationError with everything found in one that is not."""
     call = _Call(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, template, init_value)
+    # The kernels of ops are linted where they are written.
+    refused = [] if kernel.quick else strict.findings(kernel, call.types, output_dtypes, template)
+    refused += call.fat()
+    if refused:
+        raise errors.ValidationError(kernel.name, refused)
     runs = {
         "given": call.run(unit.ORDERS[0], _FILLS[0], at_end=True),
         "refilled": call.run(unit.ORDERS[0], _FILLS[1], at_end=False),
@@ -41,7 +47,7 @@ def run(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, templat
     if not findings:
         *outputs, arrivals = runs["given"]
         findings = _barriers(call.dispatch, np.frombuffer(arrivals, np.uint32).reshape(-1, 2))
-        findings = findings or call.compare({key: value[:-1] for key, value in runs.items()})
+        findings = findings or [*call.trace(), *call.compare({key: value[:-1] for key, value in runs.items()})]
     if findings:
         raise errors.ValidationError(kernel.name, findings)
     return [_array(*each) for each in zip(outputs, output_shapes, output_dtypes)]
@@ -54,7 +60,7 @@ class _Call:
         self.kernel, self.shapes, self.dtypes = kernel, shapes, dtypes
         self.grid, self.threadgroup, self.template = grid, threadgroup, template
         self.dispatch = Dispatch(grid, threadgroup)
-        self._types = tuple(map(signature.Argument.of, inputs))
+        self.types = tuple(map(signature.Argument.of, inputs))
         self._inputs = []
         for name, x, wanted in zip(kernel.input_names, inputs, kernel.sizes):
             layout = memory.layout(x, kernel.ensure_row_contiguous)
@@ -74,11 +80,45 @@ class _Call:
         kernel = self.kernel
         sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
         starts = [bytes([fill]) * size for size in sizes] if self._filled else self._starts
-        starts = [*starts, bytes(8 * int(np.prod(self.grid)))]
-        arguments = [argument for *_, argument in self._inputs] + [Argument(data, wanted=True) for data in starts]
         source = unit.write(
-            kernel, self._types, self.dtypes, self.template, self.dispatch.whole_threads, validating=True
+            kernel, self.types, self.dtypes, self.template, self.dispatch.whole_threads, validating=True
         )
+        answer = self._ask(source, [*starts, bytes(8 * int(np.prod(self.grid)))], order, at_end)
+        return answer if isinstance(answer, str) else answer[0]
+
+    def fat(self):
+        """A sentence where a threadgroup is larger than a pipeline of this kernel can be."""
+        return registers.findings(self.kernel.source, self.template, int(np.prod(self.threadgroup)))
+
+    def trace(self):
+        """Sentences about what the threads of one run do to each other's elements, from the log of its accesses."""
+        body, sites = trace.instrument(self.kernel.source)
+        if not sites:
+            return []
+        sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
+        starts = [bytes([_FILLS[0]]) * size for size in sizes] if self._filled else self._starts
+        starts = [*starts, bytes(8 * int(np.prod(self.grid))), bytes(trace.BYTES)]
+        threads = self.dispatch.whole_threads
+        source = unit.write(self.kernel, self.types, self.dtypes, self.template, threads, True, traced=body)
+        try:
+            answer = self._ask(source, starts, unit.ORDERS[0], at_end=True)
+        except errors.CompileError:
+            # A subscript that a class of the author's defines may take no logged index.
+            warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
+                          "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
+            return []
+        if isinstance(answer, str):
+            return [answer]
+        (*_, log), addresses = answer
+        items = [dtype.size for dtype in self.dtypes]
+        outputs = tuple(zip(self.kernel.output_names, addresses, sizes, items))
+        launch = trace.Launch(outputs, int(np.prod(self.threadgroup)), trace.reduces(self.kernel.source))
+        return trace.findings(log, sites, launch)
+
+    def _ask(self, source, starts, order, at_end):
+        """(the bytes, the addresses) of the outputs and what follows them; or what went wrong, as a sentence."""
+        kernel = self.kernel
+        arguments = [argument for *_, argument in self._inputs] + [Argument(data, wanted=True) for data in starts]
         job = Job(
             kernel.name,
             program.binary(source, kernel.name, kernel.quick),

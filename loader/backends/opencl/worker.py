@@ -41,7 +41,7 @@ _program = lru_cache(maxsize=64)(program.load)
 
 
 def answer(job, send):
-    """The bytes of every argument that the job wants back."""
+    """(the bytes, the addresses) of every argument that the job wants back."""
     handle = program.create(_program(job.binary), job.name)
     unit = 64 if job.aligned else 1
     memory = [guard.Guarded(len(argument.data), job.at_end, unit) for argument in job.arguments]
@@ -53,7 +53,8 @@ def answer(job, send):
         check("clSetKernelArgSVMPointer", library().clSetKernelArgSVMPointer(handle, position, pointer))
     Dispatch(job.grid, job.threadgroup).enqueue(handle, len(memory), job.order)
     check("clFinish", library().clFinish(library().queue))
-    outputs = [area.bytes() for area, argument in zip(memory, job.arguments) if argument.wanted]
+    wanted = [area for area, argument in zip(memory, job.arguments) if argument.wanted]
+    outputs = [[area.bytes() for area in wanted], [area.address for area in wanted]]
     for area in memory:
         area.free()
     library().clReleaseKernel(handle)

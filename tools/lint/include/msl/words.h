@@ -12,7 +12,6 @@
 #define threadgroup_imageblock __local
 #define thread __private
 #define kernel
-#define coherent(scope)
 #define MSL_HERE
 #define vertex
 #define fragment

@@ -119,7 +119,7 @@ struct simdgroup_matrix {
     elements[1] = row == column + 1 ? diagonal : (T)0.0f;
   }
 
-  vec<T, 2>& thread_elements() { return elements; }
+  __private vec<T, 2>& thread_elements() { return *(__private vec<T, 2>*)&elements; }
   const vec<T, 2>& thread_elements() const { return elements; }
   msl::fragment wide() const { return {(float)elements[0], (float)elements[1]}; }
 
@@ -135,6 +135,10 @@ METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T val
   simdgroup_matrix<T, Columns, Rows> r;
   r.thread_elements() = (vec<T, 2>)value;
   return r;
+}
+template <typename T, int N>
+METAL_FUNC simdgroup_matrix<T, N, N> make_filled_simdgroup_matrix(T value) {
+  return make_filled_simdgroup_matrix<T, N, N>(value);
 }
 template <typename T, int Columns, int Rows>
 METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {

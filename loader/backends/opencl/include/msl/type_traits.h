@@ -17,9 +17,6 @@ using bool_constant = integral_constant<bool, B>;
 using true_type = bool_constant<true>;
 using false_type = bool_constant<false>;
 
-template <typename...>
-using void_t = void;
-
 template <bool B, typename T = void>
 struct enable_if {};
 template <typename T>
@@ -64,7 +61,6 @@ MSL_TRAIT(is_enum, __is_enum(T))
 MSL_TRAIT(is_union, __is_union(T))
 MSL_TRAIT(is_class, __is_class(T))
 MSL_TRAIT(is_function, __is_function(T))
-MSL_TRAIT(is_empty, __is_empty(T))
 MSL_TRAIT(is_trivially_copyable, __is_trivially_copyable(T))
 MSL_TRAIT(is_standard_layout, __is_standard_layout(T))
 MSL_TRAIT_2(is_same, __is_same(msl::bare<T>, msl::bare<U>))
@@ -143,4 +139,38 @@ METAL_FUNC constexpr void swap(T& a, T& b) {
 }
 template <typename T>
 T&& declval();
+template <typename T>
+struct remove_addrspace {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<__global T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<__constant T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<__local T> {
+  using type = T;
+};
+template <typename T>
+struct remove_addrspace<__private T> {
+  using type = T;
+};
+template <typename T>
+using remove_addrspace_t = typename remove_addrspace<T>::type;
+
+template <typename T, T... I>
+struct integer_sequence {
+  using value_type = T;
+  static constexpr size_t size() { return sizeof...(I); }
+};
+template <size_t... I>
+using index_sequence = integer_sequence<size_t, I...>;
+template <typename T, T N>
+using make_integer_sequence = __make_integer_seq<integer_sequence, T, N>;
+template <size_t N>
+using make_index_sequence = make_integer_sequence<size_t, N>;
 }  // namespace metal

@@ -17,6 +17,17 @@ METAL_FUNC constexpr V make_vector(A... parts) {
 }
 }  // namespace metal
 
+namespace msl {
+/// The vector that a list in braces stands for: what it leaves out is 0.
+template <typename V, typename... A>
+METAL_FUNC constexpr V filled(A... parts) {
+  const element<V> given[] = {to<element<V>>(parts)..., element<V>(0)};
+  V v = V(element<V>(0));
+  for (int i = 0; i < (int)sizeof...(A); ++i) v[i] = given[i];
+  return v;
+}
+}  // namespace msl
+
 #define float2(...) make_vector<float2>(__VA_ARGS__)
 #define float3(...) make_vector<float3>(__VA_ARGS__)
 #define float4(...) make_vector<float4>(__VA_ARGS__)

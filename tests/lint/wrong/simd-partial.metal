@@ -1,0 +1,16 @@
+#include <metal_stdlib>
+
+using namespace metal;
+
+template <typename T>
+[[kernel]] void k(
+    const device T* a [[buffer(0)]],
+    const constant int* n [[buffer(1)]],
+    device T* y [[buffer(2)]],
+    uint i [[thread_position_in_grid]],
+    uint lane [[thread_index_in_simdgroup]]) {
+  float x = static_cast<float>(a[i]);
+  if (i >= static_cast<uint>(n[0])) return;  // BAD
+  x = simd_sum(x);
+  y[i] = static_cast<T>(x + static_cast<float>(n[lane]));
+}

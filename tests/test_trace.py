@@ -1,0 +1,117 @@
+"""Validation by the log of accesses: what threads do to each other's elements, named by array, index and line."""
+
+import mlx.core as mx
+import pytest
+
+import loader
+from loader.backends.opencl import registers, trace
+
+pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="validation is the opencl engine's")
+
+LOST, RACE = "one update is lost", "no threadgroup_barrier(mem_flags::mem_threadgroup) in between"
+LANE = "uint i = thread_position_in_grid.x;\nuint l = thread_position_in_threadgroup.x;\n"
+PARTS = """threadgroup float part[8];
+float s = simd_sum(x[i]);
+if (thread_index_in_simdgroup == 0) part[simdgroup_index_in_threadgroup] = s;
+"""
+
+
+def run(body, threads=64, groups=2, size=128, **call):
+    kernel = loader.metal_kernel("tried", ["x"], ["y"], LANE + body, validate=True)
+    return kernel(
+        inputs=[mx.ones((threads * groups,))],
+        output_shapes=[(size,)],
+        output_dtypes=[mx.float32],
+        grid=(threads * groups, 1, 1),
+        threadgroup=(threads, 1, 1),
+        **call,
+    )[0]
+
+
+# Body, what is said of it, how it is launched.
+WRONG = {
+    "a plain sum": ("y[0] += x[i];", f"y[0] in line 3: two threads write it from what they read, and {LOST}", {}),
+    "a sum by lane 0": ("float s = simd_sum(x[i]);\nif (i % 32 == 0) y[1] += s;", "y[1] in line 4", {}),
+    "a maximum": ("if (x[i] > y[0]) y[0] = x[i];", LOST, {}),
+    "a counter": ("float at = y[0];\ny[0] = at + 1;", LOST, {}),
+    "by a pointer": ("device float* p = y + 2;\np[1] += x[i];", "y[3] in line 4", {}),
+    "a histogram": (
+        "threadgroup uint h[4];\nif (l < 4) h[l] = 0;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "h[l % 4] += 1;\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = h[l % 4];",
+        "in line 6: two threads write it",
+        dict(init_value=None),
+    ),
+    "mem_none": (
+        PARTS + "threadgroup_barrier(mem_flags::mem_none);\ny[i] = part[0] + part[1];",
+        RACE,
+        {"init_value": None},
+    ),
+    "past the end": ("threadgroup float s[32];\ns[l] = 1;\ny[i] = 1;", "s[32] in line 4, but s has 32 elements", {}),
+    "one simdgroup of two": (
+        "float s = simd_sum(x[i]);\nif (l == 0) y[i / 64] = s;",
+        "one simdgroup alone writes",
+        {"size": 2},
+    ),
+    "a partial simdgroup": (
+        PARTS + "threadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "float t = 0;\nfor (uint k = 0; k < threads_per_threadgroup.x / 32; ++k) t += part[k];\n"
+        "if (l == 0) y[i / 48] = t;",
+        "part[1] in line 5: nobody reads what the last simdgroup writes",
+        dict(threads=48, size=2),
+    ),
+}
+RIGHT = {
+    "an element a thread": ("y[i] = 0;\ny[i] += x[i];", {}),
+    "one thread": ("if (i == 0) {\n  y[0] = 0;\n  for (uint k = 0; k < 128; ++k) y[0] += x[k];\n}", {"size": 1}),
+    "in turns": (
+        "threadgroup float s[1];\nif (l == 0) s[0] = 1;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "if (l == 1) s[0] += 1;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s[0];",
+        {},
+    ),
+    "the same value": ("y[i] = 1;\ny[0] = 1;", {}),
+    "a tree": (
+        "threadgroup float s[64];\ns[l] = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "for (uint k = 32; k > 0; k >>= 1) {\n  if (l < k) s[l] += s[l + k];\n"
+        "  threadgroup_barrier(mem_flags::mem_threadgroup);\n}\nif (l == 0) y[i / 64] = s[0];",
+        {"size": 2},
+    ),
+    "two simdgroups": (
+        PARTS + "threadgroup_barrier(mem_flags::mem_threadgroup);\nif (l == 0) y[i / 64] = part[0] + part[1];",
+        {"size": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_kernel(case):
+    body, said, call = WRONG[case]
+    with pytest.raises(loader.ValidationError) as caught:
+        run(
+            body,
+            **({} if "size" in call or "init_value" in call or "line 4, but" in said else {"init_value": 0}) | call,
+        )
+    assert said in "\n".join(caught.value.findings)
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_right_kernel(case):
+    body, call = RIGHT[case]
+    run(body, **call)
+
+
+def test_what_is_logged():
+    body, sites = trace.instrument(
+        "threadgroup float s[2][8]; float v[4]; s[i][j] = v[0]; y[i] += 1; f(&y[2]); "
+        "if (x[i] > y[3] && a & y[4]) ++y[5];"
+    )
+    assert [site.name for site in sites] == ["s", "v", "y", "x", "y", "y", "y"]
+    assert "threadgroup float s[2][8]; float v[4]; s[i][metal::touched(s[i], j, 0u, 2u, 0)] = v[" in body
+    assert "f(&y[2])" in body
+    assert "+= 1" in body and "y[metal::touched(y, i, 2u, 3u, 0)] += 1" in body
+
+
+@pytest.mark.parametrize(("threads", "size", "count"), [(1024, "N", 1), (512, "N", 0), (1024, "8", 0)])
+def test_too_many_threads_for_the_arrays_of_a_kernel(threads, size, count):
+    body = f"float q[{size}];\nfloat4 o[16]; // float more[999];"
+    assert len(registers.findings(body, [("N", 64)], threads)) == count
