@@ -108,6 +108,18 @@ def test_an_optimised_build_takes_the_place_of_the_quick_one(empty, monkeypatch)
     assert run(made) == first
 
 
+@pytest.mark.parametrize("dtype, number", [(mx.float16, 24), (mx.bfloat16, 25)])
+def test_kernels_of_16_bit_numbers_stay_with_the_quick_build(dtype, number, empty, built, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "auto")
+    shape = dict(output_shapes=[(1,)], output_dtypes=[mx.float32], grid=(32, 1, 1), threadgroup=(32, 1, 1))
+    made = kernel(number)
+    made(inputs=[mx.arange(8).astype(dtype)], **shape)
+    (found,) = [p for p in program._programs.values() if f"+ {number}.0f" in p._optimised.unit]
+    assert found.missing(best=True) is None
+    found.optimise(None)
+    assert [build.quick for build in built] == [True] and found.version == 1
+
+
 def test_an_optimised_build_is_taken_from_the_cache_at_once(empty, built, monkeypatch):
     monkeypatch.setenv("LOADER_BUILD", "optimised")
     run(kernel(21))

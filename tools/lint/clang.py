@@ -123,7 +123,7 @@ def findings(unit, source, guesses=0):
         if is_dropped or dialect.is_of_spaces(diagnostic.spelling, [note.spelling for note in notes]):
             dropped += [row for row in map(_row, (diagnostic, *notes), [files] * (len(notes) + 1)) if row]
             continue
-        if dialect.follows(message, dropped):
+        if dialect.follows(message, dropped) or (guesses and rule == "static-assert"):
             continue
         is_doubtful = guesses and rule in _OF_A_GUESS and any("in instantiation of" in note for note in spoken)
         for place in places:
@@ -132,9 +132,8 @@ def findings(unit, source, guesses=0):
             finding = Finding(file, at, origin.prepass.original(line, place.location.column), rule, said)
             if is_doubtful:
                 doubtful[finding.file, finding.line, rule] += 1
-            is_wrong_guess = rule == "static-assert" or _WRONG_GUESS.search(message)
             shown = doubtful[finding.file, finding.line, rule]
-            if not is_doubtful or (shown >= guesses and not is_wrong_guess):
+            if not is_doubtful or (shown >= guesses and not _WRONG_GUESS.search(message)):
                 yield finding
 
 
@@ -147,7 +146,7 @@ def _row(place, files):
 # Said of a number where the author's argument is a class or a vector.
 _WRONG_GUESS = re.compile(r"not a structure or union|prior to '::'|no member|subscripted value|called object|subscript")
 # Rules that a template keeps or breaks by its arguments.
-_OF_A_GUESS = ("static-assert", "compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
+_OF_A_GUESS = ("compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
 
 
 def _kind(cursor):

@@ -73,7 +73,7 @@ def first(unit, name, quickly):
         not quickly
         or quick.mode() == "optimised"
         or not quick.pays(unit)
-        or (quick.mode() == "auto" and cache.has(optimised.key))
+        or (quick.is_replaced(unit) and cache.has(optimised.key))
     ):
         return optimised
     return Build(unit, name, quick=True)

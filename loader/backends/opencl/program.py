@@ -27,7 +27,7 @@ class Program:
 
     def missing(self, best):
         """The build that is still to be compiled, or None; with `best` the optimised one."""
-        build = self._optimised if best and quick.mode() != "quick" else self._build
+        build = self._optimised if best and quick.is_replaced(self._optimised.unit) else self._build
         loaded = self._loaded and build is self._build
         return None if loaded or build.kept() else build
 
@@ -46,7 +46,7 @@ class Program:
     def _run(self, build, loaded):
         self._build, self._loaded = build, loaded
         self.version += 1
-        if build.quick and quick.mode() == "auto":
+        if build.quick and quick.is_replaced(build.unit):
             optimise.later(self)
 
     def kernel(self):
@@ -55,8 +55,8 @@ class Program:
         return create(self._loaded, self.name)
 
     def optimise(self, compiler):
-        """Run the optimised build from now on; `compiler` makes it if the cache lacks it."""
-        if self._build is not self._optimised:
+        """Run the optimised build from now on, if it is the better one; `compiler` makes it if the cache lacks it."""
+        if self._build is not self._optimised and quick.is_replaced(self._optimised.unit):
             self.run(self._optimised, self._optimised.kept() or self._optimised.compile(compiler))
 
     def _from_disk(self):
@@ -90,7 +90,7 @@ def prepare(units, best=False):
     made = builds.compiled(missing.values()) if missing else {}
     for program, build in missing.items():
         program.run(build, made[build])
-    for program in programs if best and quick.mode() != "quick" else ():
+    for program in programs if best else ():
         program.optimise(None)
 
 
