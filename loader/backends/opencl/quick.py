@@ -26,8 +26,8 @@ _UNROLLED = re.compile(
 # constants.
 _OF_TWO = re.compile(r"\n[^\n]*< 2;[^\n]*\{\n")
 _SHORT = 6
-# A 16-bit number that is loaded under a condition takes a branch a lane: with every loop unrolled `gla/states` takes 185 s
-# to compile, and runs ten times as long as the quick build.
+# A 16-bit number that is loaded under a condition takes a branch a lane: with every loop unrolled `gla/states` takes
+# 185 s to compile, and runs ten times as long as the quick build.
 _NARROW = re.compile(r"\bvoid k\([^)]*\bconst (?:bfloat|half)\b")
 # With fewer unrolled loops a unit compiles in a second or two.
 _FEW = 10
