@@ -66,7 +66,8 @@ def _library():
     # It looks for its builtins where the system has libraries, unless they are loaded.
     for path in folder().glob("lib/libnvrtc-builtins.so.*"):
         ctypes.CDLL(str(path))
-    return ctypes.CDLL(str(next(folder().glob("lib/libnvrtc.so.*"))))
+    (library,) = folder().glob("lib/libnvrtc.so.*")
+    return ctypes.CDLL(str(library))
 
 
 def compile(text, architecture="sm_90", options=()):

@@ -24,7 +24,7 @@ def run(name, dtype, length, sizes, optional):
     found = [(a.name, y, want) for a, y, want in zip(op.spec.outputs, outputs, want_outputs)]
     found += [(f"grad_{n}", gradients[n], want) for n, want in want_gradients.items()]
     for what, got, want in found:
-        kind = next(kind for kind in BOUNDS if DTYPES[kind] == got.dtype)
+        (kind,) = (kind for kind in BOUNDS if DTYPES[kind] == got.dtype)
         rows[what] = {"error": error(got, want), "bound": promised[kind]}
         if not rows[what]["error"] <= promised[kind]:
             wrong.append(what)
