@@ -281,7 +281,6 @@ TRAITS = {
     "is_same_v<enable_if_t<true, char>, char>": True,
     "is_convertible_v<int, float> && !is_convertible_v<float4, float>": True,
     "is_pointer_v<device float*>": True,
-    "is_empty_v<true_type> && !is_empty_v<float>": True,
     "integral_constant<int, 7>::value == 7": True,
     "false_type::value": False,
     "conjunction_v<true_type, false_type>": False,

@@ -11,7 +11,6 @@ using cuda::std::false_type;
 using cuda::std::declval;
 using cuda::std::forward;
 using cuda::std::move;
-using cuda::std::void_t;
 using cuda::std::conjunction;
 using cuda::std::disjunction;
 using cuda::std::negation;
@@ -35,7 +34,6 @@ MSL_TRAIT(is_rvalue_reference)
 MSL_TRAIT(is_enum)
 MSL_TRAIT(is_union)
 MSL_TRAIT(is_function)
-MSL_TRAIT(is_empty)
 MSL_TRAIT(is_trivially_copyable)
 MSL_TRAIT(is_standard_layout)
 MSL_TRAIT(is_integral)
