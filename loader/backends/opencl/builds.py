@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import CompileError
 from . import cache, diagnostics, quick
 from .child import Child, Ended
-from .compiler import INCLUDE, OPTIONS
+from .compiler import ENVIRONMENT, INCLUDE, LLVM_OPTIONS, OPTIONS
 from .library import library
 from .progress import Progress
 
@@ -44,7 +44,7 @@ class Build:
 
     @cached_property
     def key(self):
-        options = quick.LLVM_OPTIONS if self.quick else ""
+        options = quick.LLVM_OPTIONS if self.quick else LLVM_OPTIONS
         return hashlib.sha256(f"{_machine()}\0{options}\0{self.text}".encode()).hexdigest()
 
     def kept(self):
@@ -122,9 +122,9 @@ def _one(build, pool):
 @once
 def _pools():
     """The compilers' processes, a pair for each core; they start when needed."""
-    options = {"CL_CONFIG_LLVM_OPTIONS": quick.LLVM_OPTIONS}
+    ways = {"quick": {ENVIRONMENT: quick.LLVM_OPTIONS}, "optimised": {ENVIRONMENT: LLVM_OPTIONS}}
     cores = range(len(os.sched_getaffinity(0)))
-    return [{"quick": Child("compiler", options), "optimised": Child("compiler")} for _ in cores]
+    return [{way: Child("compiler", environment) for way, environment in ways.items()} for _ in cores]
 
 
 @once

@@ -10,6 +10,10 @@ from .library import check, library
 INCLUDE = Path(__file__).parent / "include"
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
+# Without phis of arrays in memory that the vectorizer lays out by lane: where loops are loops it mixes up their
+# addresses, and numbers are wrong. They reach the compiler by its environment.
+LLVM_OPTIONS = "-vplan-enable-soa-phis=0"
+ENVIRONMENT = "CL_CONFIG_LLVM_OPTIONS"
 # What the first line of a unit says where all its simdgroups are whole.
 WHOLE = "#define MSL_WHOLE 1"
 _BY_THREADS = 'Kernel "k" was not vectorized'

@@ -5,6 +5,7 @@ import threading
 
 from ...errors import LoaderError
 from .child import Child, Ended
+from .compiler import ENVIRONMENT, LLVM_OPTIONS
 
 _waiting = queue.SimpleQueue()
 _state = {"thread": None}
@@ -21,7 +22,7 @@ def later(program):
 
 
 def _work():
-    compiler = Child("compiler", niceness=19)
+    compiler = Child("compiler", {ENVIRONMENT: LLVM_OPTIONS}, niceness=19)
     while True:
         program = _waiting.get()
         try:

@@ -8,12 +8,12 @@ import os
 import re
 
 from ...errors import BackendError
+from . import compiler
 
 MODES = ("auto", "quick", "optimised")
-# Without the passes that take long and change no result; and without phis of arrays in memory that the vectorizer lays
-# out by lane, which it gets wrong where loops are loops: then numbers are wrong.
+# Without the passes that take long and change no result.
 LLVM_OPTIONS = (
-    "-vplan-enable-soa-phis=0 -opt-bisect-verbose=0 -disable-lsr "
+    f"{compiler.LLVM_OPTIONS} -opt-bisect-verbose=0 -disable-lsr "
     "-opt-disable=gvn,machine-scheduler,post-RA-sched,licm,dse,machine-sink,"
     "early-machinelicm,machinelicm,stack-slot-coloring,jump-threading,block-placement,x86-avoid-sfb,x86-split-block,"
     "machine-cp,break-false-deps,x86-execution-domain-fix,mldst-motion,correlated-propagation,constraint-elimination,"
