@@ -9,8 +9,8 @@ WORKERS ?= 2
 FULL ?= 0
 export FULL
 
-SHORT := a part of the 35 minutes that the exhaustive tests take with FULL=1, least once kernels are compiled.
-LONG := about 35 minutes.
+SHORT := a part of the half hour that the exhaustive tests take with FULL=1, least once kernels are compiled.
+LONG := about half an hour.
 
 .PHONY: demo test peers lint format bench apple clean
 
