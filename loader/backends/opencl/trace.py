@@ -17,6 +17,8 @@ _READ, _WRITTEN, _BOTH, _OVERRUN, _SHARED = 1, 2, 3, 4, 16
 _REDUCTION = re.compile(r"\bsimd_(sum|product|max|min|and|or|xor)\s*\(")
 _NAME = re.compile(r"(?<![\w.>:#])([A-Za-z_]\w*)\s*\[(?!\[)")
 _KEYWORDS = {"return", "else", "do", "case", "in"}
+# The beginning of a statement that declares several names: a type, and the first of them.
+_DECLARED = re.compile(r"\s*(?!return\b)(?:[A-Za-z_][\w:]*(?:\s*<[^;]*?>)?\s+)+[*&]?\w+\s*[\[,=]")
 _MEMBERS = re.compile(r"\s*(?:\.\s*\w+\s*)*")
 _CHANGE = re.compile(r"(?:[-+*/%&|^]|<<|>>)=|\+\+|--")
 _SIDE_EFFECT = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)")
@@ -67,6 +69,9 @@ def _is_declaration(text, match):
     word = re.search(r"(\w+)\Z", before)
     if word:
         return word[1] not in _KEYWORDS
+    if before.endswith(","):
+        statement = re.split(r"[;{}]", before)[-1]
+        return statement.count("(") == statement.count(")") and bool(_DECLARED.match(statement))
     return bool(re.search(r"\w\s*<[^;<>]*>\Z|\b(?:device|constant|thread|threadgroup)\b[^;=(]*[*&]\Z", before))
 
 
