@@ -40,13 +40,16 @@ def as_shipped(loss, which):
 
 @pytest.fixture
 def repaired(monkeypatch):
-    """The kernels with the missing barrier in the place of those as shipped."""
+    """The kernels with the missing barrier, and barriers that order memory, in the place of those as shipped."""
     kernels = {}
     for loss in LOSS:
         for which in ("forward", "backward"):
             options = as_shipped(loss, which).options
             assert options["source"].count(MAXIMUM) == 1
-            options = {**options, "source": options["source"].replace(MAXIMUM, BARRIER + MAXIMUM)}
+            options = {
+                **options,
+                "source": options["source"].replace(MAXIMUM, BARRIER + MAXIMUM).replace("mem_none", "mem_threadgroup"),
+            }
             kernels[loss, which] = peer.Kernel(None, options)
             monkeypatch.setattr(losses, f"_{loss}_{which}_kernel", kernels[loss, which])
     return kernels
