@@ -19,8 +19,8 @@ class Engine(Protocol):
         """What the engine lacks to run here and how to get it, or None."""
 
     def build(name, input_names, output_names, source, header, resident=1):
-        """A callable with the calling convention of mx.fast.metal_kernel's. An engine that can bounds its registers so
-        that `resident` threads fit one core at a time."""
+        """A callable with the calling convention of mx.fast.metal_kernel's. `resident` threads are to fit one core at
+        a time: an engine with a bound on registers sets it by this number, the others ignore it."""
 
     def prepare(launches, best=False):
         """Compile the kernels of these `plan.Launch`es, where the engine can before they run; `best` asks for the

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import CompileError
 from . import cache, diagnostics, quick
 from .child import Child, Ended
-from .compiler import ENVIRONMENT, INCLUDE, LLVM_OPTIONS, OPTIONS
+from .compiler import INCLUDE, LLVM_OPTIONS, OPTIONS, environment
 from .library import library
 from .progress import Progress
 
@@ -122,9 +122,9 @@ def _one(build, pool):
 @once
 def _pools():
     """The compilers' processes, a pair for each core; they start when needed."""
-    ways = {"quick": {ENVIRONMENT: quick.LLVM_OPTIONS}, "optimised": {ENVIRONMENT: LLVM_OPTIONS}}
+    ways = {"quick": environment(quick.LLVM_OPTIONS), "optimised": environment()}
     cores = range(len(os.sched_getaffinity(0)))
-    return [{way: Child("compiler", environment) for way, environment in ways.items()} for _ in cores]
+    return [{way: Child("compiler", variables) for way, variables in ways.items()} for _ in cores]
 
 
 @once

@@ -10,15 +10,19 @@ from .library import check, library
 INCLUDE = Path(__file__).parent / "include"
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
-# Without phis of arrays in memory that the vectorizer lays out by lane: where loops are loops it mixes up their
-# addresses, and numbers are wrong. They reach the compiler by its environment.
+# The vectorizer lays out arrays in memory by lane. Where loops stay loops it mixes up the addresses of such arrays, and
+# numbers are wrong: this option keeps it from that.
 LLVM_OPTIONS = "-vplan-enable-soa-phis=0"
-ENVIRONMENT = "CL_CONFIG_LLVM_OPTIONS"
 # What the first line of a unit says where all its simdgroups are whole.
 WHOLE = "#define MSL_WHOLE 1"
 _BY_THREADS = 'Kernel "k" was not vectorized'
 _SIMDGROUPS = re.compile(r"\b(?:(?:simd|quad)_\w+|simdgroup_\w+)\s*[<(]")
 _BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
+
+
+def environment(options=LLVM_OPTIONS):
+    """The environment of a process that compiles with these options of LLVM's."""
+    return {"CL_CONFIG_LLVM_OPTIONS": options}
 
 
 def answer(source, send):
@@ -30,11 +34,11 @@ def answer(source, send):
     try:
         if library().clBuildProgram(program, 1, library().devices, f"{OPTIONS} -I .".encode(), None, None) != 0:
             raise CompileError(_log(program))
-        used = _SIMDGROUPS.search(source)
-        if used and _BY_THREADS in _log(program):
+        used, log = _SIMDGROUPS.search(source), _log(program)
+        if used and _BY_THREADS in log:
             raise CompileError(
                 f"{used[0][:-1].strip()} needs 32 threads that run together, and Intel's compiler finds no way to run "
-                f"this kernel other than a thread after another. Its log:\n{_log(program)}"
+                f"this kernel other than a thread after another. Its log:\n{log}"
             )
         return _binary(program)
     finally:

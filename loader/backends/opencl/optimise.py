@@ -5,7 +5,7 @@ import threading
 
 from ...errors import LoaderError
 from .child import Child, Ended
-from .compiler import ENVIRONMENT, LLVM_OPTIONS
+from .compiler import environment
 
 _waiting = queue.SimpleQueue()
 _state = {"thread": None}
@@ -22,7 +22,7 @@ def later(program):
 
 
 def _work():
-    compiler = Child("compiler", {ENVIRONMENT: LLVM_OPTIONS}, niceness=19)
+    compiler = Child("compiler", environment(), niceness=19)
     while True:
         program = _waiting.get()
         try:
