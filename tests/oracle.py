@@ -12,6 +12,15 @@ from loader.expression import DTYPES, Scope
 
 # Whether the exhaustive tests run too.
 FULL = os.environ.get("FULL") == "1"
+
+
+def first(count, cases, why):
+    """The cases of a parametrized test, of which all but the first `count` are left to FULL=1, for the reason `why`."""
+    cases, mark = list(cases), pytest.mark.full(why)
+    wide = [case if isinstance(case, (tuple, list)) else (case,) for case in cases[count:]]
+    return cases[:count] + [pytest.param(*case, marks=mark) for case in wide]
+
+
 # MLX 0.32 looks for the vmap rule of every kernel inside of a custom_function, though that has a rule itself.
 KERNELS_VMAP = loader.backend() in ("opencl", "reference")
 needs_kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")

@@ -143,6 +143,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
 
 
 @opencl
+@pytest.mark.full("it starts seven processes")
 def test_a_damaged_or_read_only_cache_only_costs_time(tmp_path):
     code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
     want, _ = python(code, LOADER_CACHE=str(tmp_path))

@@ -6,6 +6,7 @@ import re
 import mlx.core as mx
 import nvrtc
 import pytest
+from oracle import first
 from ptx.emulator import Emulator
 
 from loader.backends.cuda import kernel as kernel_module
@@ -94,8 +95,11 @@ def test_more_groups_than_cuda_takes_along_z_lie_in_a_line(monkeypatch):
         call(kernel, A, grid=(32768, 1, 65536), threadgroup=(32, 1, 1))
 
 
+GRIDS = [((6, 5, 3), (4, 2, 1)), ((4, 3, 5), (2, 1, 1)), ((3, 7, 1), (3, 2, 1))]
+
+
 @nvrtc.needed
-@pytest.mark.parametrize("grid, threads", [((4, 3, 5), (2, 1, 1)), ((6, 5, 3), (4, 2, 1)), ((3, 7, 1), (3, 2, 1))])
+@pytest.mark.parametrize("grid, threads", first(1, GRIDS, "NVRTC takes seconds for each"))
 def test_ids_of_groups_in_a_line(monkeypatch, grid, threads):
     monkeypatch.setattr(mx.fast, "cuda_kernel", Emulator())
     body = (
@@ -132,7 +136,7 @@ PROBES = {
 
 
 @nvrtc.needed
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", first(1, ["sm_90", "sm_80"], "NVRTC takes seconds for each"))
 def test_the_language_compiles(recorder, architecture):
     for name, source in PROBES.items():
         kernel = Kernel(re.sub(r"\W", "_", name), ["a", "s"], ["y"], source)

@@ -205,7 +205,7 @@ def test_damaged_files(folders, what):
         finally:
             path.write_bytes(content)
         assert time.process_time() - before < 1, f"seed {seed}, {path.relative_to(folder)}"
-    assert min(outcomes.values()) > 10, outcomes
+    assert min(outcomes.values()) > 2, outcomes  # how many there are is how fast the machine is
 
 
 @pytest.mark.skipif(loader.backend() != "opencl", reason="about what the opencl engine's compiler says")

@@ -1,16 +1,21 @@
 """One sequence over several processes on this machine, against one process. Few processes run many cases each."""
 
+from pathlib import Path
+
 import mlx.core as mx
 import numpy as np
 import pytest
 import ranks
-from oracle import draw, needs_kernels
+from oracle import draw, first, needs_kernels
 
 import loader
 from loader import parallel
 from loader.parallel import transitions
 from loader.parallel.piece import Piece
 from loader.parallel.transitions import TRANSITIONS, UNSPLIT
+
+# This process sees one of them: conftest.py.
+GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def found(results):
@@ -21,12 +26,9 @@ def found(results):
     return {case: {rank: r[case] for rank, (_, r, _) in enumerate(results) if r[case]} for case in results[0][1]}
 
 
-_full = pytest.mark.full("each shape of a gate is a program of its own")
-
-
 @pytest.mark.parametrize(
     "count, how",
-    [(2, "kernels"), (3, "reference"), (4, "reference"), pytest.param(4, "all kernels", marks=_full)],
+    first(1, [(3, "reference"), (2, "kernels"), (4, "reference"), (4, "all kernels")], "every rank runs every op"),
 )
 def test_every_op_as_in_one_process(count, how):
     cases = found(ranks.start(count, "parity", how, backend="reference" if how == "reference" else None))
@@ -34,7 +36,17 @@ def test_every_op_as_in_one_process(count, how):
     assert not {case: wrong for case, wrong in cases.items() if wrong}
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("count", [2, 4])
+def test_every_op_over_several_gpus(count):
+    if GPUS < count:
+        pytest.skip(f"needs {count} GPUs")
+    cases = found(ranks.start(count, "parity", "all kernels", network="nccl"))
+    assert {case.split()[0] for case in cases} == set(loader.names()) - UNSPLIT.keys()
+    assert not {case: wrong for case, wrong in cases.items() if wrong}
+
+
+@pytest.mark.parametrize("count", first(1, [2, 4], "more ranks run the same graphs"))
 def test_inside_of_models_and_graphs(count):
     """On the lazy engine: there the graph decides what runs, and when."""
     cases = found(ranks.start(count, "graphs", backend="reference"))
@@ -58,6 +70,7 @@ def test_a_rank_that_fails_ends_the_others():
             assert result["error"].startswith(f"[rglru over time] rank {rank} of 3 expected every rank to come")
 
 
+@pytest.mark.full("three processes and then one train a model")
 def test_the_demo_trains_as_one_process_does():
     for code, result, complaint in ranks.start(3, "training"):
         assert code == 0, complaint

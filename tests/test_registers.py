@@ -101,6 +101,7 @@ def test_every_kernel_of_an_op_has_its_cases():
     assert {case.head for case in cases.of(["rglru"], command.MANIFEST)} == {None}
 
 
+@pytest.mark.full("it compiles every kernel of an op for CUDA")
 def test_the_command(capsys):
     assert command.main(["rglru"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -78,6 +78,7 @@ def test_an_op_that_is_not_there(checkout):
 
 
 @kernels
+@pytest.mark.full("a checkout is tested twice in processes of its own")
 def test_a_save_starts_a_round(checkout):
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     with subprocess.Popen(

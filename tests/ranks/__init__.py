@@ -1,4 +1,4 @@
-"""Several processes on this machine that talk by MLX's ring, and what they find when they run a suite."""
+"""Several processes on this machine that talk by MLX's ring or by NCCL, and what they find when they run a suite."""
 
 import json
 import os
@@ -11,20 +11,20 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 
 
-def start(count, *arguments, backend=None):
+def start(count, *arguments, backend=None, network="ring"):
     """Run `python -m ranks.worker` with these arguments as `count` ranks, and wait: their exit codes, what each printed
-    last, read as JSON where it is, and what each complained of."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS, TESTS / "peers")))}
+    last, read as JSON where it is, and what each complained of. With the network "nccl" a rank has a GPU of its own."""
+    places = [TESTS.parent, TESTS, TESTS / "peers", *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
     environment |= {"LOADER_BACKEND": backend} if backend else {}
     with tempfile.TemporaryDirectory() as folder:
-        hosts = Path(folder) / "hosts.json"
-        hosts.write_text(json.dumps([[f"127.0.0.1:{port}"] for port in _free_ports(count)]))
+        settings = (_nccl if network == "nccl" else _ring)(count, Path(folder))
         # MLX's compiler of CPU kernels writes the same files in each process: a folder of its own for each.
-        places = [tempfile.mkdtemp(dir=folder) for _ in range(count)]
+        temporary = [tempfile.mkdtemp(dir=folder) for _ in range(count)]
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "ranks.worker", *arguments],
-                env={**environment, "MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts), "TMPDIR": places[rank]},
+                [sys.executable, "-m", "ranks.worker", network, *arguments],
+                env={**environment, **settings[rank], "MLX_RANK": str(rank), "TMPDIR": temporary[rank]},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -38,6 +38,21 @@ def start(count, *arguments, backend=None):
                 process.kill()
                 process.wait()
     return [(p.returncode, _read(out), complaint) for p, (out, complaint) in zip(processes, printed)]
+
+
+def _ring(count, folder):
+    """The environment of each rank."""
+    hosts = folder / "hosts.json"
+    hosts.write_text(json.dumps([[f"127.0.0.1:{port}"] for port in _free_ports(count)]))
+    return [{"MLX_HOSTFILE": str(hosts)}] * count
+
+
+def _nccl(count, _):
+    """The environment of each rank. Multicast over NVLink needs rights that containers often lack."""
+    (port,) = _free_ports(1)
+    shared = {"NCCL_HOST_IP": "127.0.0.1", "NCCL_PORT": str(port), "NCCL_NVLS_ENABLE": "0"}
+    shared |= {"MLX_WORLD_SIZE": str(count)}
+    return [{**shared, "CUDA_VISIBLE_DEVICES": str(rank)} for rank in range(count)]
 
 
 def _free_ports(count):

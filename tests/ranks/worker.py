@@ -8,9 +8,9 @@ import warnings
 import mlx.core as mx
 
 
-def main(suite, *arguments):
+def main(network, suite, *arguments):
     warnings.simplefilter("error")
-    group = mx.distributed.init(strict=True, backend="ring")
+    group = mx.distributed.init(strict=True, backend=network)
     print(json.dumps(importlib.import_module(f"ranks.{suite}").run(group, *arguments)), flush=True)
 
 

@@ -16,16 +16,26 @@ def make(name, length, scale=1.0, dtype="bfloat16", batch=1):
     mx.random.seed(0)
     inputs = draw(model, op, {"B": batch, "L": length, **models.scaled(model, scale)}, dtype)
 
-    def ours(*arrays):
-        given = dict(zip(inputs, arrays))
-        required = [given.pop(array.name) for array in op.spec.required]
-        return op(*required, **given, **model.options)
-
+    ours = _positional(op, op, inputs, model)
     y = ours(*inputs.values())
     cotangents = [mx.random.normal(y.shape).astype(y.dtype)]
     mx.eval(y, cotangents)
     contenders = {OURS: ours, **model_peers.of(model, list(inputs))}
     return Case(op, name, dtype, inputs, cotangents, batch * length, contenders)
+
+
+def over(case, function):
+    """`function`, which takes what the case's op takes, as one of the case's inputs in their order."""
+    return _positional(case.op, function, case.inputs, models.MODELS[case.label])
+
+
+def _positional(op, function, names, model):
+    def called(*arrays):
+        given = dict(zip(names, arrays))
+        required = [given.pop(array.name) for array in op.spec.required]
+        return function(*required, **given, **model.options)
+
+    return called
 
 
 def draw(model, op, sizes, dtype):
