@@ -1,11 +1,16 @@
 """Every op in plain MLX, by name: what runs where no engine does, and what the kernels are checked against.
 
 A reference takes the op's inputs and options by name and returns every output as a tuple. It computes in
-float32, or in float64 where that goes in, and loops over time, so that it reads like the equation.
+float32, or in float64 where that goes in, and loops over time, so that it reads like the equation. mx.exp and
+mx.sigmoid of float64 are no better than of float32, so it takes those of `maths`.
 """
 
 import mlx.core as mx
 
+from .maths import exp as _exp
+from .maths import fresh as _fresh
+from .maths import over_time as _over_time
+from .maths import wide as _wide
 from .operators import OPERATORS
 
 
@@ -189,23 +194,6 @@ def gated_delta_chunk_state(k, w, u, g, h0=None):
     return mx.stack(entering, axis=1).astype(k.dtype) if entering else empty, _over_time(written, u), S
 
 
-def _wide(x):
-    """The dtype to compute in."""
-    return x if x.dtype == mx.float64 else x.astype(mx.float32)
-
-
-def _fresh(state, reset, value=0):
-    """The state [B, ...], and `value` in its place where `reset` [B] holds.
-
-    An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
-    """
-    if state.size == 0:  # MLX's gather divides by the size
-        return state
-    choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
-    chosen = mx.stop_gradient(reset).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
-    return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
-
-
 def _per_head(x, heads):
     """[B, L, G, N] as [B, L, H, N]: a group's for each of its heads, and 0 where there is no group."""
     groups = x.shape[2]
@@ -216,13 +204,3 @@ def _bounded_sqrt(x, limit):
     """sqrt(x), whose derivative is at most `limit`."""
     root = mx.stop_gradient(mx.sqrt(x))
     return root + (x - mx.stop_gradient(x)) / mx.maximum(2 * root, 1 / limit)
-
-
-def _exp(x):
-    """e^x; mx.exp of float64 is no better than that of float32."""
-    return mx.expm1(x) + 1 if x.dtype == mx.float64 else mx.exp(x)
-
-
-def _over_time(steps, like):
-    """Stack one array a step along axis 1, in the shape and dtype of `like`; no step gives no time."""
-    return mx.stack(steps, axis=1).astype(like.dtype) if steps else mx.zeros_like(like)

@@ -3,8 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, draw
-from test_parity import call, check, poisoned
+from oracle import assert_close, call, check, draw, poisoned
 
 import loader
 

@@ -3,8 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, draw, needs_kernels, rank_sets, truth, truth_in_pieces
-from test_parity import call, poisoned
+from oracle import assert_close, call, draw, needs_kernels, poisoned, rank_sets, truth, truth_in_pieces
 
 import loader
 
