@@ -174,12 +174,12 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     return _over_time(outputs, v), h
 
 
-def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
-    """S = g[t] o S, S += (beta[t] (v[t] - S k[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
-    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]. A step with beta 0
-    and g 1 leaves the state alone: so steps are masked out."""
+def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (beta[t] (v[t] - S erase[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
+    dtype and the state [B, H, Dv, Dk]. erase is k where it is absent; g is one a head, [B, L, H], or one a key,
+    [B, L, H, Dk]. A step with beta 0 and g 1 leaves the state alone: so steps are masked out."""
     batch, length, heads, values = v.shape
-    query, key = (_per_head(_wide(x), heads) for x in (q, k))
+    query, key, read = (_per_head(_wide(x), heads) for x in (q, k, k if erase is None else erase))
     value, gate, rate = (_wide(x) for x in (v, g, beta))
     gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
     S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
@@ -188,7 +188,7 @@ def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
         if reset is not None:
             S = _fresh(S, reset[:, t])
         S = gate[:, t] * S
-        error = value[:, t] - (S * key[:, t, :, None]).sum(axis=-1)
+        error = value[:, t] - (S * read[:, t, :, None]).sum(axis=-1)
         S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
         outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
     return _over_time(outputs, v), S
