@@ -11,9 +11,12 @@ the first that can run here.
 
 import copyreg
 import importlib
+import os
 import re
 import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 try:
     import mlx.core
@@ -30,6 +33,7 @@ from .op import Op
 from .packed import reset_from_cu_seqlens
 from .scan import associative_scan
 
+__version__ = "0.2.0"
 __all__ = [
     "BackendError",
     "CompileError",
@@ -52,14 +56,30 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    """`loader.nn` and `loader.parallel` are imported at their first use: few need them."""
-    if name in ("nn", "parallel"):
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Modules that are imported at their first use: few programs need them.
+_LATE = ("nn", "parallel", "testing")
+
+if TYPE_CHECKING:
+    from . import nn as nn
+    from . import parallel as parallel
+    from . import testing as testing
+else:  # hidden from type checkers, to which it would give every name
+
+    def __getattr__(name):
+        if name in _LATE:
+            return importlib.import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{suggest(name, __dir__())}")
 
 
-def load(path, references=None, backend=None):
+def __dir__() -> list[str]:
+    return sorted((*__all__, *_LATE, "__version__"))
+
+
+def load(
+    path: str | os.PathLike[str],
+    references: Mapping[str, Callable[..., Sequence[mlx.core.array]]] | None = None,
+    backend: str | None = None,
+) -> dict[str, Op]:
     """The ops of a manifest, `{name: Op}`, built for the engine in use or for `backend`.
 
     `references` maps an op's name to the same op in plain MLX: a function of the inputs and options by
@@ -73,7 +93,7 @@ def load(path, references=None, backend=None):
     return ops
 
 
-def get(name, backend=None):
+def get(name: str, backend: str | None = None) -> Op:
     """The op called `name`, built at import. `backend` gives the one of another engine instead.
 
     An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
@@ -89,27 +109,27 @@ def get(name, backend=None):
     return ops[name]
 
 
-def names():
+def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
     return tuple(_ops[_engine.NAME])
 
 
-def backend():
+def backend() -> str:
     """The name of the engine that runs the kernels: metal, cuda, opencl or reference."""
     return _engine.NAME
 
 
 def metal_kernel(
-    name,
-    input_names,
-    output_names,
-    source,
-    header="",
-    ensure_row_contiguous=True,
-    atomic_outputs=False,
-    compile_options=None,
-    validate=None,
-):
+    name: str,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    source: str,
+    header: str = "",
+    ensure_row_contiguous: bool = True,
+    atomic_outputs: bool = False,
+    compile_options: Mapping[str, Any] | None = None,
+    validate: bool | None = None,
+) -> kernel.MetalKernel:
     """mx.fast.metal_kernel on every backend: on a Mac it is that; elsewhere the same source runs on an NVIDIA GPU or,
     on x86-64 Linux, on the CPU.
 
@@ -133,7 +153,7 @@ def metal_kernel(
     )
 
 
-def warm_up(name, *arrays, backward=True, **keywords):
+def warm_up(name: str, *arrays: mlx.core.array, backward: bool = True, **keywords: Any) -> None:
     """Compile the kernels of an op before their first use, and wait for the optimised programs.
 
     `name` and the other arguments are those of a call: `loader.warm_up("gated_delta", q, k, v, g, beta)`. Only shapes,
@@ -145,7 +165,7 @@ def warm_up(name, *arrays, backward=True, **keywords):
     get(name).warm_up(*arrays, backward=backward, **keywords)
 
 
-def clear_cache():
+def clear_cache() -> None:
     """Remove the compiled programs that the opencl backend keeps on disk."""
     backends.opencl.clear_cache()
 

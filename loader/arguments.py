@@ -5,10 +5,11 @@ import operator
 
 import mlx.core as mx
 
+# What MLX can run on.
+Stream = mx.Stream | mx.ThreadLocalStream | mx.Device | mx.DeviceType
 # MLX counts sizes and threads in int32.
 LARGEST = 2**31 - 1
 LARGEST_FLOAT = 3.4028234663852886e38
-_STREAMS = (mx.Stream, mx.ThreadLocalStream, mx.Device, mx.DeviceType)
 
 
 def integer(value):
@@ -41,7 +42,7 @@ OPTIONS = {
 
 def check_stream(name, stream):
     """Refuse what MLX cannot run on."""
-    if stream is not None and not isinstance(stream, _STREAMS):
+    if stream is not None and not isinstance(stream, Stream):
         raise TypeError(f"[{name}] expected stream to be an mx.Stream or a device such as mx.cpu but got {stream!r}.")
 
 

@@ -1,5 +1,9 @@
 """Every exception the loader raises on its own account. Bad arrays raise ValueError and TypeError."""
 
+import sys
+import warnings
+from collections.abc import Iterable
+
 
 class LoaderError(Exception):
     """Base class of the errors below."""
@@ -20,6 +24,14 @@ class CompileError(LoaderError, RuntimeError):
 class ValidationError(LoaderError, RuntimeError):
     """A kernel did what validation looks for. The message lists each finding, `findings` holds them."""
 
-    def __init__(self, kernel, findings):
+    def __init__(self, kernel: str, findings: Iterable[str]) -> None:
         self.kernel, self.findings = kernel, tuple(findings)
         super().__init__("\n  ".join([f"[{kernel}] validation found:", *self.findings]))
+
+
+def warn(message):
+    """Warn at the line outside of this package that led to the call."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, RuntimeWarning, stacklevel=level + 1)

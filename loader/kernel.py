@@ -3,10 +3,11 @@
 import math
 import numbers
 import re
+from collections.abc import Sequence
 
 import mlx.core as mx
 
-from .arguments import LARGEST, check_stream, integer, shown
+from .arguments import LARGEST, Stream, check_stream, integer, shown
 from .backends import cuda, opencl
 from .backends.signature import TYPES
 from .backends.text import NOT_ASCII, foreign
@@ -31,16 +32,16 @@ class MetalKernel:
     def __call__(
         self,
         *,
-        inputs,
-        output_shapes,
-        output_dtypes,
-        grid,
-        threadgroup,
-        template=None,
-        init_value=None,
-        verbose=False,
-        stream=None,
-    ):
+        inputs: Sequence[mx.array | bool | int | float | complex],
+        output_shapes: Sequence[Sequence[int]],
+        output_dtypes: Sequence[mx.Dtype],
+        grid: Sequence[int],
+        threadgroup: Sequence[int],
+        template: Sequence[tuple[str, mx.Dtype | int | bool]] | None = None,
+        init_value: float | None = None,
+        verbose: bool = False,
+        stream: Stream | None = None,
+    ) -> list[mx.array]:
         check_stream(self.name, stream)
         self._check_counts(inputs, output_shapes, output_dtypes)
         arguments = dict(

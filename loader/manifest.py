@@ -1,27 +1,21 @@
 """Reads manifest.yaml, strictly. The format is documented at the top of manifest.yaml itself."""
 
-import math
 import os
-import re
 from dataclasses import replace
-from pathlib import Path, PurePath
+from functools import cache
+from pathlib import Path
 
-from . import document
-from .document import suggest
+from . import document, infer, source, steps
 from .expression import DTYPES, ON_METAL, RESERVED
 from .names import Names
 from .spec import (
     BATCH,
     FLOATS,
-    MOST_RESIDENT,
-    MOST_THREADS,
     STATE,
     TIME,
     Array,
-    KernelStep,
     OpSpec,
     Option,
-    SumStep,
     Variant,
 )
 
@@ -37,7 +31,8 @@ def load(path):
     root = document.read(path, path.name).fields(("edition", "ops"))
     if root["edition"].integer() != EDITION:
         raise root["edition"].error(f"this loader reads edition {EDITION}")
-    ops = {name: _op(name, value, path) for name, value in root["ops"].named().items()}
+    kernels = cache(lambda name: source.read(path.parent / "shaders" / f"{name}.metal", path.parent))
+    ops = {name: _op(name, value, path, kernels) for name, value in root["ops"].named().items()}
     _refuse_orphans(root["ops"], ops, path.parent / "shaders")
     return ops
 
@@ -49,7 +44,7 @@ def _refuse_orphans(value, ops, shaders):
             raise value.error(f"no op uses the kernel file {path.relative_to(shaders.parent)}")
 
 
-def _op(name, value, path):
+def _op(name, value, path, kernels):
     value = value.within(name)
     fields = value.fields(
         ("summary", "inputs", "outputs", "forward"),
@@ -75,12 +70,15 @@ def _op(name, value, path):
     _refuse_shared_names(value, spec, dims)
     if "transition" in fields:
         spec = replace(spec, transition=_transition(fields["transition"], spec))
-    base = _variant(value, fields, spec, names, Variant())
+    base = _variant(value, fields, spec, names, Variant(), kernels)
     variants = [
-        _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base)
+        _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base, kernels)
         for item in (fields["variants"].items() if "variants" in fields else ())
     ]
-    return replace(spec, variants=(*variants, base))
+    last = steps.choices(value, base, spec)
+    places = fields["variants"].items() if variants else ()
+    first = [each for place, variant in zip(places, variants) for each in steps.choices(place, variant, spec)]
+    return replace(spec, variants=(*first, *last))
 
 
 def _refuse_shared_names(value, spec, dims):
@@ -132,9 +130,7 @@ def _alternatives(shape):
 
 # What every op takes beside its own inputs and options.
 _CALL = ("self", "return_state", "stream")
-_INPUT_KEYS = ("optional", "sample")
-# What no #line mark may hold.
-_UNQUOTED = re.compile(r'["\\\n]')
+_INPUT_KEYS = ("optional", "sample", "decay")
 _VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
 
 
@@ -149,6 +145,7 @@ def _input(name, value, names):
         dtypes=FLOATS if dtype == "float" else (dtype,),
         optional="optional" in fields and fields["optional"].boolean(),
         sample=_sample(fields["sample"]) if "sample" in fields else ("normal",),
+        decay="decay" in fields and fields["decay"].boolean(),
     )
 
 
@@ -225,7 +222,7 @@ def _examples(value, dims):
     return tuple({n: size.integer() for n, size in child.fields(free).items()} for child in value.items())
 
 
-def _variant(value, fields, spec, names, base):
+def _variant(value, fields, spec, names, base, kernels):
     """The variant that `fields` describes; what they leave out is as in `base`."""
     constants = dict(base.constants)
     known = {*names.numbers, *constants}
@@ -241,76 +238,11 @@ def _variant(value, fields, spec, names, base):
         for array in made[key]:
             if array.name in {a.name for a in (*spec.inputs, *spec.outputs)}:
                 raise fields[key].error(f"{array.name!r} is an input or output already")
-    for key in {"forward", "backward"} & fields.keys():
-        made[key] = tuple(_step(item, names, spec) for item in fields[key].items())
     variant = replace(base, constants=tuple(constants.items()), **made)
-    inputs, outputs, saved = ({a.name for a in group} for group in (spec.inputs, spec.outputs, variant.saved))
-    inputs |= {option.name for option in spec.options if option.kind == "float"}
-    _check_flow(value, variant.forward, variant, inputs, outputs | saved)
-    if variant.backward:
-        given = inputs | outputs | saved | {f"grad_{name}" for name in outputs}
-        _check_flow(
-            value, variant.backward, variant, given, {f"grad_{a.name}" for a in spec.inputs if a.differentiable}
-        )
-    return variant
-
-
-def _check_flow(value, steps, variant, given, due):
-    """Every array is declared, made once and made before it is read; none that is due stays unmade."""
-    have, may = set(given), due | {array.name for array in variant.workspace}
-    for step in steps:
-        for name in step.reads:
-            if name not in have:
-                raise step.where.error(f"reads {name!r}, which is neither given nor made before.{suggest(name, have)}")
-        for name in step.makes:
-            if name in have:
-                raise step.where.error(f"makes {name!r}, which is there already")
-            if name not in may:
-                known = ", ".join(sorted(may))
-                raise step.where.error(f"makes {name!r}, which is not declared; known are {known}.{suggest(name, may)}")
-            have.add(name)
-    for name in sorted(due - have):
-        raise (steps[-1].where if steps else value).error(f"no step makes {name!r}")
-
-
-def _step(value, names, spec):
-    if "sum" in value.fields():
-        fields = value.fields(("sum", "axis", "into"))
-        return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
-    fields = value.fields(("kernel", "inputs", "outputs", "grid"), ("template",))
-    kernel = fields["kernel"].text()
-    if PurePath(kernel).is_absolute() or ".." in PurePath(kernel).parts or _UNQUOTED.search(kernel):
-        raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
-    if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
-        raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
-    grid = fields["grid"].fields(("groups", "threads"), ("resident",))
-    groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
-    counts = [names.fixed(size) for size in threads]
-    if None not in counts and math.prod(counts) > MOST_THREADS:
-        raise grid["threads"].error(f"expected at most {MOST_THREADS} threads but got {math.prod(counts)}")
-    template = fields["template"].named() if "template" in fields else {}
-    return KernelStep(
-        kernel=kernel,
-        inputs=_pairs(fields["inputs"]),
-        outputs=_pairs(fields["outputs"]),
-        template=tuple((name, names.expression(child)) for name, child in template.items()),
-        groups=groups,
-        threads=threads,
-        resident=_resident(grid),
-        where=value,
-    )
-
-
-def _resident(grid):
-    """Threads that a core should hold at once; 1 bounds nothing."""
-    resident = grid["resident"].integer() if "resident" in grid else 1
-    if not 1 <= resident <= MOST_RESIDENT:
-        raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threads but got {resident}")
-    return resident
-
-
-def _pairs(value):
-    """`[a, b]` or `{parameter: array}` as pairs of a kernel's parameter and an array."""
-    if value.is_mapping():
-        return tuple((name, child.name()) for name, child in value.named().items())
-    return tuple((child.name(), child.name()) for child in value.items())
+    around = steps.Around(spec, kernels, infer.dtypes(spec, variant))
+    passes = {
+        key: tuple(steps.ways(item, names, around) for item in fields[key].items())
+        for key in ("forward", "backward")
+        if key in fields
+    }
+    return replace(variant, **passes)

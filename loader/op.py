@@ -1,16 +1,16 @@
 """An op: one entry of the manifest, callable and differentiable on the engine it was built for."""
 
 import contextlib
-import warnings
-from functools import cache, lru_cache
+from functools import lru_cache
+from typing import Any
 
 import mlx.core as mx
 
 from . import plan, source, transforms
-from .arguments import check_stream
+from .arguments import Stream, check_stream
 from .backends import metal
 from .call import Reader, signature
-from .errors import LoaderError
+from .errors import LoaderError, warn
 from .spec import STATE, TIME
 
 _PLANS = 512
@@ -35,12 +35,16 @@ class Op:
         self._output_times = [at for _, at in _times(spec.outputs)]
         self._floats = [(i, o.name) for i, o in enumerate(spec.options) if o.kind == "float"]
         self._warned = False
+        self._unseen = () if engine.LAZY else tuple(a.name for a in spec.required if a.decay)
         self.__name__ = self.__qualname__ = spec.name
         self.__signature__ = signature(spec)
         self.__doc__ = str(self)
 
-    def __call__(self, *arrays, return_state=False, stream=None, **keywords):
-        """Run the op. Required inputs are positional; optional ones and options are keywords, None their default.
+    def __call__(
+        self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
+    ) -> Any:
+        """Run the op. Required inputs go by position or by name; optional ones and options are keywords, None their
+        default.
 
         Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
@@ -50,7 +54,9 @@ class Op:
             results = self._run(inputs, options)
         return self.present(results, return_state)
 
-    def forward(self, *arrays, return_state=False, stream=None, **keywords):
+    def forward(
+        self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
+    ) -> Any:
         """The call without mx.custom_function, so that mx.export_function takes it; where kernels are lazy
         it has no gradient. An engine that cannot run here, as Metal on Linux, still exports."""
         if not self.engine.LAZY:
@@ -62,14 +68,16 @@ class Op:
                 return self.present(self.call_reference(inputs, options), return_state)
             return self.present(self.run_forward(inputs, options), return_state)
 
-    def reference(self, *arrays, return_state=False, stream=None, **keywords):
+    def reference(
+        self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
+    ) -> Any:
         """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
         inputs, options = self._reader.read(arrays, keywords)
         self.plan(inputs, options)
         with self._on(stream, return_state):
             return self.present(self.call_reference(inputs, options), return_state)
 
-    def step(self, *arrays, stream=None, **keywords):
+    def step(self, *arrays: mx.array, stream: Stream | None = None, **keywords: Any) -> tuple[mx.array, ...]:
         """One token: every input and output as in a call, without its time axis.
 
         Returns the outputs followed by the new state: `y, state = op.step(a, b, initial_state=state)`.
@@ -89,7 +97,7 @@ class Op:
             axes = ", ".join(e.text for i, e in enumerate(array.shapes[0]) if i != at)
             raise ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
 
-    def warm_up(self, *arrays, backward=True, **keywords):
+    def warm_up(self, *arrays: mx.array, backward: bool = True, **keywords: Any) -> None:
         """What `loader.warm_up` does."""
         inputs, options = self._reader.read(arrays, keywords)
         made = self.plan(inputs, options)
@@ -139,7 +147,19 @@ class Op:
     def forward_pass(self, made, arrays):
         """Outputs and saved arrays of a plan; `arrays`, which gets them too, are inputs and float options by name."""
         self._launch(made, "forward", arrays)
+        if self._unseen:
+            self._look_at_decays(arrays)
         return tuple([arrays[array.name] for array in made.results])
+
+    def _look_at_decays(self, arrays):
+        """Warn of a decay that looks like a logarithm, at the first call of an engine that has evaluated it by then."""
+        names, self._unseen = self._unseen, ()
+        for name in names:
+            if mx.all(arrays[name] < 0).item():
+                warn(
+                    f"[{self.spec.name}] expected {name} to be the decay, as 0.9, but all its values are below 0, as "
+                    f"of a logarithm (flash-linear-attention takes one); pass mx.exp({name}). This is said once."
+                )
 
     def backward_pass(self, made, arrays, options, results, cotangents):
         """One gradient an input of a plan; `arrays` are inputs and float options by name."""
@@ -195,11 +215,9 @@ class Op:
             return True
         if self._kernels and self.engine.NAME != "reference" and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"[{self.spec.name}] the {self.engine.NAME} backend cannot run here (under mx.compile, mx.vmap or "
-                "mx.export_function, or on another device): this call takes the plain-MLX reference, slower.",
-                RuntimeWarning,
-                stacklevel=4,
+            warn(
+                f"[{self.spec.name}] took the plain-MLX reference, correct but slow: {_obstacle(self.engine)}. This is "
+                "said once."
             )
         return False
 
@@ -252,13 +270,14 @@ class Op:
     def __str__(self):
         spec = self.spec
         lines = [f"{spec.name}{signature(spec)} on {self.engine.NAME}", f"  {spec.summary}", ""]
-        lines += [_row(array, "optional" if array.optional else "") for array in spec.inputs]
+        lines += [_row(array, _note(array)) for array in spec.inputs]
         lines += [
             f"  {o.name:<16} {o.kind}, {o.default} by default{'; ' + o.note if o.note else ''}" for o in spec.options
         ]
         lines += ["  ->"] + [
             _row(array, "with return_state=True" if array.name == STATE else "") for array in spec.outputs
         ]
+        lines += ["", *_methods(spec)]
         lines += ["", "  kernels: " + ", ".join(dict.fromkeys(f"shaders/{s.kernel}.metal" for s in spec.steps))]
         return "\n".join(lines + ([f"  {spec.paper}"] if spec.paper else []))
 
@@ -271,9 +290,8 @@ def _times(arrays):
 def _build(spec, engine):
     """The engine's kernel of every step; steps share that of a file, if as many threads are to be resident."""
     made = {}
-    read = cache(lambda name: source.read(spec.root / "shaders" / f"{name}.metal", spec.root))
     for step in spec.steps:
-        kernel = read(step.kernel)
+        kernel = step.source or source.read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
         _check(step, spec, kernel)
         if (step.kernel, step.resident) not in made:
             made[step.kernel, step.resident] = engine.build(
@@ -292,7 +310,25 @@ def _check(step, spec, kernel):
         ("template constants", tuple(sorted(template)), tuple(sorted(p.name for p in kernel.template))),
     ):
         if declared != written:
-            raise step.where.error(f"{what} are ({', '.join(declared)}) but {kernel.file} takes ({', '.join(written)})")
+            missing = [name for name in written if name not in declared] if what == "template constants" else ()
+            way_out = f"; say under template what {', '.join(missing)} is" if missing else ""
+            raise step.where.error(
+                f"{what} are ({', '.join(declared)}) but {kernel.file} takes ({', '.join(written)}){way_out}"
+            )
+
+
+def _obstacle(engine):
+    """Why the kernels of an engine that works cannot run now, and the way out."""
+    device = mx.Device(mx.gpu if engine.LAZY else mx.cpu)
+    if mx.default_device() != device:
+        return (
+            f"the {engine.NAME} backend runs kernels on {device} but the call was for {mx.default_device()}; leave "
+            "`stream` out and the default device as it was"
+        )
+    return (
+        f"the {engine.NAME} backend runs kernels at the call, so mx.compile, mx.vmap and mx.export_function cannot "
+        "trace them; keep the op out of the traced function (MLX_DISABLE_COMPILE=1 turns mx.compile off)"
+    )
 
 
 @lru_cache(maxsize=_SCALARS)
@@ -302,6 +338,24 @@ def _scalar(value):
     x = mx.full((1024,), value, mx.float32)[:1]
     mx.eval(x)
     return x
+
+
+def _methods(spec):
+    """A line a method that is called as the op is."""
+    arrays = ", ".join(array.name for array in spec.required)
+    state = "" if all(array.name != "initial_state" for array in spec.inputs) else ", initial_state=..."
+    results = ", ".join(array.name for array in spec.outputs)
+    calls = {
+        f"step({arrays}{state}) -> {results}": "one token, without the time axis",
+        f"reference({arrays}, ...)": "the same in plain MLX: slow, of any derivative",
+        f"forward({arrays}, ...)": "no gradient, for mx.export_function",
+    }
+    width = max(map(len, calls)) + 2
+    return [f"  .{call:<{width}}{note}" for call, note in calls.items()]
+
+
+def _note(array):
+    return "optional" if array.optional else "not its logarithm" if array.decay else ""
 
 
 def _row(array, note):

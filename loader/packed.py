@@ -1,11 +1,13 @@
 """Packed sequences: several, one after the other, in one row of time."""
 
+from collections.abc import Sequence
+
 import mlx.core as mx
 
 from .arguments import LARGEST, integer
 
 
-def reset_from_cu_seqlens(cu_seqlens, length):
+def reset_from_cu_seqlens(cu_seqlens: Sequence[int] | mx.array, length: int) -> mx.array:
     """The `reset` [1, length] bool of sequences packed one after the other into a batch of one.
 
     `cu_seqlens` are their bounds, as FlashAttention has them: 0, the end of the first, the end of the second, and so

@@ -1,11 +1,16 @@
 """Every op in plain MLX, by name: what runs where no engine does, and what the kernels are checked against.
 
 A reference takes the op's inputs and options by name and returns every output as a tuple. It computes in
-float32, or in float64 where that goes in, and loops over time, so that it reads like the equation.
+float32, or in float64 where that goes in, and loops over time, so that it reads like the equation. mx.exp and
+mx.sigmoid of float64 are no better than of float32, so it takes those of `maths`.
 """
 
 import mlx.core as mx
 
+from .maths import exp as _exp
+from .maths import fresh as _fresh
+from .maths import over_time as _over_time
+from .maths import wide as _wide
 from .operators import OPERATORS
 
 
@@ -53,6 +58,31 @@ def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=Fals
         states.append(h)
     h = mx.full((batch, channels), identity, value.dtype) if h is None else h
     return _over_time(states[::-1] if reverse else states, x), h
+
+
+def short_conv(x, weight, bias=None, initial_state=None, reset=None, silu=False):
+    """y[t] = bias + sum_i weight[i] x[t-K+1+i], silu of it if `silu`. Returns y [B, L, D] in x's dtype and the last
+    K - 1 inputs [B, K - 1, D], 0 for those before a reset. All steps at once: no time goes into the next one."""
+    value, taps = _wide(x), _wide(weight)
+    batch, length, channels = x.shape
+    reach = max(len(taps), 1) - 1
+    past = mx.zeros((batch, reach, channels), value.dtype) if initial_state is None else initial_state
+    inputs = mx.concatenate([past, value, mx.zeros((batch, 1, channels), value.dtype)], axis=1)
+    if reset is None or x.size == 0:
+        windows = [inputs[:, i : i + length] for i in range(len(taps))]
+        state = inputs[:, length : length + reach]
+    else:
+        sequence = mx.pad(mx.cumsum(mx.stop_gradient(reset).astype(mx.int32), axis=1), [(0, 0), (reach, 0)])
+        at = mx.arange(length + reach)
+        now = sequence[:, reach:]
+        windows = [
+            _steps(inputs, mx.where(sequence[:, i : i + length] == now, at[i : i + length], length + reach))
+            for i in range(len(taps))
+        ]
+        state = _steps(inputs, mx.where(sequence[:, length:] == now[:, -1:], at[length:], length + reach))
+    y = sum((tap * window for tap, window in zip(taps, windows)), mx.zeros_like(value))
+    y = y if bias is None else y + _wide(bias)
+    return (_silu(y) if silu else y).astype(x.dtype), state
 
 
 def ssd(u, delta, B, C, A, initial_state=None, reset=None):
@@ -128,7 +158,7 @@ def selective_scan(
         y = (h * query[:, t, None]).sum(axis=-1)
         y = y if D is None else y + _wide(D) * value[:, t]
         opened = None if z is None else _wide(z[:, t])
-        outputs.append(y if z is None else y * opened * (1 + mx.tanh(opened / 2)) / 2)
+        outputs.append(y if z is None else y * _silu(opened))
     return _over_time(outputs, u), h
 
 
@@ -149,12 +179,12 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     return _over_time(outputs, v), h
 
 
-def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
-    """S = g[t] o S, S += (beta[t] (v[t] - S k[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
-    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]. A step with beta 0
-    and g 1 leaves the state alone: so steps are masked out."""
+def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (beta[t] (v[t] - S erase[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
+    dtype and the state [B, H, Dv, Dk]. erase is k where it is absent; g is one a head, [B, L, H], or one a key,
+    [B, L, H, Dk]. A step with beta 0 and g 1 leaves the state alone: so steps are masked out."""
     batch, length, heads, values = v.shape
-    query, key = (_per_head(_wide(x), heads) for x in (q, k))
+    query, key, read = (_per_head(_wide(x), heads) for x in (q, k, k if erase is None else erase))
     value, gate, rate = (_wide(x) for x in (v, g, beta))
     gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
     S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
@@ -163,8 +193,27 @@ def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
         if reset is not None:
             S = _fresh(S, reset[:, t])
         S = gate[:, t] * S
-        error = value[:, t] - (S * key[:, t, :, None]).sum(axis=-1)
+        error = value[:, t] - (S * read[:, t, :, None]).sum(axis=-1)
         S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
+        outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
+    return _over_time(outputs, v), S
+
+
+def dplr(q, k, v, a, b, g, initial_state=None, reset=None, scale=1.0):
+    """S = S diag(g[t]) + (S a[t]) (x) b[t] + v[t] (x) k[t], where S a[t] is of the state before it decays, o[t] =
+    scale * S q[t]. Returns o [B, L, H, Dv] in v's dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or
+    one a key, [B, L, H, Dk]. A step with g 1, b 0 and k 0 leaves the state alone."""
+    query, key, value, read, added, gate = (_wide(x) for x in (q, k, v, a, b, g))
+    gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
+    batch, length, heads, values = v.shape
+    S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            S = _fresh(S, reset[:, t])
+        update = (S * read[:, t, :, None]).sum(axis=-1)
+        written = update[..., None] * added[:, t, :, None] + value[:, t, ..., None] * key[:, t, :, None]
+        S = gate[:, t] * S + written
         outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
     return _over_time(outputs, v), S
 
@@ -189,23 +238,6 @@ def gated_delta_chunk_state(k, w, u, g, h0=None):
     return mx.stack(entering, axis=1).astype(k.dtype) if entering else empty, _over_time(written, u), S
 
 
-def _wide(x):
-    """The dtype to compute in."""
-    return x if x.dtype == mx.float64 else x.astype(mx.float32)
-
-
-def _fresh(state, reset, value=0):
-    """The state [B, ...], and `value` in its place where `reset` [B] holds.
-
-    An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
-    """
-    if state.size == 0:  # MLX's gather divides by the size
-        return state
-    choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
-    chosen = mx.stop_gradient(reset).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
-    return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
-
-
 def _per_head(x, heads):
     """[B, L, G, N] as [B, L, H, N]: a group's for each of its heads, and 0 where there is no group."""
     groups = x.shape[2]
@@ -218,11 +250,11 @@ def _bounded_sqrt(x, limit):
     return root + (x - mx.stop_gradient(x)) / mx.maximum(2 * root, 1 / limit)
 
 
-def _exp(x):
-    """e^x; mx.exp of float64 is no better than that of float32."""
-    return mx.expm1(x) + 1 if x.dtype == mx.float64 else mx.exp(x)
+def _steps(x, at):
+    """The steps `at` [B, N] of x [B, L, D]."""
+    return mx.take_along_axis(x, mx.broadcast_to(at[..., None], (*at.shape, x.shape[2])), axis=1)
 
 
-def _over_time(steps, like):
-    """Stack one array a step along axis 1, in the shape and dtype of `like`; no step gives no time."""
-    return mx.stack(steps, axis=1).astype(like.dtype) if steps else mx.zeros_like(like)
+def _silu(x):
+    """x sigmoid(x)."""
+    return x * (1 + mx.tanh(x / 2)) / 2

@@ -1,6 +1,8 @@
 """loader.associative_scan: every prefix of an associative operator, over pytrees of arrays."""
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
@@ -8,13 +10,16 @@ from mlx.utils import tree_flatten, tree_map
 from .document import suggest
 from .operators import OPERATORS
 
+_Tree = TypeVar("_Tree")
 _NAMES = (*OPERATORS, "affine")
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
 # Below so many channels the lanes of a simdgroup would idle, so the axes before time become channels too.
 _LANES = 32
 
 
-def associative_scan(fn, elems, *, axis=0, reverse=False):
+def associative_scan(
+    fn: str | Callable[[_Tree, _Tree], _Tree], elems: _Tree, *, axis: int = 0, reverse: bool = False
+) -> _Tree:
     """Every prefix of an associative operator along an axis: y[0] = x[0], y[t] = fn(y[t-1], x[t]).
 
     `fn` is one of

@@ -10,16 +10,23 @@ from pathlib import Path
 from . import files
 from .backends.metal import MATH_MODE
 from .backends.text import NOT_ASCII, QUIET, spaces
+from .document import suggest
 from .errors import ManifestError
 from .files import line_of
 
 # Each pattern takes time linear in the text: no two repeats in a row may match the same characters.
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"[ \t]*$', re.MULTILINE)
+_INCLUDE = re.compile(
+    r'^[ \t]*#[ \t]*include[ \t]*(?:"(?P<beside>[^"\n]+)"|<loader/(?P<ours>[^>\n]+)>)[ \t]*$', re.MULTILINE
+)
 _ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
 _KERNEL = re.compile(r"\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(")
 _TEMPLATE = re.compile(r"^template\s*<(?P<constants>[^{};]*)>\s*\Z", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<type>.*[ *&])(?P<name>\w+)")
 _MATH_MODE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+METAL[ \t]+fp[ \t]+math_mode\b[ \t(]*(?P<mode>\w*)", re.MULTILINE)
+# What the kernels of any project include as <loader/...>: it lies in this package in a wheel, beside it in a checkout.
+_OURS = "loader/"
+_HERE = Path(__file__).resolve().parent
+HEADERS = (_HERE if (_HERE / "shaders").is_dir() else _HERE.parent) / "shaders/common"
 # How deep files may include each other.
 _DEPTH = 64
 
@@ -136,31 +143,44 @@ def _check_code(text, file):
             )
 
 
-def inline(text, path, root, seen=(), depth=0):
-    """`text` of the file `path` with every `#include "..."` put in place, each file once, with #line marks to find
-    the way back.
+def inline(text, path, root, seen=(), depth=0, prefix=""):
+    """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` put in place, each file once,
+    with #line marks to find the way back, in which `prefix` stands for `root`.
 
     Raises ManifestError where a file is not there, or lies outside of `root`.
     """
     path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    file, seen = path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
+    file, seen = prefix + path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
 
     def expand(match):
-        target = Path(os.path.normpath(path.parent / match[1]))
-        if not target.is_relative_to(root):
-            raise _error(file, text, match.start(), f"{match[1]} lies outside of the manifest's folder; move it inside")
+        name = match["beside"] or match["ours"]
+        base, begin = (root, prefix) if match["beside"] else (HEADERS, _OURS)
+        place = os.path.normpath(os.path.join(path.parent if match["beside"] else HEADERS, name))
+        if place in seen:
+            return ""
+        target = Path(place)
+        if not target.is_relative_to(base):
+            what = "the manifest's folder; move it inside" if base == root else "loader's headers"
+            raise _error(file, text, match.start(), f"{name} lies outside of {what}")
         if not os.path.exists(target):
-            raise _error(file, text, match.start(), f"there is no file {match[1]}")
+            known = () if match["beside"] else [header.name for header in HEADERS.glob("*.h")]
+            near = f".{suggest(name, known)}" if known else ""
+            raise _error(file, text, match.start(), f"there is no file {_OURS if known else ''}{name}{near}")
         if depth == _DEPTH:
             raise _error(file, text, match.start(), f"files include each other more than {_DEPTH} deep")
         if (real := os.path.realpath(target)) in seen:
             return ""
-        seen.add(real)
-        name = target.relative_to(root).as_posix()
-        included = inline(_header(files.read(target, name), name), target, root, seen, depth + 1)
+        seen.update((place, real))
+        called = begin + target.relative_to(base).as_posix()
+        included = inline(_header(files.read(target, called), called), target, base, seen, depth + 1, begin)
         return f"{included}\n{_line(text, match.end(), file, next_line=True)}"
 
     return f'#line 1 "{file}"\n{_INCLUDE.sub(expand, text)}'
+
+
+def locate(file, root):
+    """The path of a file by the name that #line marks of a kernel below `root` give it."""
+    return HEADERS / file.removeprefix(_OURS) if file.startswith(_OURS) else Path(root) / file
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,8 @@ class Array:
     """An input, output, saved or workspace array.
 
     `shapes` are the shapes it may have and `dtypes` the dtypes; `like` names the input whose dtype it
-    takes instead, or a constant that is one. `sample` says how tests and benchmarks draw it.
+    takes instead, or a constant that is one. `sample` says how tests and benchmarks draw it. A `decay` multiplies the
+    state, and may be taken for its logarithm.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Array:
     like: str | None = None
     optional: bool = False
     sample: tuple = ("normal",)
+    decay: bool = False
 
     @property
     def differentiable(self):
@@ -50,7 +52,7 @@ class Option:
 @dataclass(frozen=True)
 class KernelStep:
     """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets; `resident` is how
-    many of its threads a core should hold at once."""
+    many of its threads a core should hold at once, `source` its file, None where that cannot be read."""
 
     kernel: str
     inputs: tuple
@@ -60,6 +62,7 @@ class KernelStep:
     threads: tuple
     resident: int
     where: object = field(repr=False, compare=False)
+    source: object = field(default=None, repr=False, compare=False)
 
     @property
     def reads(self):

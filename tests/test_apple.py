@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import loader
+from loader import testing
 from tools.apple import __main__ as command
 from tools.apple import compiled, page, parity, plan, session
 from tools.apple.session import Failure, Item, Skip
@@ -57,7 +58,7 @@ def test_a_dry_run_of_all_ops_ends_in_five_minutes(tmp_path):
 def test_a_run_on_a_mac_has_every_op_and_dtype_and_the_two_models():
     items = plan.items(dry_run=False)
     assert list(dict.fromkeys(item.part for item in items)) == PARTS
-    wanted = {f"{op} {dtype}" for op in loader.names() for dtype in parity.BOUNDS}
+    wanted = {f"{op} {dtype}" for op in loader.names() for dtype in testing.BOUNDS}
     assert {item.name.rpartition(" L ")[0] for item in items if item.part == "parity"} == wanted
     assert {item.name.split()[0] for item in items if item.part == "models"} == set(plan.MODELS)
     with pytest.raises(ValueError, match="there is no op 'rgrlu'"):
@@ -102,7 +103,7 @@ def test_parity_says_what_is_above_its_bound(monkeypatch):
     found = parity.run("rglru", "bfloat16", 7, sizes, True)
     assert set(found) == {"y", "final_state", "grad_a", "grad_b", "grad_initial_state"}
     assert 0 < found["y"]["error"] <= found["y"]["bound"] == 1e-2
-    monkeypatch.setattr(parity, "BOUNDS", dict.fromkeys(parity.BOUNDS, 1e-9))
+    monkeypatch.setattr("loader.testing.kernels.BOUNDS", dict.fromkeys(testing.BOUNDS, 1e-9))
     with pytest.raises(Failure, match="above the promised error: y, ") as failure:
         parity.run("rglru", "bfloat16", 7, sizes, True)
     assert failure.value.result["y"]["bound"] == 1e-9

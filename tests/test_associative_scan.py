@@ -6,8 +6,7 @@ import math
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import KERNELS_VMAP, assert_close, draw, truth
-from test_parity import poisoned
+from oracle import KERNELS_VMAP, assert_close, draw, poisoned, truth
 from test_reference import twin
 from test_transforms import Lazy
 

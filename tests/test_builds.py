@@ -224,8 +224,7 @@ def test_optimised_builds_are_right(name):
     code = """
     import sys
     sys.path.insert(0, TESTS)
-    from oracle import draw, rank_sets
-    from test_parity import check, poisoned
+    from oracle import check, draw, poisoned, rank_sets
     op = poisoned(NAME)
     for ranks in rank_sets(op):
         for present in ((), [array.name for array in op.spec.optional]):

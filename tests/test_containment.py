@@ -7,8 +7,7 @@ from fractions import Fraction
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import draw, rank_sets
-from test_parity import call
+from oracle import call, draw, rank_sets
 
 import loader
 

@@ -8,9 +8,8 @@ import mlx.core as mx
 import nvrtc
 import ptx
 import pytest
-from oracle import draw, dtype_mixes, rank_sets
+from oracle import check, draw, dtype_mixes, rank_sets
 from ptx.emulator import Emulator
-from test_parity import check
 
 from loader.backends import cuda
 from loader.op import Op

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import BOUNDS, draw, error, truth
-from test_parity import run
+from oracle import BOUNDS, draw, error, run, truth
 
 import loader
 from loader import Op

@@ -3,8 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, draw, needs_kernels, rank_sets, truth, truth_in_pieces
-from test_parity import call, poisoned
+from oracle import assert_close, call, draw, needs_kernels, poisoned, rank_sets, truth, truth_in_pieces
 
 import loader
 
@@ -27,6 +26,7 @@ CASES = [
     ("gla", {"g": [1.0, 1.0, -1.0, 1.0, 1 - 1e-7, 1.0, 1.0]}, {}),
     ("gated_delta", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
     ("gated_delta", {"g": [1.0], "beta": [0.0, 2.0, 1.0, 0.5]}, {}),
+    ("dplr", {"g": [0.0, -0.8, 1.0, 1e-30, 1 - 1e-7]}, {"scale": 0.5}),
     ("gated_delta_chunk_state", {"g": [0.0, -0.8, 1.0, -1e-7, -9.0, 2.0]}, {}),
     ("gated_delta_chunk_state", {"g": [-200.0]}, {}),
     ("ssd", DECAYS, {}),

@@ -22,8 +22,7 @@ EXTREMES = """
 import sys
 sys.path.insert(0, "tests")
 import mlx.core as mx
-from oracle import draw
-from test_parity import check, poisoned
+from oracle import check, draw, poisoned
 op = poisoned(sys.argv[1])
 decay = op.spec.required[-1 if sys.argv[1] == "fresh_matrix" else 0].name
 for sizes in ({"H": 2, "Dk": 256, "Dv": 70, "D": 70}, {"H": 1, "Dk": 129, "Dv": 32, "D": 32}):

@@ -3,8 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from oracle import draw, rank_sets
-from test_parity import check
+from oracle import check, draw, rank_sets
 
 import loader
 from loader import Op

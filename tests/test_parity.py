@@ -1,58 +1,24 @@
 """Every op against its recurrence in float64: outputs, states and every gradient, for each dtype mix,
 shape and option, with outputs that hold NaN until a kernel writes them."""
 
-import functools
 import itertools
-import math
-from dataclasses import replace
-from types import SimpleNamespace
 
-import mlx.core as mx
-import numpy as np
 import pytest
-from oracle import LENGTHS, assert_close, carrying, cases, draw, dtype_mixes, rank_sets, truth, truth_in_pieces
+from oracle import LENGTHS, cases, check, draw, dtype_mixes, poisoned, rank_sets
 
 import loader
-from loader import Op
 from loader.spec import FLOATS
+from loader.testing.inputs import batch
 
 
 def _cases():
     for name in loader.names():
         op = loader.get(name)
-        for dtypes, present, examples in cases(op):
+        for dtypes, present, examples in cases(op, op.spec.examples, pairs=len(op.spec.required) <= 2):
             label = "-".join((name, *dtypes.values(), *present))
             few = len(present) in (0, len(op.spec.optional)) and set(dtypes.values()) <= {"float32"}
             marks = () if few else pytest.mark.full("each mix of dtypes and options is a program of its own")
             yield pytest.param(name, dtypes, present, examples, id=label, marks=marks)
-
-
-@functools.cache
-def poisoned(name):
-    """The op with outputs that start as NaN, so that an element no thread writes shows."""
-    op = loader.get(name)
-    engine = SimpleNamespace(**{key: getattr(op.engine, key) for key in ("NAME", "LAZY", "missing", "ready")})
-    engine.build = lambda *arguments: functools.partial(op.engine.build(*arguments), init_value=math.nan)
-    engine.prepare = lambda launches: op.engine.prepare([replace(each, kernel=each.kernel.func) for each in launches])
-    return Op(op.spec, op.engine if op.engine.NAME == "reference" else engine, op._reference)
-
-
-def call(function, op, inputs):
-    """`function`, the op or one of its methods, on inputs by name."""
-    given = dict(inputs)
-    positional = [given.pop(array.name) for array in op.spec.required]
-    return function(*positional, return_state=True, **given)
-
-
-def run(op, inputs, cotangents):
-    """(outputs, gradients by name) of the op, all outputs and both passes."""
-    names = [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
-
-    def function(*arrays):
-        return call(op, op, {**inputs, **dict(zip(names, arrays))})
-
-    outputs, gradients = mx.vjp(function, [inputs[name] for name in names], cotangents)
-    return outputs, dict(zip(names, gradients))
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -60,7 +26,7 @@ def run(op, inputs, cotangents):
 def test_parity(name, dtypes, present, examples, length):
     op = poisoned(name)
     for sizes in examples:
-        check(op, draw(op, {"B": _batch(length, sizes), "L": length, **sizes}, present, dtypes, seed=length))
+        check(op, draw(op, {"B": batch(length, sizes), "L": length, **sizes}, present, dtypes, seed=length))
 
 
 @pytest.mark.full("small arrays are programs of their own", but=("rglru", "rotlru", "selective_scan"))
@@ -80,7 +46,7 @@ def test_every_rank(op):
         rank_sets(op)[1:], enumerate(dtype_mixes(op)[: len(FLOATS)]), (1, 100)
     ):
         sizes, present = op.spec.examples[i % len(op.spec.examples)], everything if i % 2 == 0 else ()
-        inputs = draw(op, {"B": _batch(length, sizes), "L": length, **sizes}, present, dtypes, ranks=ranks)
+        inputs = draw(op, {"B": batch(length, sizes), "L": length, **sizes}, present, dtypes, ranks=ranks)
         check(poisoned(op.spec.name), inputs)
 
 
@@ -135,24 +101,5 @@ def test_the_widest_heads(name, sizes, length):
 
 
 def check_wide(name, sizes, length, present, dtypes, ranks=None):
-    op, batch = poisoned(name), 1 if length > 100 else _batch(length, sizes)
-    check(op, draw(op, {"B": batch, "L": length, **sizes}, present, dtypes, seed=length, ranks=ranks))
-
-
-def _batch(length, sizes):
-    """Such that arrays have 8 elements or more: smaller ones take other programs, tests of their own compile these."""
-    return max(2, 8 // min(length, math.prod(sizes.values())))
-
-
-def check(op, inputs):
-    rng = np.random.default_rng(1)
-    outputs = call(op.reference, op, inputs)
-    cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in outputs]
-    outputs, gradients = run(op, inputs, cotangents)
-    long = op.spec.name in carrying() and cotangents[0].shape[1] > 256
-    want_outputs, want_gradients = (truth_in_pieces if long else truth)(op, inputs, cotangents)
-    for array, got, want in zip(op.spec.outputs, outputs, want_outputs):
-        assert_close(op, got, want, array.name)
-    for name, want in want_gradients.items():
-        assert gradients[name].dtype == inputs[name].dtype
-        assert_close(op, gradients[name], want, f"grad_{name}")
+    op, count = poisoned(name), 1 if length > 100 else batch(length, sizes)
+    check(op, draw(op, {"B": count, "L": length, **sizes}, present, dtypes, seed=length, ranks=ranks))

@@ -9,16 +9,13 @@ import pytest
 from oracle import draw, option_sets, rank_sets
 
 import loader
-from loader import reference
+from loader import reference, testing
+from loader.testing.twin import wide
 
 
 def twin(name):
     """The op in NumPy: the function of its name in the file of its name in numpy_ops/."""
     return getattr(importlib.import_module(f"numpy_ops.{name}"), name)
-
-
-def float64(inputs):
-    return {n: x.astype(mx.float64) if x.dtype == mx.float32 else x for n, x in inputs.items()}
 
 
 def test_every_op_has_a_reference_and_a_numpy_twin():
@@ -28,14 +25,7 @@ def test_every_op_has_a_reference_and_a_numpy_twin():
 
 @pytest.mark.parametrize("name", loader.names())
 def test_reference_is_the_recurrence(name):
-    op = loader.get(name)
-    for present, ranks in itertools.product(option_sets(op), rank_sets(op)):
-        inputs = draw(op, {"B": 2, "L": 33, **op.spec.examples[-1]}, present, ranks=ranks)
-        with mx.stream(mx.cpu):
-            got = op._reference(**float64(inputs))
-            want = twin(name)(**{n: np.array(x) for n, x in float64(inputs).items()})
-            for x, y in zip(got, want):
-                np.testing.assert_allclose(np.array(x), y, rtol=1e-12, atol=1e-12)
+    testing.reference(loader.get(name), twin(name))
 
 
 @pytest.mark.parametrize("name", loader.names())
@@ -43,7 +33,7 @@ def test_reference_gradients_are_finite_differences(name):
     op = loader.get(name)
     with mx.stream(mx.cpu):
         for present, ranks in itertools.product(option_sets(op), rank_sets(op)):
-            inputs = float64(draw(op, {"B": 2, "L": 5, **op.spec.examples[0]}, present, ranks=ranks))
+            inputs = wide(draw(op, {"B": 2, "L": 5, **op.spec.examples[0]}, present, ranks=ranks))
 
             def loss(inputs):
                 return sum((y * mx.cos(mx.arange(y.size).reshape(y.shape))).sum() for y in op._reference(**inputs))

@@ -16,8 +16,8 @@ if (thread_index_in_simdgroup == 0) part[simdgroup_index_in_threadgroup] = s;
 """
 
 
-def run(body, threads=64, groups=2, size=128, **call):
-    kernel = loader.metal_kernel("tried", ["x"], ["y"], LANE + body, validate=True)
+def run(body, threads=64, groups=2, size=128, header="", **call):
+    kernel = loader.metal_kernel("tried", ["x"], ["y"], LANE + body, header=header, validate=True)
     return kernel(
         inputs=[mx.ones((threads * groups,))],
         output_shapes=[(size,)],
@@ -92,6 +92,42 @@ def test_a_wrong_kernel(case):
             **({} if "size" in call or "init_value" in call or "line 4, but" in said else {"init_value": 0}) | call,
         )
     assert said in "\n".join(caught.value.findings)
+
+
+HELPERS = """
+inline void put(threadgroup float* s, uint l, float v) {
+  s[l] = v;
+}
+inline float get(threadgroup float* s, uint l) {
+  return s[l];
+}
+inline void add(device float* sum, float v) {
+  sum[1] += v;
+}
+"""
+SHARED = "threadgroup float s[64];\nput(s, l, x[i]);\n{}\ny[i] = get(s, 63 - l);"
+BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
+
+
+def test_helpers_of_the_header_are_looked_at_too():
+    assert mx.array_equal(run(SHARED.format(BARRIER), header=HELPERS), mx.ones((128,)))
+    with pytest.raises(loader.ValidationError, match=r"s\[\d+\] in line 6 of the header: a thread reads what another"):
+        run(SHARED.format(""), header=HELPERS)
+    with pytest.raises(loader.ValidationError, match=rf"y\[1\] in line 9 of the header: two threads write .* {LOST}"):
+        run("add(y, x[i]);", header=HELPERS, init_value=0)
+
+
+def test_a_header_that_cannot_be_logged_leaves_the_body():
+    header = "struct Twice {\n  int at;\n  float operator[](int i) const {\n    return 2.0f * i + at;\n  }\n};\n"
+    header += "constexpr constant int SIZES[2] = {1, 2};\nconstexpr constant int SECOND = SIZES[1];\n"
+    with pytest.raises(loader.ValidationError, match=r"y\[0\] in line 3: two threads write it"):
+        run("y[0] += x[i] * SECOND;", header=header, init_value=0)
+
+
+def test_what_is_not_told_apart_is_said_to_be_either():
+    with pytest.raises(loader.ValidationError, match=r"a barrier is missing, or several threads write the element"):
+        run("threadgroup float s[64];\nthreadgroup float* p = s + l;\n*p = x[i] + l;\n"
+            "threadgroup float* q = s + 63 - l;\ny[i] = *q;")  # fmt: skip
 
 
 @pytest.mark.parametrize("case", RIGHT)

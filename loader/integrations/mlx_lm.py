@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import inspect
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 from ..errors import LoaderError
@@ -18,15 +19,15 @@ _OURS = __name__.partition(".")[0]
 _originals = {}
 
 
-class Patched(list):
+class Patched(list[str]):
     """The names that lead to an op now, as "mlx_lm.models.qwen3_next.gated_delta_update"."""
 
-    def unpatch(self):
+    def unpatch(self) -> None:
         """Put mlx-lm's own functions back, as `loader.unpatch_mlx_lm` does."""
         unpatch_mlx_lm()
 
 
-def patch_mlx_lm():
+def patch_mlx_lm() -> Patched:
     """Route the recurrences of mlx-lm's models to the ops, in training and in inference.
 
     mlx-lm loops over time in Python in most of them where it trains, and where it runs on no Apple GPU. From here on
@@ -52,7 +53,7 @@ def patch_mlx_lm():
     return Patched(sorted({f"{name}.{attribute}" for name, _, attribute, _ in _places(routes.values())}))
 
 
-def unpatch_mlx_lm():
+def unpatch_mlx_lm() -> None:
     """Put mlx-lm's own functions back wherever `patch_mlx_lm` would find them; harmless where nothing is patched."""
     if _originals:
         _replace(_originals)
@@ -60,7 +61,7 @@ def unpatch_mlx_lm():
 
 
 @contextlib.contextmanager
-def patched_mlx_lm():
+def patched_mlx_lm() -> Iterator[Patched]:
     """`patch_mlx_lm` for the length of a `with`, which gets the patched names.
 
     Afterwards mlx-lm is as before: within a program that has patched it, patched.

@@ -12,6 +12,11 @@
 docs/parallel.md has the mathematics, what it costs, and how to start the processes.
 """
 
+from __future__ import annotations
+
+import mlx.core as mx
+
+from ..op import Op
 from .collectives import choose, forget
 from .over_time import OverTime
 from .pieces import add_up, gather, halo, shard
@@ -19,7 +24,7 @@ from .pieces import add_up, gather, halo, shard
 __all__ = ["OverTime", "add_up", "choose", "forget", "gather", "halo", "over_time", "shard"]
 
 
-def over_time(op, group=None):
+def over_time(op: Op, group: mx.distributed.Group | None = None) -> OverTime:
     """`op`, of `loader.get`, over a sequence whose time axis is cut between the ranks of `group`, by default of all
     processes. A function that is called as the op is:
 

@@ -39,7 +39,7 @@ def _run(collective, x, group, now, after):
     return result
 
 
-def forget():
+def forget() -> None:
     """Let the next collective follow no earlier one.
 
     A function that is given to mx.compile calls this before its first op over time and after its last: what MLX traces
@@ -54,7 +54,7 @@ def tied(x, arrays):
     return mx.depends([x], list(arrays))[0] if arrays else x
 
 
-def choose(group):
+def choose(group: mx.distributed.Group | None) -> mx.distributed.Group:
     """`group`, by default that of all processes: of one, where MLX was not told of others."""
     return mx.distributed.init() if group is None else group
 

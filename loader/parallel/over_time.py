@@ -1,9 +1,11 @@
 """An op over a sequence whose time is cut between the ranks of a group."""
 
 from functools import partial
+from typing import Any
 
 import mlx.core as mx
 
+from ..op import Op
 from ..spec import STATE
 from . import transitions
 from .collectives import all_gather, choose, pack, tied, unpack
@@ -13,12 +15,12 @@ from .piece import START, Piece
 class OverTime:
     """What `over_time` returns: call it as the op, with this rank's piece of the time axis."""
 
-    def __init__(self, op, group=None):
+    def __init__(self, op: Op, group: mx.distributed.Group | None = None) -> None:
         transitions.find(op.spec, {option.name: option.default for option in op.spec.options})
         self.op, self.group = op, choose(group)
         self.__name__ = self.__qualname__ = f"{op.spec.name} over time"
 
-    def __call__(self, *arrays, return_state=False, **keywords):
+    def __call__(self, *arrays: mx.array, return_state: bool = False, **keywords: Any) -> Any:
         """Each input is a rank's piece of time, of any length; the result is that piece of what one process gets.
 
         `initial_state` counts where the sequence begins, on the first rank, and the final state, with

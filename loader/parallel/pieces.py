@@ -1,12 +1,16 @@
 """A time axis in pieces: cutting it, putting it together, the steps before a piece, and sums over all pieces."""
 
+from typing import TypeVar
+
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
 from .collectives import all_gather, all_sum, choose, pack, unpack
 
+_Tree = TypeVar("_Tree")
 
-def shard(x, group=None, axis=1):
+
+def shard(x: mx.array, group: mx.distributed.Group | None = None, axis: int = 1) -> mx.array:
     """This rank's piece of `x` along `axis`: pieces differ by at most one step, the first ones being the longer."""
     group = choose(group)
     start, stop = (_cut(x.shape[axis], rank, group.size()) for rank in (group.rank(), group.rank() + 1))
@@ -18,7 +22,7 @@ def _cut(length, rank, size):
     return length // size * rank + min(rank, length % size)
 
 
-def gather(x, group=None, axis=1):
+def gather(x: mx.array, group: mx.distributed.Group | None = None, axis: int = 1) -> mx.array:
     """The whole, on every rank, of pieces `x` along `axis`, which may differ in length.
 
     Its gradient is that of the sum of all ranks' losses. Unlike an op over time it moves every step, so that it is
@@ -53,7 +57,7 @@ def _padded(x, length):
     return mx.pad(x, [(0, length - len(x)), *((0, 0) for _ in x.shape[1:])])
 
 
-def halo(x, steps, group=None, reset=None):
+def halo(x: mx.array, steps: int, group: mx.distributed.Group | None = None, reset: mx.array | None = None) -> mx.array:
     """The last `steps` steps before this rank's piece, `[B, steps, ...]`: what a causal convolution of steps + 1 taps
     sees of them, zeros before the beginning.
 
@@ -113,7 +117,7 @@ def _window(tails, opens, lengths, steps, place):
     return past
 
 
-def add_up(tree, group=None):
+def add_up(tree: _Tree, group: mx.distributed.Group | None = None) -> _Tree:
     """A pytree of float arrays, each added up over the ranks in float32: what makes gradients of parameters, of which
     every rank has its part, those of the sum of all ranks' losses. One collective; differentiable."""
     group, leaves = choose(group), tree_flatten(tree)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 import loader
+from loader import testing
+from loader.expression import DTYPES
 
 # Bounds on rms(got - want) / rms(want), as for the project's own ops.
-BOUNDS = {mx.float32: 1e-5, mx.float16: 2e-3, mx.bfloat16: 1e-2}
+BOUNDS = {DTYPES[name]: bound for name, bound in testing.BOUNDS.items()}
 KERNELS = {}
 CASES = []
 

@@ -3,6 +3,7 @@
 from functools import partial
 
 import loader
+from loader.testing import BOUNDS
 
 from . import compiled, parity, timing
 from .session import Item, Skip
@@ -34,7 +35,7 @@ def _rest(names):
     made = []
     for name in names:
         sizes = loader.get(name).spec.examples or ({},)
-        for dtype in parity.BOUNDS:
+        for dtype in BOUNDS:
             for i, length in enumerate(LENGTHS):
                 run = partial(parity.run, name, dtype, length, sizes[i % len(sizes)], i != 0)
                 made.append(Item("parity", f"{name} {dtype} L {length}", run))

@@ -41,7 +41,7 @@ def train(
     loss_and_grad = nn.value_and_grad(model, bits_per_byte)
     every = math.ceil(steps / EVALUATIONS)
     curve, seen = Curve(), 0
-    quiet = parallel.choose(group).rank() > 0
+    quiet = True if parallel.choose(group).rank() > 0 else None  # None: where stderr is no terminal
     with tqdm(total=steps * batch * length, unit="B", unit_scale=True, desc="train", disable=quiet) as bar:
         for step in range(1, steps + 1):
             pieces = (parallel.shard(x, group) for x in random_windows(rng, tokens, batch, length))

@@ -5,12 +5,10 @@ import ast
 from loader.expression import DTYPES
 from loader.op import STATE
 from loader.source import read
+from loader.testing import BOUNDS
 
 from . import diagram
 from .table import linked
-
-# What the tests hold every op to where its entry promises nothing else.
-BOUNDS = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 1e-2}
 
 
 def write(spec, bench):

@@ -74,17 +74,19 @@ class Source:
 
     @cached_property
     def includes(self):
-        """The files that this one includes by a relative path or from the folders of -I, and theirs, by their path."""
-        found, waiting = {}, [self]
+        """The files that this one includes by a relative path, from the folders of -I or as <loader/...>, and theirs,
+        by the path that clang finds them at."""
+        found, waiting = {}, [(self.path, self)]
         while waiting:
-            source = waiting.pop()
+            at, source = waiting.pop()
             for match in _INCLUDE.finditer(source.text):
-                beside = [source.path.parent] if match[1] == '"' else []
-                paths = [Path(os.path.normpath(folder / match[2])) for folder in (*beside, *self.options.include)]
+                folders = [at.parent, *self.options.include] if match[1] == '"' else [*self.options.include]
+                folders += [INCLUDE] if match[2].startswith("loader/") else []
+                paths = [Path(os.path.normpath(folder / match[2])) for folder in folders]
                 path = next(filter(os.path.exists, paths), None)
                 if path and path not in (self.path, *found):
                     found[path] = Source(path, is_unit=False)
-                    waiting.append(found[path])
+                    waiting.append((path, found[path]))
         return found
 
     @cached_property

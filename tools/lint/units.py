@@ -171,5 +171,8 @@ def _units(stored, kernel):
 
 def _relative(text, root):
     """`#line` marks with the files' names as findings write them."""
-    names = {name: Source(root / name).name for name in re.findall(r'^#line \d+ "([^"]+)"$', text, re.MULTILINE)}
+    names = {
+        name: Source(kernel_source.locate(name, root)).name
+        for name in re.findall(r'^#line \d+ "([^"]+)"$', text, re.MULTILINE)
+    }
     return re.sub(r'^(#line \d+ )"([^"]+)"$', lambda m: f'{m[1]}"{names[m[2]]}"', text, flags=re.MULTILINE)

@@ -1,16 +1,25 @@
-"""Make a working op to edit: kernels, manifest entry, reference, NumPy twin, golden units and docs page."""
+"""Make a working op to edit: kernels, manifest entry, reference and NumPy twin; in this repository golden units and a
+docs page too, and with --into a project of your own around it."""
 
 import argparse
 from pathlib import Path
 
-from . import write
+from . import project, write
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = write.ROOT
 NEXT = "next: edit shaders/{0}/ with `python -m tools.watch {0}` running beside it; CONTRIBUTING.md has the rest"
+
+
+INTO = """next:
+  python -m pip install --editable '{folder}[test]' && python -m pytest {folder}
+  python -m tools.lint {folder}
+then edit {package}/shaders/{name}/ and the rest; `loader.testing.parity` says what is wrong by how much"""
 
 
 def main():
     options = parse()
+    if options.into:
+        return into(options.into, options.name, options.like)
     try:
         write.check(ROOT, options.name)
         made = write.sources(ROOT, options.name, options.like)
@@ -23,6 +32,17 @@ def main():
     print(f"{report(options.name, made)}\n\n{NEXT.format(options.name)}")
 
 
+def into(folder, name, kind):
+    """Make the op in a project of one's own."""
+    try:
+        package = project.check(folder, name)
+    except write.NewError as error:
+        raise SystemExit(f"[new] {error}") from None
+    made = project.sources(folder, name, kind, package)
+    lines = [f"made {name} in {folder}:", *(f"  {path}" for path in made), ""]
+    print("\n".join([*lines, INTO.format(folder=folder, package=package, name=name)]))
+
+
 def parse():
     parser = argparse.ArgumentParser(prog="python -m tools.new", description=__doc__)
     parser.add_argument("name", metavar="NAME", help="the new op's name: small letters, digits and _")
@@ -33,6 +53,7 @@ def parse():
         help="diagonal: a decay and an input a channel, [B, L, D]; matrix: a state of keys by values a head, "
         "[B, L, H, Dk] and [B, L, H, Dv]",
     )
+    parser.add_argument("--into", type=Path, metavar="DIR", help="a project of your own, made where there is none")
     return parser.parse_args()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).parent / "templates"
 PLACEHOLDER = "NAME"
 MANIFEST, REFERENCE, TWINS, GOLDEN = "manifest.yaml", "loader/reference.py", "tests/numpy_ops", "tests/golden"
@@ -33,14 +34,19 @@ def check(root, name):
             f"expected a checkout of metal-recurrence but {root} has no {', '.join(missing)}; clone the repository "
             "and run this in it."
         )
+    check_name(name)
+    taken = _where_taken(root, name)
+    if taken:
+        raise NewError(f"{name!r} is taken: {taken} has it; choose another name, or remove that one first.")
+
+
+def check_name(name):
+    """Raise NewError unless an op can be called so."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or len(name) > _LONGEST:
         raise NewError(
             f"expected a name of small letters, digits and _, at most {_LONGEST} long and no word of Python's, but "
             f"got {name!r}; try {_near(name)!r}."
         )
-    taken = _where_taken(root, name)
-    if taken:
-        raise NewError(f"{name!r} is taken: {taken} has it; choose another name, or remove that one first.")
 
 
 def _near(name):
@@ -51,14 +57,19 @@ def _near(name):
 
 def _where_taken(root, name):
     """The file or folder that already knows the name, or None."""
-    if re.search(rf"^  {name}:", (root / MANIFEST).read_text(encoding="utf-8"), re.MULTILINE):
+    if is_entry(root / MANIFEST, name):
         return MANIFEST
-    if name in _names_of((root / REFERENCE).read_text(encoding="utf-8")):
+    if name in names_of((root / REFERENCE).read_text(encoding="utf-8")):
         return REFERENCE
     return next((path for path in (f"shaders/{name}", f"{TWINS}/{name}.py") if (root / path).exists()), None)
 
 
-def _names_of(source):
+def is_entry(manifest, name):
+    """Whether a manifest has an op of this name."""
+    return bool(re.search(rf"^  {name}:", manifest.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def names_of(source):
     """The names that a module's imports and definitions bind."""
     body = ast.parse(source).body
     imports = [alias for node in body if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
@@ -71,10 +82,10 @@ def sources(root, name, kind):
     kernels = [f"shaders/{name}/{template.name}" for template in sorted(templates.glob("*.metal"))]
     (root / f"shaders/{name}").mkdir()
     for path in kernels:
-        (root / path).write_text(_fill(templates / Path(path).name, name), encoding="utf-8")
-    (root / twin).write_text(_fill(templates / "numpy_twin.py", name), encoding="utf-8")
-    _append(root / MANIFEST, "\n" + _fill(templates / "entry.yaml", name))
-    _append(root / REFERENCE, "\n\n" + _function(_fill(templates / "reference.py", name)))
+        (root / path).write_text(fill(templates / Path(path).name, name), encoding="utf-8")
+    (root / twin).write_text(fill(templates / "numpy_twin.py", name), encoding="utf-8")
+    append(root / MANIFEST, "\n" + fill(templates / "entry.yaml", name))
+    append(root / REFERENCE, "\n\n" + function(fill(templates / "reference.py", name)))
     return [*kernels, twin]
 
 
@@ -90,16 +101,16 @@ def generated(root, name):
     return [f"docs/ops/{name}.md", *golden]
 
 
-def _fill(template, name):
+def fill(template, name):
     return template.read_text(encoding="utf-8").replace(PLACEHOLDER, name)
 
 
-def _function(source):
+def function(source):
     """A module without its imports: where the function goes, they are already."""
     return source[source.index("def ") :]
 
 
-def _append(path, text):
+def append(path, text):
     path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + text, encoding="utf-8")
 
 

@@ -57,8 +57,7 @@ def cases(op):
 
 def run(op, sizes, present, dtypes):
     """1 where a length of the case is wrong, which is printed, else 0."""
-    from oracle import draw
-    from test_parity import check, poisoned
+    from oracle import check, draw, poisoned
 
     for length in LENGTHS:
         try:

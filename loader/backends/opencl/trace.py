@@ -24,16 +24,20 @@ _CHANGE = re.compile(r"(?:[-+*/%&|^]|<<|>>)=|\+\+|--")
 _SIDE_EFFECT = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)")
 
 
+_MARK = re.compile(r'^#line (\d+) "([^"\n]+)"$', re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Site:
-    """One subscript in a body: what is subscripted, and on which line."""
+    """One subscript: what is subscripted, and where, as "line 3"."""
 
     name: str
-    line: int
+    place: str
 
 
-def instrument(source):
-    """(the body with each subscript logged, the Sites of them by number)."""
+def instrument(source, first=0, of=""):
+    """(the source with each subscript logged, the Sites of them by number, from `first` on). `of` says what the lines
+    are those of, where no #line marks do."""
     text = blank(source, re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE))
     edits, sites = [], []
     for match in _NAME.finditer(text):
@@ -44,9 +48,18 @@ def instrument(source):
         kind = _kind(text, match.start(), end)
         if kind:
             site = f"metal::touched({' '.join(base.split())}, "
-            edits += [(opening + 1, opening + 1, site), (end - 1, end - 1, f", {len(sites)}u, {kind}u, 0)")]
-            sites.append(Site(match[1], text.count("\n", 0, match.start()) + 1))
+            edits += [(opening + 1, opening + 1, site), (end - 1, end - 1, f", {first + len(sites)}u, {kind}u, 0)")]
+            sites.append(Site(match[1], _place_of(source, match.start(), of)))
     return edit(source, edits), sites
+
+
+def _place_of(source, position, of):
+    """The line that holds a position, by the last #line mark before it."""
+    marks = [mark for mark in _MARK.finditer(source, 0, position)]
+    if not marks:
+        return f"line {source.count(chr(10), 0, position) + 1}{of}"
+    line = int(marks[-1][1]) + source.count("\n", marks[-1].end(), position) - 1
+    return f"line {line} of {marks[-1][2]}"
 
 
 def _last_subscript(text, opening):
@@ -132,7 +145,7 @@ def _overruns(events, sites, launch):
         index = int(np.int64(events["address"][at]))
         found.setdefault(
             site,
-            f"out of bounds: {site.name}[{index}] in line {site.line}, but {site.name} has "
+            f"out of bounds: {site.name}[{index}] in {site.place}, but {site.name} has "
             f"{events['barriers'][at]} elements of threadgroup memory",
         )
     return list(found.values())
@@ -158,7 +171,7 @@ def _conflicts(events, sites, launch):
                     if events["shared"][run[at]]
                     else _place(element, events["address"][run[at]], launch.outputs)
                 )
-                found.setdefault((site, what), f"{place} in line {site.line}: {_SENTENCES[what]}")
+                found.setdefault((site, what), f"{place} in {site.place}: {_SENTENCES[what]}")
     return list(found.values())
 
 
@@ -210,7 +223,7 @@ def _unread(events, sites, launch):
         place = events["group"][i], events["address"][i]
         if events["kind"][i] == _WRITTEN and events["thread"][i] >= whole and is_read and place not in read:
             return [
-                f"{site.name}[{events['index'][i]}] in line {site.line}: nobody reads what the last simdgroup writes, "
+                f"{site.name}[{events['index'][i]}] in {site.place}: nobody reads what the last simdgroup writes, "
                 f"which has {launch.threads - whole} of {_SIMDGROUP} threads: round the number of simdgroups up"
             ]
     return []
@@ -227,7 +240,7 @@ def _discarded(events, sites, launch):
         return []
     site = sites[events["site"][writes[0]]]
     return [
-        f"{site.name} in line {site.line}: of a threadgroup of {launch.threads} threads one simdgroup alone writes, "
+        f"{site.name} in {site.place}: of a threadgroup of {launch.threads} threads one simdgroup alone writes, "
         "and no threadgroup memory brings the others' results to it: simd_sum and its kind reduce over 32 threads"
     ]
 

@@ -19,8 +19,8 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
 
     `threads` is the threadgroup's shape where every group is whole and made of whole simdgroups, else
     None: then groups are linear and their shape comes at run time. A unit for validation runs in the order
-    that its dispatch names, and counts barriers into one more argument; with `traced`, a body that logs its accesses,
-    into one more still.
+    that its dispatch names, and counts barriers into one more argument; with `traced`, a header and a body that log
+    their accesses, into one more still.
     """
     parameters, bindings = [], []
     for name, argument in zip(kernel.input_names, arguments):
@@ -41,7 +41,8 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
     bindings += [constant(name, value) for name, value in template]
     bindings += _ids(threads, validating)
     bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
-    rules, body = pragmas(kernel.source if traced is None else traced)
+    header, body = (kernel.header, kernel.source) if traced is None else traced
+    rules, body = pragmas(body)
     return "\n".join(
         [
             WHOLE if threads else "",
@@ -49,7 +50,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
             "#include <msl/trace.h>" if traced is not None else "#include <msl/arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
-            rewrite(kernel.header),
+            rewrite(header),
             *rules,
             f"__kernel __attribute__((intel_reqd_sub_group_size(32))) void k({', '.join(parameters)}) {{",
             *bindings,

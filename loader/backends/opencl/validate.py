@@ -19,7 +19,10 @@ from .worker import Argument, Job
 
 _FILLS = (0xA5, 0x5A)
 _SHOWN = 3
-_NO_BARRIER = "depends on the order in which the simdgroups of a threadgroup run: a barrier is missing"
+_NO_BARRIER = (
+    "depends on the order in which the simdgroups of a threadgroup run: a barrier is missing, or several threads write "
+    "the element; accesses by subscript, x[i], are told apart and named with their line, those by *p are not"
+)
 _DIFFERENCES = {
     unit.ORDERS[1]: _NO_BARRIER,
     unit.ORDERS[2]: _NO_BARRIER,
@@ -93,20 +96,30 @@ class _Call:
     def trace(self):
         """Sentences about what the threads of one run do to each other's elements, from the log of its accesses."""
         body, sites = trace.instrument(self.kernel.source)
-        if not sites:
+        # What kernels of ops include is long, and tested with each of them.
+        above = "" if self.kernel.quick else self.kernel.header
+        header, more = trace.instrument(above, len(sites), " of the header")
+        if not sites and not more:
             return []
+        found = self._logged((header, body), [*sites, *more]) if more else None
+        # A subscript that a class of the author's defines may take no logged index.
+        found = self._logged((self.kernel.header, body), sites) if found is None and sites else found
+        if found is None:
+            warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
+                          "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
+        return found or []
+
+    def _logged(self, traced, sites):
+        """What `trace` finds with this header and body; None where they do not compile."""
         sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
         starts = [bytes([_FILLS[0]]) * size for size in sizes] if self._filled else self._starts
         starts = [*starts, bytes(8 * int(np.prod(self.grid))), bytes(trace.BYTES)]
         threads = self.dispatch.whole_threads
-        source = unit.write(self.kernel, self.types, self.dtypes, self.template, threads, True, traced=body)
+        source = unit.write(self.kernel, self.types, self.dtypes, self.template, threads, True, traced=traced)
         try:
             answer = self._ask(source, starts, unit.ORDERS[0], at_end=True)
         except errors.CompileError:
-            # A subscript that a class of the author's defines may take no logged index.
-            warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
-                          "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
-            return []
+            return None
         if isinstance(answer, str):
             return [answer]
         (*_, log), addresses = answer

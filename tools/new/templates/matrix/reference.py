@@ -1,6 +1,7 @@
 import mlx.core as mx
 
-from loader.reference import _over_time, _wide
+from loader.maths import over_time as _over_time
+from loader.maths import wide as _wide
 
 
 def NAME(q, k, v, g, initial_state=None, reset=None):

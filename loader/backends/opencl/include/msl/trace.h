@@ -59,8 +59,12 @@ template <typename T, typename I>
 METAL_FUNC I touched(__constant T* base, I i, uint, uint, int) {
   return i;
 }
+// Any other thing that has subscripts: chosen where nothing above fits, since it takes a conversion of a class.
+struct Otherwise {
+  Otherwise(int) {}
+};
 template <typename B, typename I>
-METAL_FUNC I touched(const B& base, I i, uint, uint, double) {
+METAL_FUNC I touched(const B& base, I i, uint, uint, Otherwise) {
   return i;
 }
 

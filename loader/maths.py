@@ -1,0 +1,37 @@
+"""What references are written with: plain MLX, as precise in float64 as in float32."""
+
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+
+def wide(x: mx.array) -> mx.array:
+    """`x` in the dtype to compute in: float64 stays, so that a reference can be the truth; all else is float32."""
+    return x if x.dtype == mx.float64 else x.astype(mx.float32)
+
+
+def over_time(steps: Sequence[mx.array], like: mx.array) -> mx.array:
+    """Stack one array a step along axis 1, in the shape and dtype of `like`; no step gives no time."""
+    return mx.stack(list(steps), axis=1).astype(like.dtype) if steps else mx.zeros_like(like)
+
+
+def fresh(state: mx.array, reset: mx.array, value: float = 0) -> mx.array:
+    """The state [B, ...], and `value` in its place where `reset` [B] holds.
+
+    An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
+    """
+    if state.size == 0:  # MLX's gather divides by the size
+        return state
+    choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
+    chosen = mx.stop_gradient(reset).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
+    return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
+
+
+def exp(x: mx.array) -> mx.array:
+    """e^x; mx.exp of float64 is no better than that of float32."""
+    return mx.expm1(x) + 1 if x.dtype == mx.float64 else mx.exp(x)
+
+
+def sigmoid(x: mx.array) -> mx.array:
+    """1 / (1 + e^-x); mx.sigmoid of float64 is no better than that of float32."""
+    return (1 + mx.tanh(x / 2)) / 2 if x.dtype == mx.float64 else mx.sigmoid(x)

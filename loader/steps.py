@@ -1,0 +1,170 @@
+"""The steps of a pass, as the manifest writes them: ways to do each, what its kernel's file adds, and their flow."""
+
+import itertools
+import math
+import os
+import re
+from dataclasses import replace
+from pathlib import PurePath
+from typing import NamedTuple
+
+from . import infer
+from .document import suggest
+from .errors import ManifestError
+from .expression import Expression
+from .spec import MOST_RESIDENT, MOST_THREADS, KernelStep, OpSpec, SumStep
+
+# What no #line mark may hold.
+_UNQUOTED = re.compile(r'["\\\n]')
+# Of the steps of one variant: each may hold or not, and makes two of it.
+_CONDITIONS = 4
+
+
+class Around(NamedTuple):
+    """What a step is part of: the op, its manifest's kernel files by name, and the dtypes of its arrays."""
+
+    spec: OpSpec
+    kernels: object
+    types: dict
+
+
+def ways(value, names, around):
+    """(condition or None, step) of each way to do a step: the first whose `when` holds is done."""
+    items = value.items() if value.is_list() else [value]
+    made = [(names.expression(f["when"]) if "when" in (f := item.fields()) else None, item) for item in items]
+    if any(when is None for when, _ in made[:-1]):
+        raise value.error("only the last of several steps may have no `when`")
+    return tuple((when, _step(item, names, around)) for when, item in made)
+
+
+def choices(value, variant, spec):
+    """The variants that one comes to, with each of its conditions of steps true or false."""
+    conditions, made = {}, []
+    for step in (*variant.forward, *variant.backward):
+        conditions |= {when.text: when for when, _ in step if when is not None}
+    if len(conditions) > _CONDITIONS:
+        raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(conditions)}")
+    for truths in itertools.product((True, False), repeat=len(conditions)):
+        holding = [text for text, holds in zip(conditions, truths) if holds]
+        whens = [when for when in (variant.when, *map(conditions.get, holding)) if when is not None]
+        text = " and ".join(f"({when.text})" if len(whens) > 1 else when.text for when in whens)
+        choice = _with_saved(
+            replace(
+                variant,
+                when=Expression(text, whens[-1].where) if whens else None,
+                forward=_chosen(variant.forward, holding),
+                backward=_chosen(variant.backward, holding),
+            )
+        )
+        _check_passes(value, choice, spec)
+        made.append(choice)
+    return made
+
+
+def _chosen(steps, holding):
+    """Of each step the first way whose condition is among those `holding`, if there is one."""
+    ways = [[step for when, step in ways if when is None or when.text in holding] for ways in steps]
+    return tuple(way[0] for way in ways if way)
+
+
+def _with_saved(variant):
+    """The variant with those arrays of its workspace saved that forward makes and backward only reads, and without
+    those that none of its steps makes."""
+    made, again = ({name for step in steps for name in step.makes} for steps in (variant.forward, variant.backward))
+    read = {name for step in variant.backward for name in step.reads}
+    kept = (made & read) - again
+    return replace(
+        variant,
+        saved=(*variant.saved, *(array for array in variant.workspace if array.name in kept)),
+        workspace=tuple(array for array in variant.workspace if array.name in (made | again) - kept),
+    )
+
+
+def _check_passes(value, variant, spec):
+    """Refuse passes that read what is not there, or leave out what is due."""
+    inputs, outputs, saved = ({a.name for a in group} for group in (spec.inputs, spec.outputs, variant.saved))
+    inputs |= {option.name for option in spec.options if option.kind == "float"}
+    _check_flow(value, variant.forward, variant, inputs, outputs | saved)
+    if variant.backward:
+        given = inputs | outputs | saved | {f"grad_{name}" for name in outputs}
+        _check_flow(
+            value, variant.backward, variant, given, {f"grad_{a.name}" for a in spec.inputs if a.differentiable}
+        )
+
+
+def _check_flow(value, steps, variant, given, due):
+    """Every array is declared, made once and made before it is read; none that is due stays unmade."""
+    have, may = set(given), due | {array.name for array in variant.workspace}
+    for step in steps:
+        for name in step.reads:
+            if name not in have:
+                way_out = suggest(name, have) + _way_out(step, name)
+                raise step.where.error(f"reads {name!r}, which is neither given nor made before.{way_out}")
+        for name in step.makes:
+            if name in have:
+                raise step.where.error(f"makes {name!r}, which is there already")
+            if name not in may:
+                known = ", ".join(sorted(may))
+                raise step.where.error(f"makes {name!r}, which is not declared; known are {known}.{suggest(name, may)}")
+            have.add(name)
+    for name in sorted(due - have):
+        raise (steps[-1].where if steps else value).error(f"no step makes {name!r}")
+
+
+def _way_out(step, name):
+    """How to say which array a parameter is, where the step took it by its name."""
+    is_named = isinstance(step, KernelStep) and (name, name) in step.inputs
+    return f" Where a parameter and its array differ in name, inputs: {{{name}: ...}} says so." if is_named else ""
+
+
+def _step(value, names, around):
+    spec = around.spec
+    if "sum" in value.fields():
+        fields = value.fields(("sum", "axis", "into"), ("when",))
+        return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
+    fields = value.fields(("kernel", "grid"), ("inputs", "outputs", "template", "when"))
+    kernel = fields["kernel"].text()
+    if PurePath(kernel).is_absolute() or ".." in PurePath(kernel).parts or _UNQUOTED.search(kernel):
+        raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
+    if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
+        raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
+    grid = fields["grid"].fields(("groups", "threads"), ("resident",))
+    groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
+    counts = [names.fixed(size) for size in threads]
+    if None not in counts and math.prod(counts) > MOST_THREADS:
+        raise grid["threads"].error(f"expected at most {MOST_THREADS} threads but got {math.prod(counts)}")
+    read = _read(kernel, around, {"inputs", "outputs"} <= fields.keys())
+    arrays = {key: infer.pairs(fields.get(key), key[:-1], getattr(read, key, None)) for key in ("inputs", "outputs")}
+    template = fields["template"].named() if "template" in fields else {}
+    template = {name: names.expression(child) for name, child in template.items()}
+    if read:
+        template = infer.template(read, template, dict(sum(arrays.values(), ())), around.types, names, value)
+    return KernelStep(
+        kernel=kernel,
+        **arrays,
+        template=tuple(template.items()),
+        source=read,
+        groups=groups,
+        threads=threads,
+        resident=_resident(grid),
+        where=value,
+    )
+
+
+def _read(kernel, around, is_said):
+    """The kernel's file; None where it cannot be read and what `is_said` leaves nothing to look up in it, since then
+    that is reported with all else about the file."""
+    try:
+        return around.kernels(kernel)
+    except ManifestError:
+        if is_said:
+            return None
+        raise
+
+
+def _resident(grid):
+    """Threads that a core should hold at once; 1 bounds nothing."""
+    resident = grid["resident"].integer() if "resident" in grid else 1
+    if not 1 <= resident <= MOST_RESIDENT:
+        raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threads but got {resident}")
+    return resident

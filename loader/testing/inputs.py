@@ -1,0 +1,84 @@
+"""Random inputs of an op, drawn as its manifest says, and which dtypes, options, ranks and sizes of them to test."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import mlx.core as mx
+import numpy as np
+
+from ..expression import DTYPES, Scope
+from ..op import Op
+
+
+def draw(
+    op: Op,
+    dims: Mapping[str, int],
+    present: Sequence[str] = (),
+    dtypes: Mapping[str, str] | None = None,
+    seed: int = 0,
+    ranks: Mapping[str, int] | None = None,
+) -> dict[str, mx.array]:
+    """Random inputs by name, in the manifest's order; of the optional ones those in `present`.
+
+    `dims` are the sizes of every dim, as {"B": 2, "L": 7, "D": 33}; `dtypes` maps the name of an input to its dtype
+    and `ranks` to which of its shapes it gets, if not the first.
+    """
+    rng = np.random.default_rng(seed)
+    scope = Scope(dims, {}, {})
+    wanted = [array for array in op.spec.inputs if not array.optional or array.name in present]
+
+    def shape(array):
+        return array.shapes[(ranks or {}).get(array.name, 0)]
+
+    return {
+        array.name: _random(rng, array, [axis(scope) for axis in shape(array)], (dtypes or {}).get(array.name))
+        for array in wanted
+    }
+
+
+def _random(rng, array, shape, dtype):
+    if array.dtypes == ("bool",):
+        return mx.array(rng.random(shape) < 0.1)
+    kind, *limits = array.sample
+    values = rng.uniform(*limits, shape) if kind == "uniform" else rng.normal(size=shape)
+    return mx.array(values.astype(np.float32)).astype(DTYPES[dtype or array.dtypes[0]])
+
+
+def dtype_mixes(op):
+    """Dtypes of the float inputs to test: every mix of two; of more all alike, and each alone in float32."""
+    floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
+    if len(floats) <= 2:
+        mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
+    else:
+        mixes = [(d,) * len(floats) for d in floats[0].dtypes]
+        for odd, half in zip(range(len(floats)), itertools.cycle(("float16", "bfloat16"))):
+            mixes.append(tuple("float32" if i == odd else half for i in range(len(floats))))
+    return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
+
+
+def option_sets(op):
+    """Every subset of up to two optional inputs; of more of them none, each alone, and all."""
+    names = [array.name for array in op.spec.optional]
+    sizes = range(len(names) + 1) if len(names) <= 2 else (0, 1, len(names))
+    return [c for n in sizes for c in itertools.combinations(names, n)]
+
+
+def rank_sets(op):
+    """`ranks` for `draw`: every input at its first shape, then one input at another of its shapes."""
+    return [{}] + [{array.name: choice} for array in op.spec.inputs for choice in range(1, len(array.shapes))]
+
+
+def cases(op, sizes, pairs=False):
+    """(dtype mix, options, sizes) to test: every subset of the options in float32, all or none of them in the other
+    mixes, and the sizes in turn; with `pairs` each mix with each subset, at every size."""
+    mixes, sets = dtype_mixes(op), option_sets(op)
+    if pairs:
+        return [(mix, present, sizes) for mix, present in itertools.product(mixes, sets)]
+    few = [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
+    return [(mix, present, (sizes[-1 - i % len(sizes)],)) for i, (mix, present) in enumerate(few)]
+
+
+def batch(length, sizes):
+    """Such that arrays have 8 elements or more: smaller ones take other programs, tests of their own compile these."""
+    return max(2, 8 // min(length, math.prod(sizes.values())))
