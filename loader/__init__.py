@@ -53,8 +53,8 @@ __all__ = [
 
 
 def __getattr__(name):
-    """`loader.nn` and `loader.parallel` are imported at their first use: few need them."""
-    if name in ("nn", "parallel"):
+    """`loader.nn`, `loader.parallel` and `loader.recipes` are imported at their first use: few need them."""
+    if name in ("nn", "parallel", "recipes"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
