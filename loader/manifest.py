@@ -131,7 +131,7 @@ def _alternatives(shape):
 
 
 # What every op takes beside its own inputs and options.
-_CALL = ("self", "return_state", "stream")
+_CALL = ("self", "return_state", "return_states", "cu_seqlens", "stream")
 _INPUT_KEYS = ("optional", "sample")
 # What no #line mark may hold.
 _UNQUOTED = re.compile(r'["\\\n]')

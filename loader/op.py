@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 
 import mlx.core as mx
 
-from . import plan, source, transforms
+from . import plan, sequences, source, transforms
 from .arguments import check_stream
 from .backends import metal
 from .call import Reader, signature
@@ -39,16 +39,37 @@ class Op:
         self.__signature__ = signature(spec)
         self.__doc__ = str(self)
 
-    def __call__(self, *arrays, return_state=False, stream=None, **keywords):
+    def __call__(self, *arrays, return_state=False, return_states=False, cu_seqlens=None, stream=None, **keywords):
         """Run the op. Required inputs are positional; optional ones and options are keywords, None their default.
 
-        Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
+        Returns the output, or a tuple of them; with `return_state=True` the final state comes last, and with
+        `return_states=True` in its place the states after each of at most 8 steps, [B, L, ...]. `cu_seqlens`, N + 1
+        bounds as `loader.reset_from_cu_seqlens` takes them, packs N sequences into a batch of one: `initial_state` and
+        the final state then have one state for each, [N, ...].
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
         """
         inputs, options = self._reader.read(arrays, keywords)
         with self._on(stream, return_state):
-            results = self._run(inputs, options)
-        return self.present(results, return_state)
+            if return_states is False and cu_seqlens is None:
+                return self.present(self.run(inputs, options), return_state)
+            results = self._run_states(inputs, options, return_state, return_states, cu_seqlens)
+        return self.present(results, return_state or return_states)
+
+    def _run_states(self, inputs, options, return_state, return_states, cu_seqlens):
+        """`run` where more states go in or come out than one a row."""
+        name = self.spec.name
+        if not isinstance(return_states, bool):
+            raise TypeError(f"[{name}] expected return_states to be a bool but got {return_states!r}.")
+        if not self.spec.carries:
+            raise TypeError(f"[{name}] has no initial state, and so takes neither return_states nor cu_seqlens.")
+        other = "return_state" if return_state else None if cu_seqlens is None else "cu_seqlens"
+        if return_states and other:
+            raise ValueError(
+                f"[{name}] expected return_states alone but got {other} too; the last of the states is the final one."
+            )
+        if return_states:
+            return sequences.every_state(self, inputs, options)
+        return sequences.by_sequence(self, inputs, options, cu_seqlens, return_state)
 
     def forward(self, *arrays, return_state=False, stream=None, **keywords):
         """The call without mx.custom_function, so that mx.export_function takes it; where kernels are lazy
@@ -81,7 +102,7 @@ class Op:
                 if x is not None:
                     self._check_rank(array, x, at, ranks)
                     inputs[array.name] = mx.expand_dims(x, at)
-            results = self._run(inputs, options)
+            results = self.run(inputs, options)
             return tuple([y if at is None else mx.squeeze(y, at) for y, at in zip(results, self._output_times)])
 
     def _check_rank(self, array, x, at, ranks):
@@ -180,7 +201,7 @@ class Op:
             if array.name in inputs
         )
 
-    def _run(self, inputs, options):
+    def run(self, inputs, options):
         """All outputs, differentiable: by the kernels, or by the reference where they cannot run."""
         passes = self.passes(inputs, options)
         if not self._on_kernels(passes.plan, inputs):
@@ -202,6 +223,11 @@ class Op:
                 stacklevel=4,
             )
         return False
+
+    @property
+    def has_reference(self):
+        """Whether there is a plain-MLX reference."""
+        return self._reference is not None
 
     def call_reference(self, inputs, options):
         """Every output by the plain-MLX reference, of inputs by name and the options' values."""
