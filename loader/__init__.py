@@ -26,6 +26,7 @@ from . import backends, kernel, manifest, reference
 from .document import suggest
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
+from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
 from .packed import reset_from_cu_seqlens
 from .scan import associative_scan
@@ -45,9 +46,12 @@ __all__ = [
     "metal_kernel",
     "names",
     "patch_mlx_lm",
+    "patch_mlx_vlm",
     "patched_mlx_lm",
+    "patched_mlx_vlm",
     "reset_from_cu_seqlens",
     "unpatch_mlx_lm",
+    "unpatch_mlx_vlm",
     "warm_up",
 ]
 
