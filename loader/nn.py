@@ -3,7 +3,7 @@
 import mlx.core as mx
 import mlx.nn as nn
 
-from . import get, parallel
+from . import get, parallel, reference
 from .arguments import integer
 
 _STEEPEST = 1000.0
@@ -43,26 +43,32 @@ class CausalConv(nn.Module):
             past = mx.zeros((batch, taps - 1, width), x.dtype)
         _check("CausalConv", "past", past, mx.floating, {"B": batch, "taps - 1": taps - 1, "width": width})
         if mask is None:
-            return self._convolve(x, past, reset, lambda padded: padded[:, length:])
+            return self._convolve(x, past, reset)
         order = mx.argsort(mx.where(mask, 0, length) + mx.arange(length), axis=1)  # padding last
         rank = mx.cumsum(mask.astype(mx.int32), axis=1)
         last = mask.sum(axis=1, keepdims=True) + mx.arange(taps - 1)
         x, reset = (None if each is None else _take(_only(mask, each), order) for each in (x, reset))
-        y, past = self._convolve(x, past, reset, lambda padded: _take(padded, last))
-        return _only(mask, _take(y, mx.maximum(rank - 1, 0))), past
-
-    def _convolve(self, x, past, reset, last):
-        """y and the next `past`; `last` takes what that keeps of an array with taps - 1 steps put in front."""
-        taps, length = len(self.weight), x.shape[1]
-        x = mx.concatenate([past, x], axis=1)
-        windows = [x[:, i : i + length] for i in range(taps)]
-        past = last(x)
+        y, _ = self._convolve(x, past, reset)
+        past = _take(mx.concatenate([past, x], axis=1), last)
         if reset is not None:
             sequence = mx.pad(mx.cumsum(reset.astype(mx.int32), axis=1), [(0, 0), (taps - 1, 0)])
-            now = sequence[:, taps - 1 :]
-            windows = [_only(now == sequence[:, i : i + length], window) for i, window in enumerate(windows)]
-            past = _only(last(sequence) == sequence[:, -1:], past)
-        return sum(w * window for w, window in zip(self.weight, windows)) + self.bias, past
+            past = _only(_take(sequence, last) == sequence[:, -1:], past)
+        return _only(mask, _take(y, mx.maximum(rank - 1, 0))), past
+
+    def _convolve(self, x, past, reset):
+        """y and the next `past`, as MLX's arithmetic would promote their dtypes."""
+        taps, kept = len(self.weight), mx.result_type(past, x)
+        x = x.astype(mx.result_type(kept, self.weight, self.bias))
+        convolve = get("short_conv") if 2 <= taps <= 8 else _any_taps
+        y, past = convolve(
+            x, self.weight, bias=self.bias, initial_state=past.astype(mx.float32), reset=reset, return_state=True
+        )
+        return y, past.astype(kept)
+
+
+def _any_taps(x, weight, *, bias, initial_state, reset, return_state):
+    """short_conv by MLX's own operations, of taps that the op does not take."""
+    return reference.short_conv(x, weight, bias, initial_state, reset)
 
 
 class RGLRU(nn.Module):

@@ -55,6 +55,31 @@ def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=Fals
     return _over_time(states[::-1] if reverse else states, x), h
 
 
+def short_conv(x, weight, bias=None, initial_state=None, reset=None, silu=False):
+    """y[t] = bias + sum_i weight[i] x[t-K+1+i], silu of it if `silu`. Returns y [B, L, D] in x's dtype and the last
+    K - 1 inputs [B, K - 1, D], 0 for those before a reset. All steps at once: no time goes into the next one."""
+    value, taps = _wide(x), _wide(weight)
+    batch, length, channels = x.shape
+    reach = max(len(taps), 1) - 1
+    past = mx.zeros((batch, reach, channels), value.dtype) if initial_state is None else initial_state
+    inputs = mx.concatenate([past, value, mx.zeros((batch, 1, channels), value.dtype)], axis=1)
+    if reset is None or x.size == 0:
+        windows = [inputs[:, i : i + length] for i in range(len(taps))]
+        state = inputs[:, length : length + reach]
+    else:
+        sequence = mx.pad(mx.cumsum(mx.stop_gradient(reset).astype(mx.int32), axis=1), [(0, 0), (reach, 0)])
+        at = mx.arange(length + reach)
+        now = sequence[:, reach:]
+        windows = [
+            _steps(inputs, mx.where(sequence[:, i : i + length] == now, at[i : i + length], length + reach))
+            for i in range(len(taps))
+        ]
+        state = _steps(inputs, mx.where(sequence[:, length:] == now[:, -1:], at[length:], length + reach))
+    y = sum((tap * window for tap, window in zip(taps, windows)), mx.zeros_like(value))
+    y = y if bias is None else y + _wide(bias)
+    return (_silu(y) if silu else y).astype(x.dtype), state
+
+
 def ssd(u, delta, B, C, A, initial_state=None, reset=None):
     """h[t] = exp(delta[t] A) o h[t-1] + delta[t] u[t] (x) B[t], y[t] = h[t] C[t]: [B, L, H, Dh] and [B, H, Dh, N]."""
     batch, length, heads, channels = u.shape
@@ -128,7 +153,7 @@ def selective_scan(
         y = (h * query[:, t, None]).sum(axis=-1)
         y = y if D is None else y + _wide(D) * value[:, t]
         opened = None if z is None else _wide(z[:, t])
-        outputs.append(y if z is None else y * opened * (1 + mx.tanh(opened / 2)) / 2)
+        outputs.append(y if z is None else y * _silu(opened))
     return _over_time(outputs, u), h
 
 
@@ -149,12 +174,12 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     return _over_time(outputs, v), h
 
 
-def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
-    """S = g[t] o S, S += (beta[t] (v[t] - S k[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
-    dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or one a key, [B, L, H, Dk]. A step with beta 0
-    and g 1 leaves the state alone: so steps are masked out."""
+def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (beta[t] (v[t] - S erase[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
+    dtype and the state [B, H, Dv, Dk]. erase is k where it is absent; g is one a head, [B, L, H], or one a key,
+    [B, L, H, Dk]. A step with beta 0 and g 1 leaves the state alone: so steps are masked out."""
     batch, length, heads, values = v.shape
-    query, key = (_per_head(_wide(x), heads) for x in (q, k))
+    query, key, read = (_per_head(_wide(x), heads) for x in (q, k, k if erase is None else erase))
     value, gate, rate = (_wide(x) for x in (v, g, beta))
     gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
     S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
@@ -163,7 +188,7 @@ def gated_delta(q, k, v, g, beta, initial_state=None, reset=None, scale=1.0):
         if reset is not None:
             S = _fresh(S, reset[:, t])
         S = gate[:, t] * S
-        error = value[:, t] - (S * key[:, t, :, None]).sum(axis=-1)
+        error = value[:, t] - (S * read[:, t, :, None]).sum(axis=-1)
         S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
         outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
     return _over_time(outputs, v), S
@@ -216,6 +241,16 @@ def _bounded_sqrt(x, limit):
     """sqrt(x), whose derivative is at most `limit`."""
     root = mx.stop_gradient(mx.sqrt(x))
     return root + (x - mx.stop_gradient(x)) / mx.maximum(2 * root, 1 / limit)
+
+
+def _steps(x, at):
+    """The steps `at` [B, N] of x [B, L, D]."""
+    return mx.take_along_axis(x, mx.broadcast_to(at[..., None], (*at.shape, x.shape[2])), axis=1)
+
+
+def _silu(x):
+    """x sigmoid(x)."""
+    return x * (1 + mx.tanh(x / 2)) / 2
 
 
 def _exp(x):

@@ -76,9 +76,9 @@ def cases(op):
 
 
 def option_sets(op):
-    """Every subset of up to three optional inputs; of more of them none, each alone, and all."""
+    """Every subset of up to two optional inputs; of more of them none, each alone, and all."""
     names = [array.name for array in op.spec.optional]
-    sizes = range(len(names) + 1) if len(names) <= 3 else (0, 1, len(names))
+    sizes = range(len(names) + 1) if len(names) <= 2 else (0, 1, len(names))
     return [c for n in sizes for c in itertools.combinations(names, n)]
 
 

@@ -69,3 +69,16 @@ def test_equals_mlx(length):
     o, final = call(op, op, inputs)
     assert_close(op, o, want, "o")
     assert_close(op, final, want_state, "final_state")
+
+
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.full("each gate has programs of its own"))])
+def test_erase_in_the_dtype_of_the_keys(rank):
+    """16 bits both: one gate a step keeps them in that dtype. An erase key that is k leaves the op as it is."""
+    inputs = inputs_of((33, 20, 2, 4), 70, rank, "bfloat16", batch=2, present=("erase", "initial_state", "reset"))
+    inputs["erase"] = inputs["erase"].astype(mx.bfloat16)
+    check(poisoned("gated_delta"), inputs)
+    inputs["erase"] = inputs["k"]
+    got = call(op, op, inputs)
+    del inputs["erase"]
+    for x, y in zip(got, call(op, op, inputs)):
+        assert mx.array_equal(x, y)

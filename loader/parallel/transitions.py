@@ -95,6 +95,21 @@ def _rglru_gated(piece):
     return mx.power(A if A.ndim == 2 else A[:, None], _wide(piece.inputs["delta"]).sum(axis=1)[..., None])
 
 
+def _short_conv(options):
+    """T `[B, K - 1, K - 1]` moves the past along by the steps of the piece."""
+
+    def of(piece):
+        batch, length, _ = piece.inputs["x"].shape
+        moved = mx.eye(len(piece.inputs["weight"]) - 1, k=min(length, 8))
+        return mx.broadcast_to(moved, (batch, *moved.shape))
+
+    return Transition(
+        of,
+        lambda S, T, F: matmul(T, S) + F,
+        lambda adjoint, S, T, F: matmul(T.swapaxes(1, 2), adjoint),
+    )
+
+
 def _gated_delta(options):
     """T `[B, H, Dk, Dk]` multiplies from the right: what becomes of the identity where no value is written."""
 
@@ -152,6 +167,7 @@ def _cut(x):
 TRANSITIONS = {
     "rotlru": _rotation,
     "associative_scan": _prefixes,
+    "short_conv": _short_conv,
     "ssd": lambda options: _scale(_ssd),
     "rglru_gated": lambda options: _scale(_rglru_gated),
     "selective_scan": lambda options: _scale(_selective_scan),

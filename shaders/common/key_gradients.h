@@ -1,34 +1,48 @@
 // The gradients by q, k and g of one chunk with one gate a step and key. A pair of steps j < i contributes
 //   D[i][j] q[i] k[j] g[j+1] ... g[i]
-// to the loss and, with WRITES, F[i][j] k[i] k[j] g[j+1] ... g[i] too, summed over keys. Step i reads the
-// state that entered the chunk as well, and j writes to the one that leaves.
+// to the loss and, where steps read what they write over, F[i][j] r[i] k[j] g[j+1] ... g[i] too, summed over
+// keys. r is k, or an erase key apart from it. Step i reads the state that entered the chunk as well, and j
+// writes to the one that leaves.
 //
 // With the blocks of key_blocks.h, for a key: keys[j] = k[j] times the gates behind j up to the end of its
-// block, queries[i] = q[i] and reads[i] = k[i] times those from the start of their block up to i, product[b]
+// block, queries[i] = q[i] and reads[i] = r[i] times those from the start of their block up to i, product[b]
 // = all gates of block b.
 //   (1) entering[i] = what enters the block, as D and F read it: a sum over earlier blocks c, each times the
 //       products of the blocks between;
 //   (2) leaving[j] = the adjoint of what leaves the block, likewise over later blocks;
 //   (3) grad_product = the gradient of product[b]: what enters times the adjoint of what leaves;
 //   (4) pairs within a block are summed one by one.
-// Then grad_q[i] = upto[i] entering[i], grad_k[j] = after[j] leaving[j], and the gradient of a gate takes one
-// walk back over the block for what enters and one forward for what leaves. Nothing is divided, so g may be
-// 0.
+// Then grad_q[i] = upto[i] entering[i], as for r, grad_k[j] = after[j] leaving[j], and the gradient of a gate
+// takes one walk back over the block for what enters and one forward for what leaves. Nothing is divided, so
+// g may be 0.
 #pragma once
 
 #include <metal_stdlib>
 
 #include "key_blocks.h"
 
-// What a thread has of its 8 steps: inputs, what enters for q and k, what leaves, and the gradients.
+// Which key reads what a step writes over: none, the one that it writes, or an erase key.
+constexpr constant int KEY_READS_NONE = 0;
+constexpr constant int KEY_READS_OWN = 1;
+constexpr constant int KEY_READS_ERASE = 2;
+
+// What a thread has of its 8 steps: inputs, what enters for q and r, what leaves, and the gradients. Only
+// KEY_READS_ERASE has erase.
 struct key_steps {
   float q[KEY_STEPS];
   float k[KEY_STEPS];
+  float erase[KEY_STEPS];
   float entering_q[KEY_STEPS];
   float entering_k[KEY_STEPS];
   float leaving[KEY_STEPS];
   float grad_gate[KEY_STEPS];
 };
+
+// r of an own step.
+template <int READS>
+METAL_FUNC float key_read(thread const key_steps& own, int i) {
+  return READS == KEY_READS_OWN ? own.k[i] : own.erase[i];
+}
 
 // Numbers a key that blocks hand on to one another, rows of 32: the product of each block's gates, what the
 // keys of the first three have in common with the adjoint of the chunk's end, and what block i reads of what
@@ -42,9 +56,9 @@ METAL_FUNC int key_span(int c, int i) {
   return (KEY_SPANS + i * (i - 1) / 2 + c) * TILE;
 }
 
-// Own steps to three tiles, keys, queries and, with WRITES, reads, and the product of the own gates to
+// Own steps to three tiles, keys, queries and, if there are, reads, and the product of the own gates to
 // `notes`.
-template <bool WRITES, typename Tiles, typename Notes>
+template <int READS, typename Tiles, typename Notes>
 METAL_FUNC void key_meet(
     Tiles tiles,
     Notes notes,
@@ -56,15 +70,15 @@ METAL_FUNC void key_meet(
     const int cell = key_cell(place, i);
     tiles[cell] = own.k[i] * gates.after[i];
     tiles[TILE * TILE_STRIDE + cell] = own.q[i] * gates.upto[i];
-    if (WRITES) {
-      tiles[2 * TILE * TILE_STRIDE + cell] = own.k[i] * gates.upto[i];
+    if (READS != KEY_READS_NONE) {
+      tiles[2 * TILE * TILE_STRIDE + cell] = key_read<READS>(own, i) * gates.upto[i];
     }
   }
   notes[place.block * TILE + place.lane] = gates.upto[KEY_STEPS - 1];
 }
 
 // (1), from the state's part on.
-template <bool WRITES, bool RESETS, typename Tiles, typename Pairs, typename Notes>
+template <int READS, bool RESETS, typename Tiles, typename Pairs, typename Notes>
 METAL_FUNC void key_enter(
     thread key_steps& own,
     thread const key_gates& gates,
@@ -79,10 +93,11 @@ METAL_FUNC void key_enter(
     float span = 0.0f;
 #pragma unroll
     for (int i = 0; i < KEY_STEPS; ++i) {
-      const float read = own.q[i] * own.entering_q[i] + (WRITES ? own.k[i] * own.entering_k[i] : 0.0f);
+      const float read = own.q[i] * own.entering_q[i] +
+                         (READS != KEY_READS_NONE ? key_read<READS>(own, i) * own.entering_k[i] : 0.0f);
       span = metal::fma(gates.upto[i], read, span);
       own.entering_q[i] = decayed<RESETS>(own.entering_q[i], product);
-      own.entering_k[i] = WRITES ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
+      own.entering_k[i] = READS != KEY_READS_NONE ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
     }
     notes[key_span(c, place.block) + place.lane] = span;
 #pragma unroll 4
@@ -92,7 +107,7 @@ METAL_FUNC void key_enter(
 #pragma unroll
       for (int i = 0; i < KEY_STEPS; ++i) {
         own.entering_q[i] = metal::fma(rows[i * TILE_STRIDE + column], key, own.entering_q[i]);
-        if (WRITES) {
+        if (READS != KEY_READS_NONE) {
           own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + column], key, own.entering_k[i]);
         }
       }
@@ -101,7 +116,7 @@ METAL_FUNC void key_enter(
 }
 
 // (2), from the adjoint's part on.
-template <bool WRITES, bool RESETS, typename Tiles, typename Pairs, typename Notes>
+template <int READS, bool RESETS, typename Tiles, typename Pairs, typename Notes>
 METAL_FUNC void key_leave(
     thread key_steps& own,
     thread const key_gates& gates,
@@ -129,11 +144,11 @@ METAL_FUNC void key_leave(
     for (int i = 0; i < KEY_STEPS; ++i) {
       const int row = (c * KEY_STEPS + i) * TILE_STRIDE;
       const float query = tiles[TILE * TILE_STRIDE + row + place.lane];
-      const float read = WRITES ? tiles[2 * TILE * TILE_STRIDE + row + place.lane] : 0.0f;
+      const float read = READS != KEY_READS_NONE ? tiles[2 * TILE * TILE_STRIDE + row + place.lane] : 0.0f;
 #pragma unroll
       for (int j = 0; j < KEY_STEPS; ++j) {
         own.leaving[j] = metal::fma(columns[row + j], query, own.leaving[j]);
-        if (WRITES) {
+        if (READS != KEY_READS_NONE) {
           own.leaving[j] = metal::fma(others[row + j], read, own.leaving[j]);
         }
       }
@@ -157,15 +172,16 @@ METAL_FUNC float key_grad_product(Notes notes, float total, thread const key_pla
   return grad;
 }
 
-// The gradients from what enters and leaves the block: entering_q and entering_k become those of q and k.
-template <bool WRITES, bool RESETS>
+// The gradients from what enters and leaves the block: entering_q and entering_k become those of q and k;
+// with KEY_READS_ERASE entering_k becomes that of the erase key, and leaving that of k.
+template <int READS, bool RESETS>
 METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& gates, float grad_product) {
   float carry = grad_product;
 #pragma unroll
   for (int i = KEY_STEPS - 1; i >= 0; --i) {
     carry = metal::fma(own.q[i], own.entering_q[i], carry);
-    if (WRITES) {
-      carry = metal::fma(own.k[i], own.entering_k[i], carry);
+    if (READS != KEY_READS_NONE) {
+      carry = metal::fma(key_read<READS>(own, i), own.entering_k[i], carry);
     }
     own.grad_gate[i] = i > 0 ? carry * gates.upto[i - 1] : carry;
     carry = decayed<RESETS>(carry, gates.at[i]);
@@ -176,21 +192,28 @@ METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& ga
     own.grad_gate[j] = metal::fma(carry, gates.after[j], own.grad_gate[j]);
     carry = metal::fma(own.k[j], own.leaving[j], decayed<RESETS>(carry, gates.at[j]));
     own.entering_q[j] *= gates.upto[j];
-    own.entering_k[j] = gates.after[j] * own.leaving[j] + (WRITES ? gates.upto[j] * own.entering_k[j] : 0.0f);
+    if (READS == KEY_READS_ERASE) {
+      own.entering_k[j] *= gates.upto[j];
+      own.leaving[j] *= gates.after[j];
+    } else {
+      const float by_read = READS != KEY_READS_NONE ? gates.upto[j] * own.entering_k[j] : 0.0f;
+      own.entering_k[j] = gates.after[j] * own.leaving[j] + by_read;
+    }
   }
 }
 
 // (4): key j walks forward over the later steps, which read it, and its adjoint walks back.
-template <bool WRITES, bool RESETS, typename Pairs>
+template <int READS, bool RESETS, typename Pairs>
 METAL_FUNC void key_within(
     thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const key_place& place) {
   auto corner = pairs + place.block * KEY_STEPS * (TILE_STRIDE + 1);
   auto others = corner + TILE * TILE_STRIDE;
+  thread float (&grad_k)[KEY_STEPS] = READS == KEY_READS_ERASE ? own.leaving : own.entering_k;
 #pragma unroll
   for (int j = 0; j < KEY_STEPS; ++j) {
     const float same = corner[j * (TILE_STRIDE + 1)];
     own.entering_q[j] = metal::fma(same, own.k[j], own.entering_q[j]);
-    own.entering_k[j] = metal::fma(same, own.q[j], own.entering_k[j]);
+    grad_k[j] = metal::fma(same, own.q[j], grad_k[j]);
     float before[KEY_STEPS];
     float key = own.k[j];
 #pragma unroll
@@ -199,7 +222,7 @@ METAL_FUNC void key_within(
         before[i] = key;
         key = decayed<RESETS>(key, gates.at[i]);
         own.entering_q[i] = metal::fma(corner[i * TILE_STRIDE + j], key, own.entering_q[i]);
-        if (WRITES) {
+        if (READS != KEY_READS_NONE) {
           own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + j], key, own.entering_k[i]);
         }
       }
@@ -209,20 +232,21 @@ METAL_FUNC void key_within(
     for (int i = KEY_STEPS - 1; i >= 0; --i) {
       if (i > j) {
         adjoint = metal::fma(corner[i * TILE_STRIDE + j], own.q[i], adjoint);
-        if (WRITES) {
-          adjoint = metal::fma(others[i * TILE_STRIDE + j], own.k[i], adjoint);
+        if (READS != KEY_READS_NONE) {
+          adjoint = metal::fma(others[i * TILE_STRIDE + j], key_read<READS>(own, i), adjoint);
         }
         own.grad_gate[i] = metal::fma(adjoint, before[i], own.grad_gate[i]);
         adjoint = decayed<RESETS>(adjoint, gates.at[i]);
       }
     }
-    own.entering_k[j] += adjoint;
+    grad_k[j] += adjoint;
   }
 }
 
 // All of it: `own` has the inputs and what is read of the state and written to it, and ends up with the
-// gradients by q in entering_q, by k in entering_k and by the gates. `tiles` has room for three.
-template <bool WRITES, bool RESETS, typename Tiles, typename Notes>
+// gradients by q, k and the erase key as key_boundaries has them, and by the gates. `tiles` has room for
+// three.
+template <int READS, bool RESETS, typename Tiles, typename Notes>
 METAL_FUNC void key_gradients(
     thread key_steps& own,
     thread const key_gates& gates,
@@ -231,11 +255,11 @@ METAL_FUNC void key_gradients(
     Notes notes,
     float total,
     thread const key_place& place) {
-  key_meet<WRITES>(tiles, notes, own, gates, place);
+  key_meet<READS>(tiles, notes, own, gates, place);
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-  key_enter<WRITES, RESETS>(own, gates, tiles, pairs, notes, place);
-  key_leave<WRITES, RESETS>(own, gates, tiles, pairs, notes, place);
+  key_enter<READS, RESETS>(own, gates, tiles, pairs, notes, place);
+  key_leave<READS, RESETS>(own, gates, tiles, pairs, notes, place);
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-  key_boundaries<WRITES, RESETS>(own, gates, key_grad_product<RESETS>(notes, total, place));
-  key_within<WRITES, RESETS>(own, gates, pairs, place);
+  key_boundaries<READS, RESETS>(own, gates, key_grad_product<RESETS>(notes, total, place));
+  key_within<READS, RESETS>(own, gates, pairs, place);
 }

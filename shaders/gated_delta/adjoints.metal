@@ -27,6 +27,7 @@ template <
     int H,
     int WIDE,
     int TALL,
+    int KINDS,
     bool PER_KEY,
     bool AHEAD,
     bool HAS_INITIAL_STATE,
@@ -58,7 +59,6 @@ template <
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
   static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
   threadgroup float sums[SUMS];

@@ -1,11 +1,12 @@
-// gated_delta backward, one gate a step: grad_q, grad_k of every head, grad_g and grad_beta, a chunk of 32
-// steps at a time. With M[i][j] = g[j+1] ... g[i] for j <= i, u = beta e what is written, d its gradient, S
-// the state that entered the chunk, G the adjoint of the one that leaves it, P[i] = g[0] ... g[i],
-// E[j] = g[j+1] ... g[31], D = scale * grad_o u^T, and F = -beta d u^T for j < i, 0 else,
+// gated_delta backward, one gate a step: grad_q, grad_k, grad_erase of every head, grad_g and grad_beta, a
+// chunk of 32 steps at a time. With M[i][j] = g[j+1] ... g[i] for j <= i, u = beta e what is written, d its
+// gradient, S the state that entered the chunk, G the adjoint of the one that leaves it, P[i] = g[0] ...
+// g[i], E[j] = g[j+1] ... g[31], D = scale * grad_o u^T, and F = -beta d u^T for j < i, 0 else,
 //   grad_q = (M o D) k + scale * P o (grad_o S^T),
-//   grad_k = (M o D)^T q + ((M o F) + (M o F)^T) k - P o (beta d S^T) + E o (u G^T), grad_beta = sum of d e,
-// and grad_g is the adjoint of the recurrences that built M, P, E: no division, so g and beta may be 0. q, k
-// are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+//   grad_k = (M o D)^T q + (M o F)^T r + E o (u G^T), grad_beta = sum of d e,
+//   grad_r = (M o F) k - P o (beta d S^T), where r is erase or else k: then grad_k is the sum of both,
+// and grad_g is the adjoint of the recurrences that built M, P, E: no division, so g and beta may be 0. q, k,
+// erase are [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -26,18 +27,22 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename TE,
     typename GRAD_Q,
     typename GRAD_K,
+    typename GRAD_E,
     int Dk,
     int Dv,
     int H,
     int Hk,
+    bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys(
     const device TQ* q,                 // [B, L, Hk, Dk]
     const device TK* k,                 // [B, L, Hk, Dk]
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,              // [B, L, H]
+    const device TE* erase,             // [B, L, Hk, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
     const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
@@ -49,6 +54,7 @@ template <
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     device TB* grad_beta,               // [B, L, H]
+    device GRAD_E* grad_erase_head,     // [B, ERASED, Hk, H // Hk, Dk]
     const constant int* grad_o_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -89,6 +95,7 @@ template <
   const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
   auto error_row = error + row * Dv;
   auto update_row = grad_update + row * Dv;
   auto grad_row = grad_o + row * Dv;
@@ -116,6 +123,9 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
           left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+      if (HAS_ERASE) {
+        tile_load<TE>(pairs, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+      }
       if (key == 0) {
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         if (simdgroup == 0) {
@@ -124,7 +134,8 @@ template <
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       scores_product<TQ, TK>(sum, left, right, simdgroup);
-      scores_product<TK, TK>(other, right, right, simdgroup);
+      scores_product<conditional_t<HAS_ERASE, TE, TK>, TK>(
+          other, HAS_ERASE ? pairs : right, right, simdgroup);
     }
     tile_put(sum, after, simdgroup);
     tile_put(other, before, simdgroup);
@@ -193,7 +204,7 @@ template <
         simdgroup_barrier(mem_flags::mem_threadgroup);
 
         // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F, the
-        // latter with its transpose; left holds M.
+        // latter with its transpose unless there is erase; left holds M.
         float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
 #pragma unroll
         for (int s = 0; s < TILE_ROWS; ++s) {
@@ -213,7 +224,7 @@ template <
 #pragma unroll
         for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = simdgroup * TILE_ROWS + s;
-          if (lane > i) {
+          if (!HAS_ERASE && lane > i) {
             before[i * TILE_STRIDE + lane] = before[lane * TILE_STRIDE + i];
           }
         }
@@ -235,15 +246,31 @@ template <
       tile_store<GRAD_Q>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
 
       tile_scale<false>(reads, read_rates, simdgroup);
-      tile_weigh(reads, grad_entering, right, entering, simdgroup);
       tile_scale<false>(writes, write_rates, simdgroup);
       tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
-      tile_add(reads, writes);
-      tile_product<false, false, float, TK>(reads, before, right, simdgroup);
-      tile_product_lower<true, TQ>(reads, after, left, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_put(reads, pairs, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
+      if (HAS_ERASE) {
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_load<TE>(pairs, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_weigh(reads, grad_entering, pairs, entering, simdgroup);
+        tile_product_lower<false, TK>(reads, before, right, simdgroup);
+        tile_product_lower<true, TQ>(writes, after, left, simdgroup);
+        tile_product_lower<true, TE>(writes, before, pairs, simdgroup);
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(reads, left, simdgroup);
+        tile_put(writes, pairs, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_store<GRAD_E>(
+            left, grad_erase_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      } else {
+        tile_weigh(reads, grad_entering, right, entering, simdgroup);
+        tile_add(reads, writes);
+        tile_product<false, false, float, TK>(reads, before, right, simdgroup);
+        tile_product_lower<true, TQ>(reads, after, left, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+        tile_put(reads, pairs, simdgroup);
+        simdgroup_barrier(mem_flags::mem_threadgroup);
+      }
       tile_store<GRAD_K>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
     }
 

@@ -1,12 +1,14 @@
-// gated_delta backward, one gate a step and key: grad_q, grad_k of every head, grad_g and grad_beta, a chunk
-// of 32 steps at a time. With u = beta e what is written, d its gradient, S the state that entered the chunk,
-// G the adjoint of the one that leaves, D = scale * grad_o u^T, F = -beta d u^T and g(j, i) = g[j+1] ...
-// g[i],
+// gated_delta backward, one gate a step and key: grad_q, grad_k, grad_erase of every head, grad_g and
+// grad_beta, a chunk of 32 steps at a time. With u = beta e what is written, d its gradient, S the state that
+// entered the chunk, G the adjoint of the one that leaves, r the erase or else the write key, D = scale *
+// grad_o u^T, F = -beta d u^T and g(j, i) = g[j+1] ... g[i],
 //   grad_q[i] = sum over j <= i of D[i][j] k[j] o g(j, i) + scale * g(-1, i) o (S grad_o[i]),
-//   grad_k[j] = sum over i >= j of D[i][j] q[i] o g(j, i) + sum over i > j of F[i][j] k[i] o g(j, i)
-//     + sum over i < j of F[j][i] k[i] o g(i, j) - g(-1, j) o (S beta[j] d[j]) + g(j, 31) o (G u[j]),
-// and grad_beta = sum of d e. grad_g and how pairs of steps meet: key_gradients.h. q, k are [B, L, Hk, Dk], v
-// is [B, L, H, Dv]. Kimi Team 2025, arXiv:2510.26692, section 3.
+//   grad_k[j] = sum over i >= j of D[i][j] q[i] o g(j, i) + sum over i > j of F[i][j] r[i] o g(j, i)
+//     + g(j, 31) o (G u[j]),
+//   grad_r[i] = sum over j < i of F[i][j] k[j] o g(j, i) - g(-1, i) o (S beta[i] d[i]), which is a part of
+//     grad_k without erase,
+// and grad_beta = sum of d e. grad_g and how pairs of steps meet: key_gradients.h. q, k, erase are [B, L, Hk,
+// Dk], v is [B, L, H, Dv]. Kimi Team 2025, arXiv:2510.26692, section 3.
 //
 // A threadgroup owns a chunk of one head, 32 keys at a time. A chunk is cut at its resets; what lies outside
 // a piece counts as 0.
@@ -28,18 +30,22 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename TE,
     typename GRAD_Q,
     typename GRAD_K,
+    typename GRAD_E,
     int Dk,
     int Dv,
     int H,
     int Hk,
+    bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys_by_key(
     const device TQ* q,                 // [B, L, Hk, Dk]
     const device TK* k,                 // [B, L, Hk, Dk]
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,              // [B, L, H]
+    const device TE* erase,             // [B, L, Hk, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
     const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
@@ -51,6 +57,7 @@ template <
     device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
     device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
     device TB* grad_beta,               // [B, L, H]
+    device GRAD_E* grad_erase_head,     // [B, ERASED, Hk, H // Hk, Dk]
     const constant int* grad_o_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -58,6 +65,7 @@ template <
   static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
+  constexpr int READS = HAS_ERASE ? KEY_READS_ERASE : KEY_READS_OWN;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   // grad_o, d and e of 32 values, then their products with the states, then what key_gradients keeps there.
   threadgroup float tiles[3 * TILE * TILE_STRIDE];
@@ -82,6 +90,7 @@ template <
   const bool from_zero = chunk < unkept;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
   auto error_row = error + row * Dv;
   auto update_row = grad_update + row * Dv;
   auto grad_row = grad_o + row * Dv;
@@ -189,9 +198,13 @@ template <
 
       TQ q_rows[KEY_STEPS];
       TK k_rows[KEY_STEPS];
+      TE erase_rows[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
       key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
       key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+      if (HAS_ERASE) {
+        key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+      }
       key_fetch_gates<HAS_RESET, TG>(gate_rows, g + row * Dk + key, resets, H * Dk, Dk - key, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       key_put(read_q, outputs, simdgroup);
@@ -215,11 +228,12 @@ template <
         const float rate = rates[simdgroup * KEY_STEPS + i];
         own.q[i] = static_cast<float>(q_rows[i]);
         own.k[i] = static_cast<float>(k_rows[i]);
+        own.erase[i] = HAS_ERASE ? static_cast<float>(erase_rows[i]) : 0.0f;
         own.entering_q[i] = factor * outputs[cell];
         own.entering_k[i] = -rate * updates[cell];
         own.leaving[i] = rate * errors[cell];
       }
-      key_gradients<true, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
+      key_gradients<READS, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
 #pragma unroll
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
@@ -228,7 +242,12 @@ template <
       const long to = row * Dk + key;
       const int there = Dk - key;
       rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
-      rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      if (HAS_ERASE) {
+        rows_store<GRAD_K>(own.leaving, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+        rows_store<GRAD_E>(own.entering_k, grad_erase_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      } else {
+        rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      }
       rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
     }
     begin = end;

@@ -1,12 +1,13 @@
 // gated_delta forward, what a chunk of 32 steps needs of itself before the walk over chunks. Its errors
-// e[t] = v[t] - S k[t] satisfy (I + M diag(beta)) e = v - k' S, where M[i][j] = sum over keys of k[i] k[j]
-// g[j+1] ... g[i] for j < i, k' is k times the gates up to its step and S the state that enters. This makes
+// e[t] = v[t] - S r[t] satisfy (I + M diag(beta)) e = v - r' S, where M[i][j] = sum over keys of r[i] k[j]
+// g[j+1] ... g[i] for j < i, r is erase or else k, r' is r times the gates up to its step and S the state
+// that enters. This makes
 // inverse, N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta) and, for backward,
 // (I + diag(beta) M)^-1 = I + diag(beta) N, so nothing is divided by beta; and decay, the product of the
 // gates of the chunk as carry.h has it. A step reads keys times upto, and what it writes, beta k times the
 // gates after it, is keys times rates. One gate a step: keys are k as it is, and the two have the gates. One
-// gate a step and key: keys have them and there are two KINDS, to be read and to be written. k is [B, L, Hk,
-// Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// gate a step and key: keys have them. With that or erase there are two KINDS, to be read and to be written.
+// k, erase are [B, L, Hk, Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head: two simdgroups or, with a gate for each key, four. A chunk is cut
 // at its resets; what lies outside a piece counts as 0, and so do upto where the entering state does not
@@ -24,6 +25,7 @@ using namespace metal;
 
 template <
     typename TK,
+    typename TE,
     typename TG,
     typename TB,
     typename TW,
@@ -31,9 +33,11 @@ template <
     int H,
     int Hk,
     bool PER_KEY,
+    bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare(
     const device TK* k,        // [B, L, Hk, Dk]
+    const device TE* erase,    // [B, L, Hk, Dk]
     const device TG* g,        // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,     // [B, L, H]
     const device bool* reset,  // [B, L]
@@ -49,8 +53,8 @@ template <
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
-  constexpr int KINDS = PER_KEY ? 2 : 1;
-  threadgroup float left[(PER_KEY ? 2 : 1) * TILE * TILE_STRIDE];
+  constexpr int KINDS = PER_KEY || HAS_ERASE ? 2 : 1;
+  threadgroup float left[KINDS * TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[TILE];
   threadgroup float products[PER_KEY ? KEY_BLOCKS * TILE : 1];
@@ -71,6 +75,7 @@ template <
   const long row = first * H + head;
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
   auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
@@ -90,25 +95,31 @@ template <
       for (int key = 0; key < KEYS; key += TILE) {
         TK k_rows[KEY_STEPS];
         TG gate_rows[KEY_STEPS];
+        TE erase_rows[KEY_STEPS];
         key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        if (HAS_ERASE) {
+          key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+        }
         key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
         float own_k[KEY_STEPS];
+        float own_read[KEY_STEPS];
         float kept[KEY_STEPS];
         key_gates own_gates;
         key_products<HAS_RESET, TG>(own_gates, gate_rows);
 #pragma unroll
         for (int i = 0; i < KEY_STEPS; ++i) {
           own_k[i] = static_cast<float>(k_rows[i]);
+          own_read[i] = HAS_ERASE ? static_cast<float>(erase_rows[i]) : own_k[i];
         }
         products[simdgroup * TILE + lane] = own_gates.upto[KEY_STEPS - 1];
         lesses[simdgroup * TILE + lane] = key_less(own_gates);
-        key_pairs_add<HAS_RESET>(scores, own_k, own_k, own_gates);
+        key_pairs_add<HAS_RESET>(scores, own_read, own_k, own_gates);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        key_scores_meet<HAS_RESET>(left, products, own_k, own_k, own_gates, place);
+        key_scores_meet<HAS_RESET>(left, products, own_read, own_k, own_gates, place);
         auto to = chunk_keys + key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
         const float upto_block = key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
-        key_decay<false, HAS_RESET>(kept, own_k, own_gates, upto_block);
+        key_decay<false, HAS_RESET>(kept, own_read, own_gates, upto_block);
         key_if(kept, meets_state);
         key_store_blocks<TW>(kept, to, KEYS / 8, columns, stop, place);
         const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
@@ -136,6 +147,7 @@ template <
       }
       key_scores_put(scores, weights, left, place);
     } else {
+      auto right = left + (KINDS - 1) * TILE * TILE_STRIDE;
       tile_sum sum;
       tile_clear(sum);
       // What a step has one of is on its way while the first keys are fetched.
@@ -144,7 +156,22 @@ template <
           own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
       for (int key = 0; key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        if (HAS_ERASE) {
+          tile_load_both<TE, TK>(
+              left,
+              erase_row + key,
+              1.0f,
+              right,
+              k_row + key,
+              Hk * Dk,
+              Dk - key,
+              begin,
+              end,
+              simdgroup,
+              lane);
+        } else {
+          tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        }
         if (key == 0) {
           gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
           if (simdgroup == 0) {
@@ -152,9 +179,14 @@ template <
           }
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        scores_product<TK, TK>(sum, left, left, simdgroup);
-        tile_store_blocks<false, WHOLE, TW>(
-            left, chunk_keys + key / 8 * BLOCK, KEYS / 8, (KEYS - key) / 8, begin, stop, simdgroup, lane);
+        scores_product<conditional_t<HAS_ERASE, TE, TK>, TK>(sum, left, right, simdgroup);
+        auto to = chunk_keys + key / 8 * BLOCK;
+        const int columns = (KEYS - key) / 8;
+        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        if (HAS_ERASE) {
+          tile_store_blocks<false, WHOLE, TW>(
+              right, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        }
       }
       tile_put(sum, weights, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);

@@ -1,9 +1,10 @@
 // gated_delta backward, what a chunk of 32 steps needs of itself before the walk back over chunks: mixes,
 // W[i][j] = scale * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i, each block on its side. A step
-// reads the adjoint of the state that leaves as keys times after, and of that which enters it writes keys and
-// queries times upto. One gate a step: keys and queries are k and q as they are, and the two have the gates
-// after a step and up to it. One gate a step and key: keys and queries have them; of keys there are two
-// KINDS, the former with the gates up to a step, the latter with those after it. q, k are [B, L, Hk, Dk].
+// reads the adjoint of the state that leaves as keys times after, and of that which enters it writes keys, or
+// erase keys, and queries times upto. One gate a step: keys and queries are k and q as they are, and the two
+// have the gates after a step and up to it. One gate a step and key: keys and queries have them. With that or
+// erase there are two KINDS of keys, the former with the gates up to a step, the latter with those after it.
+// q, k, erase are [B, L, Hk, Dk].
 // Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head: two simdgroups or, with a gate for each key, four. A chunk is cut
@@ -22,6 +23,7 @@ using namespace metal;
 template <
     typename TQ,
     typename TK,
+    typename TE,
     typename TG,
     typename TWQ,
     typename TWK,
@@ -29,10 +31,12 @@ template <
     int H,
     int Hk,
     bool PER_KEY,
+    bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_prepare_backward(
     const device TQ* q,         // [B, L, Hk, Dk]
     const device TK* k,         // [B, L, Hk, Dk]
+    const device TE* erase,     // [B, L, Hk, Dk]
     const device TG* g,         // [B, L, H] or [B, L, H, Dk]
     const device bool* reset,   // [B, L]
     const device float* scale,  // [1]
@@ -48,7 +52,7 @@ template <
   constexpr int KEYS = (Dk + 7) / 8 * 8;
   constexpr bool WHOLE = KEYS % TILE == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
-  constexpr int KINDS = PER_KEY ? 2 : 1;
+  constexpr int KINDS = PER_KEY || HAS_ERASE ? 2 : 1;
   threadgroup float tiles[2 * TILE * TILE_STRIDE];
   threadgroup float weights[TILE * TILE_STRIDE];
   threadgroup float gates[TILE];
@@ -69,6 +73,7 @@ template <
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
+  auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
   auto chunk_queries = queries + tile * TILE * KEYS;
   auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
@@ -93,10 +98,15 @@ template <
         TK k_rows[KEY_STEPS];
         TG gate_rows[KEY_STEPS];
         key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+        TE erase_rows[KEY_STEPS];
         key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        if (HAS_ERASE) {
+          key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+        }
         key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
         float own_q[KEY_STEPS];
         float own_k[KEY_STEPS];
+        float own_read[KEY_STEPS];
         float kept[KEY_STEPS];
         key_gates own_gates;
         key_products<HAS_RESET, TG>(own_gates, gate_rows);
@@ -104,6 +114,7 @@ template <
         for (int i = 0; i < KEY_STEPS; ++i) {
           own_q[i] = static_cast<float>(q_rows[i]);
           own_k[i] = static_cast<float>(k_rows[i]);
+          own_read[i] = HAS_ERASE ? static_cast<float>(erase_rows[i]) : own_k[i];
         }
         products[simdgroup * TILE + lane] = own_gates.upto[KEY_STEPS - 1];
         key_pairs_add<HAS_RESET>(scores, own_q, own_k, own_gates);
@@ -115,7 +126,7 @@ template <
         key_decay<false, HAS_RESET>(kept, own_q, own_gates, upto_block);
         key_if(kept, meets_state);
         key_store_blocks<TWQ>(kept, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, stop, place);
-        key_decay<false, HAS_RESET>(kept, own_k, own_gates, upto_block);
+        key_decay<false, HAS_RESET>(kept, own_read, own_gates, upto_block);
         key_if(kept, meets_state);
         key_store_blocks<TWK>(kept, to, KEYS / 8, columns, stop, place);
         const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
@@ -153,7 +164,21 @@ template <
         tile_store_blocks<false, WHOLE, TWQ>(
             left, chunk_queries + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
         tile_store_blocks<false, WHOLE, TWK>(
-            right, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+            right,
+            chunk_keys + at + (KINDS - 1) * TILE * KEYS,
+            KEYS / 8,
+            columns,
+            begin,
+            stop,
+            simdgroup,
+            lane);
+        if (HAS_ERASE) {
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_load<TE>(left, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_store_blocks<false, WHOLE, TWK>(
+              left, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        }
       }
       tile_put(sum, weights, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);

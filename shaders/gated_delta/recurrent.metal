@@ -1,6 +1,6 @@
 // gated_delta forward, step by step, for decoding and short sequences: S = g[t] o S, S += (beta[t] (v[t] -
-// S k[t])) (x) k[t], o[t] = scale * S q[t]. q, k are [B, L, Hk, Dk], v and o [B, L, H, Dv]. Yang et al. 2024,
-// arXiv:2412.06464, eq. 10.
+// S r[t])) (x) k[t], o[t] = scale * S q[t], where r is erase or else k. q, k, erase are [B, L, Hk, Dk], v and
+// o [B, L, H, Dv]. Yang et al. 2024, arXiv:2412.06464, eq. 10.
 //
 // A simdgroup owns VALUES values of one head, its lanes share the keys: the state stays in registers, and is
 // read and written once, in order.
@@ -16,11 +16,13 @@ template <
     typename TV,
     typename TG,
     typename TB,
+    typename TE,
     int Dk,
     int Dv,
     bool PER_KEY,
     int SIMDGROUPS,
     int VALUES,
+    bool HAS_ERASE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_recurrent(
@@ -29,6 +31,7 @@ template <
     const device TV* v,                 // [B, L, H, Dv]
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,              // [B, L, H]
+    const device TE* erase,             // [B, L, Hk, Dk]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
     const device float* scale,          // [1]
@@ -54,6 +57,7 @@ template <
 
   float S[VALUES * KEYS];
   float key[KEYS];
+  float read[KEYS];
   float query[KEYS];
   for (int i = 0; i < VALUES * KEYS; ++i) {
     const int from = i / KEYS * Dk + i % KEYS * 32;
@@ -68,6 +72,7 @@ template <
     for (int i = 0; i < KEYS; ++i) {
       const bool live = lane + i * 32 < Dk;
       key[i] = live ? static_cast<float>(k[source + i * 32]) : 0.0f;
+      read[i] = !HAS_ERASE ? key[i] : live ? static_cast<float>(erase[source + i * 32]) : 0.0f;
       query[i] = live ? static_cast<float>(q[source + i * 32]) : 0.0f;
       const float gate = live ? static_cast<float>(g[row * GATES + (PER_KEY ? lane + i * 32 : 0)]) : 0.0f;
       for (int r = 0; r < VALUES; ++r) {
@@ -78,7 +83,7 @@ template <
       const bool live = value + r < Dv;
       float predicted = 0.0f;
       for (int i = 0; i < KEYS; ++i) {
-        predicted = fma(key[i], S[r * KEYS + i], predicted);
+        predicted = fma(read[i], S[r * KEYS + i], predicted);
       }
       const float error =
           (live ? static_cast<float>(v[row * Dv + value + r]) : 0.0f) - uniform_sum(predicted);

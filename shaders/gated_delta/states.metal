@@ -1,8 +1,8 @@
 // gated_delta forward, from chunk to chunk of 32 steps: e = x + N (beta o x), where x = v - upto o (S keys),
-// are the errors v[t] - S k[t] of a chunk that the state S enters, and S = decay o S + sum over the chunk of
-// keys[t] (x) rates[t] e[t]; inverse, which is N, keys, upto, rates and decay are as prepare.metal makes
-// them. S starts as initial_state or 0. Each S that enters a chunk is kept, but a 0 before other chunks is
-// not. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// are the errors v[t] - S r[t] of a chunk that the state S enters, r the erase or else the write key, and S =
+// decay o S + sum over the chunk of keys[t] (x) rates[t] e[t]; inverse, which is N, keys, upto, rates and
+// decay are as prepare.metal makes them. S starts as initial_state or 0. Each S that enters a chunk is kept,
+// but a 0 before other chunks is not. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys.
 #include <metal_stdlib>
@@ -25,6 +25,7 @@ template <
     int H,
     int WIDE,
     int TALL,
+    int KINDS,
     bool PER_KEY,
     bool AHEAD,
     bool HAS_INITIAL_STATE,
@@ -52,7 +53,6 @@ template <
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int KINDS = PER_KEY ? 2 : 1;
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
   static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
   threadgroup float sums[SUMS];

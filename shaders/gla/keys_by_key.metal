@@ -175,7 +175,7 @@ template <
         own.entering_k[i] = 0.0f;
         own.leaving[i] = values[cell];
       }
-      key_gradients<false, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
+      key_gradients<KEY_READS_NONE, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
 #pragma unroll
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;

@@ -1,0 +1,76 @@
+// The inputs that a causal convolution of K taps sees: those of the last K steps, which a thread moves along.
+#pragma once
+
+#include <metal_stdlib>
+
+// One channel of one sequence: its inputs, `stride` apart, what came before them, and where it starts anew.
+template <typename Inputs, typename Past, typename Reset>
+struct conv_channel {
+  Inputs x;
+  Past past;
+  Reset reset;
+  long stride;
+  int length;
+  bool in_range;
+};
+
+template <typename Inputs, typename Past, typename Reset>
+METAL_FUNC conv_channel<Inputs, Past, Reset> conv_channel_of(
+    Inputs x, Past past, Reset reset, long stride, int length, bool in_range) {
+  return conv_channel<Inputs, Past, Reset>{x, past, reset, stride, length, in_range};
+}
+
+// The inputs of the steps t - K + 1 to t, 0 for those before a reset, and how many steps ago that was.
+template <int K>
+struct conv_window {
+  float at[K];
+  int since;
+};
+
+// No step seen yet, and no reset: the next is any from -K + 1 on.
+template <int K>
+METAL_FUNC void conv_clear(thread conv_window<K>& window) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) {
+    window.at[i] = 0.0f;
+  }
+  window.since = K;
+}
+
+// Moves the window along to step t, below 0 one of the past.
+template <bool HAS_PAST, bool RESETS, int K, typename Channel>
+METAL_FUNC void conv_move(thread conv_window<K>& window, Channel channel, int t) {
+  const bool forgets = RESETS && t >= 0 && channel.reset[t];
+  float input = 0.0f;
+  if (channel.in_range && t >= 0) {
+    input = static_cast<float>(channel.x[t * channel.stride]);
+  } else if (HAS_PAST && channel.in_range) {
+    input = channel.past[(t + K - 1) * channel.stride];
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i + 1 < K; ++i) {
+    window.at[i] = forgets ? 0.0f : window.at[i + 1];
+  }
+  window.at[K - 1] = input;
+  window.since = forgets ? 0 : metal::min(window.since + 1, K);
+}
+
+// Moves a window from before the first step that step `first` sees to before that one.
+template <bool HAS_PAST, bool RESETS, int K, typename Channel>
+METAL_FUNC void conv_begin(thread conv_window<K>& window, Channel channel, int first) {
+  conv_clear(window);
+  for (int t = first - K + 1; t < metal::min(first, channel.length); ++t) {
+    conv_move<HAS_PAST, RESETS>(window, channel, t);
+  }
+}
+
+// bias + sum over taps of weight * input.
+template <int K>
+METAL_FUNC float conv_sum(thread const conv_window<K>& window, thread const float (&weight)[K], float bias) {
+  float sum = bias;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) {
+    sum = metal::fma(weight[i], window.at[i], sum);
+  }
+  return sum;
+}
