@@ -290,6 +290,7 @@ _QKV = {"q": "B L H K", "k": "B L H K", "v": "B L H V"}
 _GROUPED = {"q": "B L G K", "k": "B L G K", "v": "B L H V"}
 _scaled = {"scale": SCALE}
 _OPEN = uniform(0, 1)
+_short = {"g": _OPEN} | dict.fromkeys("kabp", uniform(-0.3, 0.3))  # keys that are too long let a delta rule grow
 _positive = {"q": _OPEN, "k": _OPEN, "state1": uniform(0, 5)}
 
 CASES = [
@@ -415,5 +416,35 @@ CASES = [
         ("B H K K", "B H K V"),
         {"g": uniform(0.5, 1), "beta": _OPEN, "lam": uniform(0.5, 1.5), "state0": positive_definite},
         ("g", "beta", "lam"),
+    ),
+    Case(
+        "comba",
+        comba,
+        _SMALL,
+        {**_QKV, "g": "B L H K", "beta": "B L H", "p": "B L H K", "d": "H"},
+        ("B H V K",),
+        {**_short, "beta": _OPEN},
+        ("g", "beta"),
+        _scaled,
+    ),
+    Case(
+        "gdn2",
+        gdn2,
+        _SMALL,
+        {**_QKV, "g": "B L H K", "b": "B L H K", "w": "B L H V"},
+        ("B H V K",),
+        {**_short, "b": lambda rng, shape: rng.uniform(0, 1, shape) * (rng.random(shape) < 0.8), "w": _OPEN},
+        ("g",),
+        _scaled,
+    ),
+    Case(
+        "rwkv7",
+        rwkv7,
+        _SMALL,
+        {"r": "B L H K", "w": "B L H K", "k": "B L H K", "v": "B L H V", "a": "B L H K", "b": "B L H K"},
+        ("B H V K",),
+        {**_short, "w": uniform(0.545, 1)},
+        ("w",),
+        _scaled,
     ),
 ]

@@ -115,7 +115,8 @@ def check(case, arrays, state, reset, dtype=mx.float32, least=0):
     names = [*arrays, *(f"state{i}" for i in range(len(state)))]
     for i, gradient in zip(floats, gradients):
         assert gradient.dtype == primals[i].dtype
-        chosen = rng.permutation(gradient.size)[:_ELEMENTS]
+        few = _ELEMENTS * 512 // (512 + sum(x.size for x in state))  # as their copies of the state take time
+        chosen = rng.permutation(gradient.size)[: max(8, few)]
         truth = derivatives(case, names[i], arrays, state, reset, cotangents, chosen)
         close(gradient.reshape(-1)[mx.array(chosen)], truth, f"grad_{names[i]}", limit, least)
 

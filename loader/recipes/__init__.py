@@ -10,18 +10,20 @@ array or a tuple of them, `reset` [B, L] bool, which begins a sequence anew befo
 docs/families.md tells which family is which call.
 """
 
-from .delta import delta_product
+from .delta import comba, delta_product, gdn2
 from .gated import gsa, hgrn2, lightnet
 from .linear import based, linear_attention, retention
 from .log_linear import log_linear_attention
 from .mamba3 import mamba3
 from .mesa import mesa
-from .rwkv import rwkv6
+from .rwkv import rwkv6, rwkv7
 from .xlstm import mlstm
 
 __all__ = [
     "based",
+    "comba",
     "delta_product",
+    "gdn2",
     "gsa",
     "hgrn2",
     "lightnet",
@@ -32,4 +34,5 @@ __all__ = [
     "mlstm",
     "retention",
     "rwkv6",
+    "rwkv7",
 ]

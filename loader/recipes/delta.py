@@ -1,4 +1,4 @@
-"""Delta rules that `gated_delta` becomes: several steps a token."""
+"""Delta rules that `gated_delta` becomes: several steps a token, and keys that erase otherwise than they write."""
 
 import mlx.core as mx
 
@@ -36,3 +36,48 @@ def _among(x, steps, at, other):
     """`x` [B, L, ...] at one of the steps of each token, [B, L, steps, ...], and `other` at the rest."""
     others = mx.full((*x.shape[:2], steps - 1, *x.shape[2:]), other, x.dtype)
     return mx.concatenate([mx.expand_dims(x, 2), others] if at == 0 else [others, mx.expand_dims(x, 2)], axis=2)
+
+
+@recipe(
+    state="B H Dv Dk",
+    q="B L H Dk",
+    k="B L H Dk",
+    v="B L H Dv",
+    g="B L H | B L H Dk",
+    beta="B L H",
+    p="B L H Dk",
+    d="H",
+)
+def comba(q, k, v, g, beta, p, d=None, *, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (beta[t] (v[t] - S p[t])) (x) k[t], o[t] = scale S (q[t] - d p[t]): a delta rule that erases
+    what p reads.
+
+    q, k and p [B, L, H, Dk], v [B, L, H, Dv], g [B, L, H] or [B, L, H, Dk], beta [B, L, H], d [H] the output's
+    correction, by default none. Comba has p = c k with one c a head. Returns o [B, L, H, Dv] in v's dtype; the state is
+    S [B, H, Dv, Dk], float32.
+    Raises TypeError and ValueError, naming the argument that does not fit.
+    Hu et al. 2025, Comba: Improving Bilinear RNNs with Closed-loop Control, arXiv:2506.02475, section 3.
+    """
+    q = q if d is None else q - d[:, None] * p
+    return run("gated_delta", q, k, v, g, beta, erase=p, initial_state=initial_state, reset=reset, scale=scale)
+
+
+@recipe(
+    state="B H Dv Dk",
+    q="B L H Dk",
+    k="B L H Dk",
+    v="B L H Dv",
+    g="B L H | B L H Dk",
+    b="B L H Dk",
+    w="B L H Dv",
+)
+def gdn2(q, k, v, g, b, w, *, initial_state=None, reset=None, scale=1.0):
+    """S = g[t] o S, S += (w[t] o v[t] - S (b[t] o k[t])) (x) k[t], o[t] = scale S q[t]: Gated DeltaNet-2.
+
+    q, k and the erase gate b [B, L, H, Dk], v and the write gate w [B, L, H, Dv], g [B, L, H] or [B, L, H, Dk]. Returns
+    o [B, L, H, Dv] in v's dtype; the state is S [B, H, Dv, Dk], float32.
+    Raises TypeError and ValueError, naming the argument that does not fit.
+    Hatamizadeh et al. 2026, Gated DeltaNet-2, arXiv:2605.22791.
+    """
+    ones = mx.ones(v.shape[:3])
+    return run("gated_delta", q, k, w * v, g, ones, erase=b * k, initial_state=initial_state, reset=reset, scale=scale)
