@@ -5,7 +5,7 @@ cuda. Masked calls of state space duality always take the op, because mlx-lm's l
 """
 
 import mlx.core as mx
-from mlx_lm.models import bailing_hybrid, bailing_moe_linear, gated_delta, jamba, mamba, recurrent_gemma, ssm
+from mlx_lm.models import bailing_hybrid, bailing_moe_linear, gated_delta, jamba, mamba, recurrent_gemma, rwkv7, ssm
 from mlx_lm.models.activations import swiglu
 from mlx_lm.models.gated_delta import compute_g, compute_lower_bound_g
 from mlx_lm.models.ssm import compute_dt
@@ -106,6 +106,12 @@ def masked_recurrent_gla(q, k, v, g, *, scale, h=None, mask=None, chunk=128):
     return y.astype(q.dtype), state
 
 
+@from_two_tokens(rwkv7.Rwkv7TimeMixing._wkv7, lambda self, r, *_, **__: r.shape[1])
+def wkv7(self, r, w, k, v, a, b, state):
+    """y [B, L, H, D] in r's dtype and the state [B, H, D, D]."""
+    return recurrences.rwkv7(r, w, k, v, a, b, state)
+
+
 ROUTES = {
     "mlx_lm.models.gated_delta.gated_delta_update": gated_delta_update,
     "mlx_lm.models.ssm.ssm_update": ssm_update,
@@ -114,4 +120,5 @@ ROUTES = {
     "mlx_lm.models.jamba.JambaMambaMixer.ssm_step": jamba_scan,
     "mlx_lm.models.bailing_moe_linear.recurrent_gla": recurrent_gla,
     "mlx_lm.models.bailing_hybrid.recurrent_gla": masked_recurrent_gla,
+    "mlx_lm.models.rwkv7.Rwkv7TimeMixing._wkv7": wkv7,
 }

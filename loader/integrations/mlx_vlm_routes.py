@@ -12,6 +12,7 @@ from mlx_vlm.models.jamba import language as jamba
 from mlx_vlm.models.mamba import language as mamba
 from mlx_vlm.models.qwen3_5 import gated_delta as qwen3_5
 from mlx_vlm.models.recurrent_gemma import language as recurrent_gemma
+from mlx_vlm.models.rwkv7 import language as rwkv7
 from mlx_vlm.models.ssm import compute_dt
 
 from . import recurrences
@@ -139,6 +140,12 @@ def recurrent_gla(q, k, v, g, scale, h=None):
     return y.astype(dtype), state.astype(dtype)
 
 
+@from_two_tokens(rwkv7.Rwkv7TimeMixing._wkv7, lambda self, r, *_, **__: r.shape[1])
+def wkv7(self, r, w, k, v, a, b, state):
+    """y [B, L, H, D] in r's dtype and the state [B, H, D, D]."""
+    return recurrences.rwkv7(r, w, k, v, a, b, state)
+
+
 ROUTES = {
     "mlx_vlm.models.gated_delta.gated_delta_update": gated_delta_update,
     "mlx_vlm.models.qwen3_5.gated_delta.gated_delta_update": qwen3_5_gated_delta_update,
@@ -148,4 +155,5 @@ ROUTES = {
     "mlx_vlm.models.mamba.language.MambaBlock._process_sequence": mamba_sequence,
     "mlx_vlm.models.jamba.language.JambaMambaMixer.ssm_step": jamba_scan,
     "mlx_vlm.models.bailing_moe_linear.language.recurrent_gla": recurrent_gla,
+    "mlx_vlm.models.rwkv7.language.Rwkv7TimeMixing._wkv7": wkv7,
 }

@@ -8,7 +8,7 @@ from functools import wraps
 import mlx.core as mx
 from mlx import nn
 
-from .. import backend, get
+from .. import backend, get, recipes
 
 _MOST_STATES = 8
 
@@ -82,6 +82,13 @@ def gla(q, k, v, g, scale, h, mask=None):
         decay = where(mask, decay, 1)
     y, state = get("gla")(q, k, v, decay, initial_state=single(h), scale=scale, return_state=True)
     return mx.swapaxes(y, 1, 2), state
+
+
+def rwkv7(r, w, k, v, a, b, state):
+    """y [B, L, H, D] in r's dtype and the state [B, H, D, D]."""
+    dtype = result_type(r, w, k, v, a, b, state)
+    y, state = recipes.rwkv7(r, w, k, v, a, b, initial_state=single(state), return_state=True)
+    return y.astype(r.dtype), state.astype(dtype)
 
 
 def mamba(block, x, conv_cache, state_cache, swiglu):

@@ -38,6 +38,7 @@ NAMES = (
         "mlx_lm.models.jamba.JambaMambaMixer.ssm_step",
         "mlx_lm.models.bailing_moe_linear.recurrent_gla",
         "mlx_lm.models.bailing_hybrid.recurrent_gla",
+        "mlx_lm.models.rwkv7.Rwkv7TimeMixing._wkv7",
     }
 )
 
@@ -65,7 +66,7 @@ def changed(before, after):
 
 
 def test_what_is_patched_comes_back():
-    for name in ("bailing_moe_linear", "bailing_hybrid"):
+    for name in ("bailing_moe_linear", "bailing_hybrid", "rwkv7"):
         importlib.import_module(f"mlx_lm.models.{name}")
     before = snapshot()
     with loader.patched_mlx_lm() as names:

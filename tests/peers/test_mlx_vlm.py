@@ -137,7 +137,16 @@ def snapshot():
 
 
 def test_what_is_patched_comes_back():
-    for name in ("mamba", "jamba", "recurrent_gemma", "bailing_moe_linear", "qwen3_5", "kimi_linear", "falcon_h1"):
+    for name in (
+        "mamba",
+        "jamba",
+        "recurrent_gemma",
+        "bailing_moe_linear",
+        "qwen3_5",
+        "kimi_linear",
+        "falcon_h1",
+        "rwkv7",
+    ):
         importlib.import_module(f"mlx_vlm.models.{name}.language")
     before = snapshot()
     with loader.patched_mlx_vlm() as names:

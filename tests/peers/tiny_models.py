@@ -144,6 +144,15 @@ CONFIGS = {
         qk_rope_head_dim=4,
         v_head_dim=8,
     ),
+    "rwkv7": _COMMON
+    | dict(
+        hidden_size=32,
+        norm_eps=1e-5,
+        a_low_rank_dim=6,
+        v_low_rank_dim=6,
+        gate_low_rank_dim=6,
+        decay_low_rank_dim=6,
+    ),
 }
 # Models that take padded batches. Of the others mlx-lm masks nothing, or not all: OLMo's convolutions see the padding.
 MASKED = ("qwen3_next", "qwen3_5", "kimi_linear", "mamba2", "nemotron_h", "bailing_hybrid")

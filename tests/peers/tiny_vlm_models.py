@@ -38,6 +38,7 @@ CONFIGS = {
         lm_head_multiplier=1.0,
     ),
     "mamba2": OF_MLX_LM["mamba2"],
+    "rwkv7": OF_MLX_LM["rwkv7"],
 }
 
 
