@@ -13,6 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_vlm.models import gated_delta, ssm
 from mlx_vlm.models.cache import ArraysCache
 from mlx_vlm.models.qwen3_5 import gated_delta as qwen3_5
+from mlx_vlm.speculative.common import verify_forward
 
 import loader
 
@@ -122,6 +123,22 @@ def test_a_rollback_is_decoding_so_many_tokens(module, kept):
     for t in range(kept):
         _, state = module.gated_delta_update(*(x[:, t : t + 1] for x in timed), *fixed, state=state)
     assert_close(cache[1], state)
+
+
+@pytest.mark.parametrize("kept", [1, 4])
+def test_a_model_rolls_back(kept):
+    """Qwen3.5 reads a block of 6 drafted tokens, of which some are accepted, and goes on as if it had read those."""
+    model, tokens = tiny_vlm_models.build("qwen3_5").eval(), tiny_models.tokens(1, 20)
+    with loader.patched_mlx_vlm():
+        cache = model.make_cache()
+        model(tokens[:, :9], cache=cache)
+        _, transaction = verify_forward(model, tokens[:, 9:15], cache)
+        transaction.commit([kept])
+        got = model(tokens[:, 15:], cache=cache).logits
+    cache = model.make_cache()
+    for piece in (tokens[:, :9], *mx.split(tokens[:, 9 : 9 + kept], kept, axis=1)):
+        model(piece, cache=cache)
+    assert_close(got, model(tokens[:, 15:], cache=cache).logits)
 
 
 def snapshot():
