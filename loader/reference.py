@@ -194,6 +194,25 @@ def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, sc
     return _over_time(outputs, v), S
 
 
+def dplr(q, k, v, a, b, g, initial_state=None, reset=None, scale=1.0):
+    """S = S diag(g[t]) + (S a[t]) (x) b[t] + v[t] (x) k[t], where S a[t] is of the state before it decays, o[t] =
+    scale * S q[t]. Returns o [B, L, H, Dv] in v's dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or
+    one a key, [B, L, H, Dk]. A step with g 1, b 0 and k 0 leaves the state alone."""
+    query, key, value, read, added, gate = (_wide(x) for x in (q, k, v, a, b, g))
+    gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
+    batch, length, heads, values = v.shape
+    S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        if reset is not None:
+            S = _fresh(S, reset[:, t])
+        update = (S * read[:, t, :, None]).sum(axis=-1)
+        written = update[..., None] * added[:, t, :, None] + value[:, t, ..., None] * key[:, t, :, None]
+        S = gate[:, t] * S + written
+        outputs.append(scale * (S * query[:, t, :, None]).sum(axis=-1))
+    return _over_time(outputs, v), S
+
+
 def gated_delta_chunk_state(k, w, u, g, h0=None):
     """For each chunk of 64 steps v = u - w S^T, S = exp(g_last) S + (v o exp(g_last - g))^T k. Returns every S that
     enters a chunk, [B, L / 64, H, Dv, Dk] in k's dtype, v [B, L, H, Dv] in u's, and the last S [B, H, Dv, Dk]."""

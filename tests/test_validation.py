@@ -198,11 +198,11 @@ def _ours():
     for name in loader.names():
         for ranks in rank_sets(loader.get(name)):
             # Validation compiles a program of its own for each kernel: half a minute where they multiply matrices.
-            costly = bool(ranks) or name.startswith(("gla", "gated_delta", "selective_scan", "rglru_gated"))
+            costly = bool(ranks) or name.startswith(("gla", "gated_delta", "dplr", "selective_scan", "rglru_gated"))
             marks = pytest.mark.full("validation compiles every kernel anew") if costly else ()
             yield pytest.param(name, ranks, 130, True, {}, marks=marks)
     # Heads that end within a matrix of 8x8, of which a simdgroup has all.
-    for name in ("gla", "gated_delta", "gated_delta_chunk_state"):
+    for name in ("gla", "gated_delta", "dplr", "gated_delta_chunk_state"):
         marks = pytest.mark.full("validation compiles every kernel anew")
         yield pytest.param(name, {}, 41, True, {"Dk": 10, "Dv": 6}, marks=marks)
 

@@ -110,7 +110,7 @@ def _short_conv(options):
     )
 
 
-def _gated_delta(options):
+def _delta(options):
     """T `[B, H, Dk, Dk]` multiplies from the right: what becomes of the identity where no value is written."""
 
     def of(piece):
@@ -171,7 +171,8 @@ TRANSITIONS = {
     "ssd": lambda options: _scale(_ssd),
     "rglru_gated": lambda options: _scale(_rglru_gated),
     "selective_scan": lambda options: _scale(_selective_scan),
-    "gated_delta": _gated_delta,
+    "gated_delta": _delta,
+    "dplr": _delta,
 }
 # Ops whose time cannot be cut between ranks, and why.
 UNSPLIT = {

@@ -136,6 +136,17 @@ METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right r
   }
 }
 
+// A lower triangular matrix of 32 x 32 from its blocks to a tile.
+template <typename Tile, typename Blocks>
+METAL_FUNC void columns_load_lower(Tile tile, Blocks blocks, int simdgroup, int lane) {
+#pragma unroll
+  for (int i = 0; i < COLUMN_ROWS; ++i) {
+    const int at = (i * COLUMN_SIMDGROUPS + simdgroup) * TILE + lane;
+    const int row = at / (8 * TILE) * 8 + at / 8 % 8;
+    tile[row * TILE_STRIDE + at / BLOCK % TILE_BLOCKS * 8 + at % 8] = blocks[at];
+  }
+}
+
 // The rows times their weights, as tile_scale.
 template <bool RESETS, typename Weights>
 METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {

@@ -42,9 +42,9 @@ METAL_FUNC void key_fetch(
   tile_fetch<T, KEY_STEPS>(rows, source, stride, columns, place.begin, place.end, place.block, place.lane);
 }
 
-// The own gates as they come: 0 where the state is reset and, where there are resets, outside [begin, end); 1
-// past the chunk's steps and keys.
-template <bool RESETS, typename T, typename Source, typename Reset>
+// The own gates as they come, one for all keys unless PER_KEY: 0 where the state is reset and, where there
+// are resets, outside [begin, end); 1 past the chunk's steps and keys.
+template <bool RESETS, typename T, bool PER_KEY = true, typename Source, typename Reset>
 METAL_FUNC void key_fetch_gates(
     thread T (&rows)[KEY_STEPS],
     Source g,
@@ -58,7 +58,7 @@ METAL_FUNC void key_fetch_gates(
     const bool live = row < place.steps && place.lane < columns;
     const bool forgets = RESETS && row < place.steps && (row < place.begin || row >= place.end || reset[row]);
     rows[i] = forgets ? static_cast<T>(0.0f)
-              : live  ? static_cast<T>(g[row * stride + place.lane])
+              : live  ? static_cast<T>(g[row * stride + (PER_KEY ? place.lane : 0)])
                       : static_cast<T>(1.0f);
   }
 }
@@ -78,6 +78,11 @@ METAL_FUNC void key_products(thread key_gates& gates, thread T (&rows)[KEY_STEPS
     gates.after[i] = product;
     product = decayed<RESETS>(product, gates.at[i]);
   }
+}
+
+// The product of the own gates before step i.
+METAL_FUNC float key_before(thread const key_gates& gates, int i) {
+  return i > 0 ? gates.upto[i - 1] : 1.0f;
 }
 
 // The product of the gates of blocks [first, last), where `products` has those of each block and key.
@@ -117,10 +122,10 @@ METAL_FUNC void key_store_blocks(
   }
 }
 
-// Own steps times the products of the gates up to each, from the chunk's start, or with SUFFIX of those
-// behind it, up to the chunk's end; `across` is that of the blocks before or behind. A step that is not there
-// is 0 and stays so.
-template <bool SUFFIX, bool RESETS>
+// Own steps times the products of the gates up to each, or BEFORE it, from the chunk's start, or with SUFFIX
+// of those behind it, up to the chunk's end; `across` is that of the blocks before or behind. A step that is
+// not there is 0 and stays so.
+template <bool SUFFIX, bool RESETS, bool BEFORE = false>
 METAL_FUNC void key_decay(
     thread float (&kept)[KEY_STEPS],
     thread const float (&rows)[KEY_STEPS],
@@ -128,8 +133,32 @@ METAL_FUNC void key_decay(
     float across) {
 #pragma unroll
   for (int i = 0; i < KEY_STEPS; ++i) {
-    const float weight = decayed<RESETS>(SUFFIX ? gates.after[i] : gates.upto[i], across);
+    const float product = SUFFIX ? gates.after[i] : BEFORE ? key_before(gates, i) : gates.upto[i];
+    const float weight = decayed<RESETS>(product, across);
     kept[i] = RESETS && rows[i] == 0.0f ? 0.0f : weight * rows[i];
+  }
+}
+
+// Own steps as they came times `factor`.
+template <typename T>
+METAL_FUNC void key_scale(
+    thread float (&scaled)[KEY_STEPS], thread const T (&rows)[KEY_STEPS], float factor) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    scaled[i] = factor * static_cast<float>(rows[i]);
+  }
+}
+
+// Adds the own steps of those [begin, end) of `source`.
+template <typename Source>
+METAL_FUNC void key_add(
+    thread float (&rows)[KEY_STEPS], Source source, int stride, int columns, thread const key_place& place) {
+#pragma unroll
+  for (int i = 0; i < KEY_STEPS; ++i) {
+    const int row = place.block * KEY_STEPS + i;
+    if (place.lane < columns && row >= place.begin && row < place.end) {
+      rows[i] += source[row * stride + place.lane];
+    }
   }
 }
 
@@ -147,6 +176,18 @@ METAL_FUNC float key_less(thread const key_gates& gates) {
 #pragma unroll
   for (int i = 0; i < KEY_STEPS; ++i) {
     less = metal::fma(less, gates.at[i], gates.at[i] - 1.0f);
+  }
+  return less;
+}
+
+// That of all blocks, from those of each block and key.
+template <typename Lesses>
+METAL_FUNC float key_blocks_less(Lesses lesses, int lane) {
+  float less = lesses[lane];
+#pragma unroll
+  for (int block = 1; block < KEY_BLOCKS; ++block) {
+    const float other = lesses[block * TILE + lane];
+    less = metal::fma(less, other, less + other);
   }
   return less;
 }

@@ -1,8 +1,8 @@
 // The gradients by q, k and g of one chunk with one gate a step and key. A pair of steps j < i contributes
 //   D[i][j] q[i] k[j] g[j+1] ... g[i]
 // to the loss and, where steps read what they write over, F[i][j] r[i] k[j] g[j+1] ... g[i] too, summed over
-// keys. r is k, or an erase key apart from it. Step i reads the state that entered the chunk as well, and j
-// writes to the one that leaves.
+// keys. r is k, or an erase key apart from it, which may read BEFORE its gate: then g[i] is not in it. Step i
+// reads the state that entered the chunk as well, and j writes to the one that leaves.
 //
 // With the blocks of key_blocks.h, for a key: keys[j] = k[j] times the gates behind j up to the end of its
 // block, queries[i] = q[i] and reads[i] = r[i] times those from the start of their block up to i, product[b]
@@ -25,9 +25,10 @@
 constexpr constant int KEY_READS_NONE = 0;
 constexpr constant int KEY_READS_OWN = 1;
 constexpr constant int KEY_READS_ERASE = 2;
+constexpr constant int KEY_READS_BEFORE = 3;
 
 // What a thread has of its 8 steps: inputs, what enters for q and r, what leaves, and the gradients. Only
-// KEY_READS_ERASE has erase.
+// KEY_READS_ERASE and KEY_READS_BEFORE have erase.
 struct key_steps {
   float q[KEY_STEPS];
   float k[KEY_STEPS];
@@ -56,6 +57,12 @@ METAL_FUNC int key_span(int c, int i) {
   return (KEY_SPANS + i * (i - 1) / 2 + c) * TILE;
 }
 
+// What r of an own step is multiplied by from the start of its block.
+template <int READS>
+METAL_FUNC float key_read_weight(thread const key_gates& gates, int i) {
+  return READS == KEY_READS_BEFORE ? key_before(gates, i) : gates.upto[i];
+}
+
 // Own steps to three tiles, keys, queries and, if there are, reads, and the product of the own gates to
 // `notes`.
 template <int READS, typename Tiles, typename Notes>
@@ -71,7 +78,7 @@ METAL_FUNC void key_meet(
     tiles[cell] = own.k[i] * gates.after[i];
     tiles[TILE * TILE_STRIDE + cell] = own.q[i] * gates.upto[i];
     if (READS != KEY_READS_NONE) {
-      tiles[2 * TILE * TILE_STRIDE + cell] = key_read<READS>(own, i) * gates.upto[i];
+      tiles[2 * TILE * TILE_STRIDE + cell] = key_read<READS>(own, i) * key_read_weight<READS>(gates, i);
     }
   }
   notes[place.block * TILE + place.lane] = gates.upto[KEY_STEPS - 1];
@@ -93,9 +100,13 @@ METAL_FUNC void key_enter(
     float span = 0.0f;
 #pragma unroll
     for (int i = 0; i < KEY_STEPS; ++i) {
-      const float read = own.q[i] * own.entering_q[i] +
-                         (READS != KEY_READS_NONE ? key_read<READS>(own, i) * own.entering_k[i] : 0.0f);
-      span = metal::fma(gates.upto[i], read, span);
+      const float query = own.q[i] * own.entering_q[i];
+      const float read = READS != KEY_READS_NONE ? key_read<READS>(own, i) * own.entering_k[i] : 0.0f;
+      if (READS == KEY_READS_BEFORE) {
+        span = metal::fma(gates.upto[i], query, metal::fma(key_before(gates, i), read, span));
+      } else {
+        span = metal::fma(gates.upto[i], query + read, span);
+      }
       own.entering_q[i] = decayed<RESETS>(own.entering_q[i], product);
       own.entering_k[i] = READS != KEY_READS_NONE ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
     }
@@ -173,18 +184,21 @@ METAL_FUNC float key_grad_product(Notes notes, float total, thread const key_pla
 }
 
 // The gradients from what enters and leaves the block: entering_q and entering_k become those of q and k;
-// with KEY_READS_ERASE entering_k becomes that of the erase key, and leaving that of k.
+// with an erase key entering_k becomes that of the erase key, and leaving that of k.
 template <int READS, bool RESETS>
 METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& gates, float grad_product) {
   float carry = grad_product;
 #pragma unroll
   for (int i = KEY_STEPS - 1; i >= 0; --i) {
     carry = metal::fma(own.q[i], own.entering_q[i], carry);
-    if (READS != KEY_READS_NONE) {
+    if (READS != KEY_READS_NONE && READS != KEY_READS_BEFORE) {
       carry = metal::fma(key_read<READS>(own, i), own.entering_k[i], carry);
     }
     own.grad_gate[i] = i > 0 ? carry * gates.upto[i - 1] : carry;
     carry = decayed<RESETS>(carry, gates.at[i]);
+    if (READS == KEY_READS_BEFORE) {
+      carry = metal::fma(own.erase[i], own.entering_k[i], carry);
+    }
   }
   carry = 0.0f;
 #pragma unroll
@@ -192,8 +206,8 @@ METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& ga
     own.grad_gate[j] = metal::fma(carry, gates.after[j], own.grad_gate[j]);
     carry = metal::fma(own.k[j], own.leaving[j], decayed<RESETS>(carry, gates.at[j]));
     own.entering_q[j] *= gates.upto[j];
-    if (READS == KEY_READS_ERASE) {
-      own.entering_k[j] *= gates.upto[j];
+    if (READS >= KEY_READS_ERASE) {
+      own.entering_k[j] *= key_read_weight<READS>(gates, j);
       own.leaving[j] *= gates.after[j];
     } else {
       const float by_read = READS != KEY_READS_NONE ? gates.upto[j] * own.entering_k[j] : 0.0f;
@@ -208,7 +222,7 @@ METAL_FUNC void key_within(
     thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const key_place& place) {
   auto corner = pairs + place.block * KEY_STEPS * (TILE_STRIDE + 1);
   auto others = corner + TILE * TILE_STRIDE;
-  thread float (&grad_k)[KEY_STEPS] = READS == KEY_READS_ERASE ? own.leaving : own.entering_k;
+  thread float (&grad_k)[KEY_STEPS] = READS >= KEY_READS_ERASE ? own.leaving : own.entering_k;
 #pragma unroll
   for (int j = 0; j < KEY_STEPS; ++j) {
     const float same = corner[j * (TILE_STRIDE + 1)];
@@ -223,7 +237,8 @@ METAL_FUNC void key_within(
         key = decayed<RESETS>(key, gates.at[i]);
         own.entering_q[i] = metal::fma(corner[i * TILE_STRIDE + j], key, own.entering_q[i]);
         if (READS != KEY_READS_NONE) {
-          own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + j], key, own.entering_k[i]);
+          const float read = READS == KEY_READS_BEFORE ? before[i] : key;
+          own.entering_k[i] = metal::fma(others[i * TILE_STRIDE + j], read, own.entering_k[i]);
         }
       }
     }
@@ -232,11 +247,14 @@ METAL_FUNC void key_within(
     for (int i = KEY_STEPS - 1; i >= 0; --i) {
       if (i > j) {
         adjoint = metal::fma(corner[i * TILE_STRIDE + j], own.q[i], adjoint);
-        if (READS != KEY_READS_NONE) {
+        if (READS != KEY_READS_NONE && READS != KEY_READS_BEFORE) {
           adjoint = metal::fma(others[i * TILE_STRIDE + j], key_read<READS>(own, i), adjoint);
         }
         own.grad_gate[i] = metal::fma(adjoint, before[i], own.grad_gate[i]);
         adjoint = decayed<RESETS>(adjoint, gates.at[i]);
+        if (READS == KEY_READS_BEFORE) {
+          adjoint = metal::fma(others[i * TILE_STRIDE + j], own.erase[i], adjoint);
+        }
       }
     }
     grad_k[j] += adjoint;

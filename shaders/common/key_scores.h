@@ -40,8 +40,8 @@ METAL_FUNC int key_pair(int i, int j) {
   return x == KEY_STEPS ? KEY_STEPS * KEY_STEPS / 2 + f : f * KEY_STEPS + x;
 }
 
-// Adds the pairs within the own block.
-template <bool RESETS>
+// Adds the pairs within the own block; q reads BEFORE its gate, and then not what is written at its step.
+template <bool RESETS, bool BEFORE = false>
 METAL_FUNC void key_pairs_add(
     thread key_scores& scores,
     thread const float (&q)[KEY_STEPS],
@@ -52,7 +52,10 @@ METAL_FUNC void key_pairs_add(
     float key = k[j];
 #pragma unroll
     for (int i = 0; i < KEY_STEPS; ++i) {
-      if (i >= j) {
+      if (BEFORE && i > j) {
+        scores.own[key_pair(i, j)] = metal::fma(q[i], key, scores.own[key_pair(i, j)]);
+        key = decayed<RESETS>(key, gates.at[i]);
+      } else if (!BEFORE && i >= j) {
         key = i > j ? decayed<RESETS>(key, gates.at[i]) : key;
         scores.own[key_pair(i, j)] = metal::fma(q[i], key, scores.own[key_pair(i, j)]);
       }
@@ -62,7 +65,7 @@ METAL_FUNC void key_pairs_add(
 
 // The own steps on their way to where pairs of blocks meet, `tiles`[0], and where the halves do, `tiles`[1];
 // `products` has those of the gates of each block.
-template <bool RESETS, typename Tiles, typename Products>
+template <bool RESETS, bool BEFORE = false, typename Tiles, typename Products>
 METAL_FUNC void key_scores_meet(
     Tiles tiles,
     Products products,
@@ -77,7 +80,7 @@ METAL_FUNC void key_scores_meet(
 #pragma unroll
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);
-    const float query = q[i] * gates.upto[i];
+    const float query = q[i] * (BEFORE ? key_before(gates, i) : gates.upto[i]);
     const float key = k[i] * gates.after[i];
     tiles[cell] = odd ? query : key;
     tiles[TILE * TILE_STRIDE + cell] = decayed<RESETS>(later ? query : key, across);

@@ -220,7 +220,19 @@ METAL_FUNC void steps_take(
   }
 }
 
-// The same within the pieces between RESETS, whatever others hold.
+// With RESETS the values of steps outside [begin, end) become 0, whatever they are.
+template <int WIDE, bool RESETS>
+METAL_FUNC void steps_only(
+    thread steps_values<WIDE>& values, int begin, int end, thread const steps_place& place) {
+  if (RESETS) {
+    steps_values<WIDE> inside;
+    steps_clear<WIDE>(inside);
+    steps_take<WIDE>(inside, values, begin, end, place);
+    values = inside;
+  }
+}
+
+// values += lower * given, as steps_multiply, within the pieces between RESETS, whatever others hold.
 template <int WIDE, bool BACK, bool RESETS, typename A = float, typename Reset>
 METAL_FUNC void steps_mix(
     thread steps_values<WIDE>& values,

@@ -11,9 +11,9 @@
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
-#include "../common/walk.h"
-#include "state.h"
 #include "../common/steps.h"
+#include "../common/walk.h"
+#include "../common/walk_keys.h"
 
 using namespace metal;
 

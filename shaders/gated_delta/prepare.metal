@@ -127,14 +127,11 @@ template <
         key_if(kept, leaves);
         key_store_blocks<TW>(kept, to + TILE * KEYS, KEYS / 8, columns, stop, place);
         if (leaves && simdgroup == 0 && lane < KEYS - key) {
-          float less = lesses[lane];
-#pragma unroll
-          for (int block = 1; block < KEY_BLOCKS; ++block) {
-            const float other = lesses[block * TILE + lane];
-            less = fma(less, other, less + other);
-          }
           carry_decay fading;
-          carry_decay_from(fading, decayed<HAS_RESET>(own_gates.upto[KEY_STEPS - 1], behind_block), less);
+          carry_decay_from(
+              fading,
+              decayed<HAS_RESET>(own_gates.upto[KEY_STEPS - 1], behind_block),
+              key_blocks_less(lesses, lane));
           decay[tile * 2 * KEYS + key + lane] = fading.base;
           decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;
         }

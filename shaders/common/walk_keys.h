@@ -4,10 +4,10 @@
 
 #include <metal_stdlib>
 
-#include "../common/blocks.h"
-#include "../common/tile.h"
-#include "../common/walk.h"
-#include "../common/steps.h"
+#include "blocks.h"
+#include "tile.h"
+#include "walk.h"
+#include "steps.h"
 
 // Own keys of a chunk, in matrices with a row a step to be written or, to be read, a row a key. They are
 // fetched long before their use, so that no product waits for memory, and as T, because converting waits too.

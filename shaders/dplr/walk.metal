@@ -1,0 +1,136 @@
+// dplr, the walk over chunks of 32 steps. Forward, from the state S that enters a chunk: with x = S reads +
+// A_ak v, what its steps read of the state is u = x + N x, and S = decay o S + v (x) keys_k + u (x) keys_b.
+// REVERSE, from the adjoint G of the state that leaves it: with y = G keys_b + A_qb^T grad_o, the gradient of
+// u is d = y + N^T y, and G = decay o G + grad_o (x) queries + d (x) reads. scores.metal makes N, A_ak and
+// A_qb, rows.metal the rest. Each state that enters and adjoint that leaves a chunk is kept. Peng et al.
+// 2025, RWKV-7, arXiv:2503.14456, section 3; Yang et al. 2024, arXiv:2412.06464, section 3.3.
+//
+// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys.
+#include <metal_stdlib>
+
+#include "../common/blocks.h"
+#include "../common/gates.h"
+#include "../common/walk_keys.h"
+#include "../common/steps.h"
+#include "../common/tile.h"
+#include "../common/walk.h"
+
+using namespace metal;
+
+template <
+    typename TV,
+    int Dk,
+    int Dv,
+    int H,
+    int WIDE,
+    int TALL,
+    bool REVERSE,
+    bool HAS_INITIAL_STATE,
+    bool HAS_RESET>
+[[kernel]] void dplr_walk(
+    const device float* read,     // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device float* mix,      // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* inverse,  // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device TV* given,       // [B, L, H, Dv]
+    const device float* write,    // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device float* rewrite,  // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device float* decay,    // [B, H, CHUNKS, 2, KEYS]
+    const device float* start,    // [B, H, Dv, Dk]
+    const device bool* reset,     // [B, L]
+    device float* kept,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device float* solved,         // [B, L, H, Dv]
+    device float* last,           // [B, H, Dv, Dk]
+    const constant int* given_shape,
+    uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
+    uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
+  static_assert(Dk <= 256, "a head must not have more than 256 keys");
+  constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int VALUES = (Dv + 7) / 8 * 8;
+  constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
+  constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
+  constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
+  static_assert((SUMS + SIMDGROUPS * 8 * TILE_STRIDE) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float sums[SUMS];
+  threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
+
+  const int L = given_shape[1];
+  const int lane = thread_position_in_threadgroup.x;
+  const int simdgroup = thread_position_in_threadgroup.y;
+  const int value = threadgroup_position_in_grid.x * WIDE * 8;
+  const int head = threadgroup_position_in_grid.y;
+  const int batch = threadgroup_position_in_grid.z;
+  const int key = simdgroup * TALL * 8;
+  const int chunks = (L + TILE - 1) / TILE;
+  const int owned = (KEYS - key) / 8;
+  const int wide = Dv - value;
+  const long sequence = static_cast<long>(batch) * L;
+  const long state = static_cast<long>(batch) * H + head;
+  const long corner = (state * Dv + value) * Dk + key;
+  auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
+
+  constexpr bool STARTS = REVERSE || HAS_INITIAL_STATE;
+  const steps_place place = steps_placed(scratch, lane);
+  walk_state<WIDE, TALL> S;
+  walk_state<WIDE, TALL> rest_of_S;
+  walk_clear<WIDE, TALL>(rest_of_S);
+  walk_begin<WIDE, TALL>(
+      S, start + (STARTS ? corner : 0), Dk, STARTS ? Dk - key : 0, Dv - value, scratch, lane);
+
+  for (int n = 0; n < chunks; ++n) {
+    const int chunk = REVERSE ? chunks - 1 - n : n;
+    const int steps = min(TILE, L - chunk * TILE);
+    const long at = state * chunks + chunk;
+    const long own_keys = at * TILE * KEYS + key / 8 * BLOCK;
+    const long own_values = ((sequence + chunk * TILE) * H + head) * Dv + value;
+    auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
+    const int first = first_reset<HAS_RESET>(resets, steps);
+    const int behind = last_reset<HAS_RESET>(resets, steps);
+    blocks_store<false, WHOLE>(
+        S.at,
+        kept + ((at * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK,
+        VALUES / 8,
+        owned,
+        (VALUES - value) / 8);
+
+    // What the state has for each step, then what the steps make of each other.
+    walk_keys<TALL, float> keys;
+    steps_values<WIDE> values;
+    walk_fetch<TALL, true, WHOLE_KEYS>(keys, read + own_keys, KEYS / 8, owned);
+    walk_read<WIDE, TALL, float>(values, S, keys);
+    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
+    steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
+    steps_given<WIDE, TV> fetched;
+    steps_values<WIDE> inputs;
+    steps_lower lower;
+    steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
+    steps_from<WIDE, TV>(inputs, fetched);
+    steps_fetch_lower<!REVERSE>(lower, mix + at * TILE * TILE);
+    steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, lower, resets, steps, place);
+    steps_values<WIDE> results = values;
+    steps_fetch_lower<!REVERSE>(lower, inverse + at * TILE * TILE);
+    steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, lower, resets, steps, place);
+    if (simdgroup == 0) {
+      steps_store<WIDE, WHOLE_ROWS, float>(results, solved + own_values, H * Dv, wide, steps, place);
+    }
+
+    // The state after the chunk, or before it.
+    const int begin = REVERSE ? 0 : behind;
+    const int end = REVERSE ? first : TILE;
+    walk_decays<true, TALL> fading;
+    walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
+    walk_fade<WIDE, TALL, true>(S, rest_of_S, fading, first == steps);
+    steps_only<WIDE, HAS_RESET>(inputs, begin, end, place);
+    steps_only<WIDE, HAS_RESET>(results, begin, end, place);
+    walk_fetch<TALL, false, WHOLE_KEYS>(keys, write + own_keys, KEYS / 8, owned);
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, inputs, keys, begin, end, place);
+    walk_fetch<TALL, false, WHOLE_KEYS>(keys, rewrite + own_keys, KEYS / 8, owned);
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, keys, begin, end, place);
+    walk_settle<WIDE, TALL>(S, rest_of_S);
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+  }
+  if (!REVERSE || HAS_INITIAL_STATE) {
+    walk_end<WIDE, TALL>(S, last + corner, Dk, Dk - key, Dv - value, scratch, lane);
+  }
+}
