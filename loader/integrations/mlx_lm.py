@@ -11,7 +11,7 @@ def patch_mlx_lm():
     mlx-lm loops over time in Python in most of them where it trains, and where it runs on no Apple GPU. From here on
     the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
     (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
-    RecurrentGemma's `rglru`, RWKV-7 `recipes.rwkv7`, and the linear attention of Bailing MoE Linear and Bailing Hybrid
+    RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear attention of Bailing MoE Linear and Bailing Hybrid
     `gla`. Arguments, results, masks, caches and dtypes stay as they were. What mx.compile has traced before keeps what
     it was traced with.
 

@@ -12,7 +12,7 @@ def patch_mlx_vlm():
     From here on both of its gated delta rules (Qwen3.5 and what is made of it; Qwen3-Next, Kimi Linear, Kimi K3, GLM 5)
     are `gated_delta`, also with `state_steps`, the states after each of the first steps, and with a `cache` that keeps
     them for speculative decoding; state space duality (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) is `ssd`,
-    Mamba's and Jamba's scan `selective_scan`, RecurrentGemma's `rglru`, RWKV-7 `recipes.rwkv7`, and the linear
+    Mamba's and Jamba's scan `selective_scan`, RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear
     attention of Bailing MoE Linear `gla`. Arguments, results, masks, caches and dtypes stay as they were. What is
     patched where, and what keeps what it holds, is as for `patch_mlx_lm`.
     Patching twice is harmless. Returns the patched names, a list with a method `unpatch`.

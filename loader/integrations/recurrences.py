@@ -8,7 +8,7 @@ from functools import wraps
 import mlx.core as mx
 from mlx import nn
 
-from .. import backend, get, recipes
+from .. import backend, get
 
 _MOST_STATES = 8
 
@@ -87,7 +87,7 @@ def gla(q, k, v, g, scale, h, mask=None):
 def rwkv7(r, w, k, v, a, b, state):
     """y [B, L, H, D] in r's dtype and the state [B, H, D, D]."""
     dtype = result_type(r, w, k, v, a, b, state)
-    y, state = recipes.rwkv7(r, w, k, v, a, b, initial_state=single(state), return_state=True)
+    y, state = get("dplr")(r, k, v, a, b, w, initial_state=single(state), return_state=True)
     return y.astype(r.dtype), state.astype(dtype)
 
 

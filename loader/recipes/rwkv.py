@@ -44,32 +44,13 @@ def rwkv6(r, k, v, w, u, *, initial_state=None, reset=None, scale=1.0):
 def rwkv7(r, w, k, v, a, b, *, initial_state=None, reset=None, scale=1.0):
     """S[t] = S[t-1] diag(w[t]) + (S[t-1] a[t]) (x) b[t] + v[t] (x) k[t], o[t] = scale S[t] r[t].
 
-    r, w, k, a and b [B, L, H, Dk], v [B, L, H, Dv]; w is the decay itself, not 0, best in float32. RWKV-7 has a = -kk
+    r, w, k, a and b [B, L, H, Dk], v [B, L, H, Dv]; w is the decay itself, best in float32. RWKV-7 has a = -kk
     and b = kk * a', kk its normed removal key and a' its in-context learning rate. Returns o [B, L, H, Dv] in v's
     dtype; the state is S [B, H, Dv, Dk], float32.
     Raises TypeError and ValueError, naming the argument that does not fit.
     Peng et al. 2025, RWKV-7 "Goose", arXiv:2503.14456, section 4.1.
     """
-    # Two steps of gated_delta a token: one decays and writes what it erases, one writes v and is read.
-    none, one = mx.zeros_like, mx.ones_like
-    o, S = run(
-        "gated_delta",
-        _pairs(none(r), r),
-        _pairs(b, k),
-        _pairs(none(v), v),
-        _pairs(w, one(w)),
-        mx.ones((v.shape[0], 2 * v.shape[1], v.shape[2])),
-        erase=_pairs(-a.astype(mx.float32) / w, none(w.astype(mx.float32))),
-        initial_state=initial_state,
-        reset=None if reset is None else _pairs(reset, none(reset)),
-        scale=scale,
-    )
-    return o[:, 1::2], S
-
-
-def _pairs(first, second):
-    """Two steps a token, [B, 2 L, ...]."""
-    return mx.flatten(mx.stack([first, second], axis=2), 1, 2)
+    return run("dplr", r, k, v, a, b, w, initial_state=initial_state, reset=reset, scale=scale)
 
 
 def _padded(x, before, after, value=0):
