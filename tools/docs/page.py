@@ -11,6 +11,10 @@ from .table import linked
 
 # What the tests hold every op to where its entry promises nothing else.
 BOUNDS = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 1e-2}
+_STATES = (
+    "With `return_states=True` the state after each of at most 8 steps takes the final one's place, and with "
+    "`cu_seqlens=` there is one for each packed sequence, in and out: [serving](../serving.md)."
+)
 
 
 def write(spec, bench):
@@ -36,7 +40,8 @@ def _arrays(spec):
     rows = [(f"`{a.name}`", " or ".join(map(shape, a.shapes)), _dtype(a), _note(a)) for a in spec.inputs]
     results = [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), _note(a)) for a in spec.outputs]
     head = ("shape", "dtype", "")
-    return f"## Inputs\n\n{_table(('input', *head), rows)}\n\n## Outputs\n\n{_table(('output', *head), results)}"
+    text = f"## Inputs\n\n{_table(('input', *head), rows)}\n\n## Outputs\n\n{_table(('output', *head), results)}"
+    return f"{text}\n\n{_STATES}" if spec.carries else text
 
 
 def _dtype(array):
