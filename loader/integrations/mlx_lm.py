@@ -1,11 +1,13 @@
 """mlx-lm with its recurrences routed to our ops."""
 
-from .patching import Patch
+from contextlib import AbstractContextManager
+
+from .patching import Patch, Patched
 
 _PATCH = Patch("mlx_lm", "mlx_lm_routes", "mlx-lm==0.32.2", "patch_mlx_lm")
 
 
-def patch_mlx_lm():
+def patch_mlx_lm() -> Patched:
     """Route the recurrences of mlx-lm's models to the ops, in training and in inference.
 
     mlx-lm loops over time in Python in most of them where it trains, and where it runs on no Apple GPU. From here on
@@ -25,12 +27,12 @@ def patch_mlx_lm():
     return _PATCH.apply()
 
 
-def unpatch_mlx_lm():
+def unpatch_mlx_lm() -> None:
     """Put mlx-lm's own functions back wherever `patch_mlx_lm` would find them; harmless where nothing is patched."""
     _PATCH.undo()
 
 
-def patched_mlx_lm():
+def patched_mlx_lm() -> AbstractContextManager[Patched]:
     """`patch_mlx_lm` for the length of a `with`, which gets the patched names.
 
     Afterwards mlx-lm is as before: within a program that has patched it, patched.

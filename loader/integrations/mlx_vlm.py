@@ -1,11 +1,13 @@
 """mlx-vlm, which has copies of mlx-lm's models, with its recurrences routed to our ops."""
 
-from .patching import Patch
+from contextlib import AbstractContextManager
+
+from .patching import Patch, Patched
 
 _PATCH = Patch("mlx_vlm", "mlx_vlm_routes", "mlx-vlm==0.7.10", "patch_mlx_vlm")
 
 
-def patch_mlx_vlm():
+def patch_mlx_vlm() -> Patched:
     """Route the recurrences of mlx-vlm's models to the ops, as `patch_mlx_lm` does those of mlx-lm, which mlx-vlm does
     not use.
 
@@ -22,12 +24,12 @@ def patch_mlx_vlm():
     return _PATCH.apply()
 
 
-def unpatch_mlx_vlm():
+def unpatch_mlx_vlm() -> None:
     """Put mlx-vlm's own functions back wherever `patch_mlx_vlm` would find them; harmless where nothing is patched."""
     _PATCH.undo()
 
 
-def patched_mlx_vlm():
+def patched_mlx_vlm() -> AbstractContextManager[Patched]:
     """`patch_mlx_vlm` for the length of a `with`, which gets the patched names.
 
     Afterwards mlx-vlm is as before: within a program that has patched it, patched.

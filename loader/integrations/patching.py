@@ -140,13 +140,13 @@ class Patch:
             setattr(owner, attribute, functions[function])
 
 
-class Patched(list):
+class Patched(list[str]):
     """The names that lead to an op now, sorted, as "mlx_lm.models.qwen3_next.gated_delta_update"."""
 
     def __init__(self, patch, names):
         super().__init__(sorted(names))
         self._patch = patch
 
-    def unpatch(self):
+    def unpatch(self) -> None:
         """Put the package's own functions back."""
         self._patch.undo()

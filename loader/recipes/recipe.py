@@ -2,7 +2,9 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, Protocol
 
 import mlx.core as mx
 
@@ -12,7 +14,26 @@ from ..operators import OPERATORS
 _TIME = "L"
 
 
-def recipe(*, state, **shapes):
+class Recipe(Protocol):
+    """What `recipe` makes of a function."""
+
+    def __call__(
+        self,
+        *arrays: mx.array,
+        initial_state: Any = None,
+        reset: mx.array | None = None,
+        return_state: bool = False,
+        **options: Any,
+    ) -> Any:
+        """The output, [B, L, ...], or (output, state)."""
+
+    def step(
+        self, *arrays: mx.array, initial_state: Any = None, reset: mx.array | None = None, **options: Any
+    ) -> tuple[mx.array, Any]:
+        """The output, [B, ...], and the state."""
+
+
+def recipe(*, state: Any, **shapes: str) -> Callable[[Callable[..., Any]], Recipe]:
     """Makes a recipe of a function of arrays, `initial_state` and `reset` that returns (output, state).
 
     `shapes` gives the axes of each array, "B L H D", or several choices of them, "B L H | B L H D"; `state` those of
