@@ -29,6 +29,7 @@ from . import backends, kernel, manifest, reference
 from .document import suggest
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
+from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
 from .packed import reset_from_cu_seqlens
 from .scan import associative_scan
@@ -49,19 +50,23 @@ __all__ = [
     "metal_kernel",
     "names",
     "patch_mlx_lm",
+    "patch_mlx_vlm",
     "patched_mlx_lm",
+    "patched_mlx_vlm",
     "reset_from_cu_seqlens",
     "unpatch_mlx_lm",
+    "unpatch_mlx_vlm",
     "warm_up",
 ]
 
 
 # Modules that are imported at their first use: few programs need them.
-_LATE = ("nn", "parallel", "testing")
+_LATE = ("nn", "parallel", "recipes", "testing")
 
 if TYPE_CHECKING:
     from . import nn as nn
     from . import parallel as parallel
+    from . import recipes as recipes
     from . import testing as testing
 else:  # hidden from type checkers, to which it would give every name
 

@@ -77,5 +77,6 @@ def signature(spec):
     parameters = [Parameter(array.name, Parameter.POSITIONAL_OR_KEYWORD) for array in spec.required]
     keywords = {array.name: None for array in spec.optional} | {o.name: o.default for o in spec.options}
     keywords["return_state"] = False
+    keywords |= {"return_states": False, "cu_seqlens": None} if spec.carries else {}
     parameters += [Parameter(n, Parameter.KEYWORD_ONLY, default=v) for n, v in keywords.items()]
     return inspect.Signature(parameters)

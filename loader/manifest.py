@@ -129,7 +129,7 @@ def _alternatives(shape):
 
 
 # What every op takes beside its own inputs and options.
-_CALL = ("self", "return_state", "stream")
+_CALL = ("self", "return_state", "return_states", "cu_seqlens", "stream")
 _INPUT_KEYS = ("optional", "sample", "decay")
 _VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
 

@@ -1,12 +1,13 @@
 """An op: one entry of the manifest, callable and differentiable on the engine it was built for."""
 
 import contextlib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import mlx.core as mx
 
-from . import plan, source, transforms
+from . import plan, sequences, source, transforms
 from .arguments import Stream, check_stream
 from .backends import metal
 from .call import Reader, signature
@@ -41,18 +42,45 @@ class Op:
         self.__doc__ = str(self)
 
     def __call__(
-        self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
+        self,
+        *arrays: mx.array,
+        return_state: bool = False,
+        return_states: bool = False,
+        cu_seqlens: Sequence[int] | mx.array | None = None,
+        stream: Stream | None = None,
+        **keywords: Any,
     ) -> Any:
         """Run the op. Required inputs go by position or by name; optional ones and options are keywords, None their
         default.
 
-        Returns the output, or a tuple of them; with `return_state=True` the final state comes last.
+        Returns the output, or a tuple of them; with `return_state=True` the final state comes last, and with
+        `return_states=True` in its place the states after each of at most 8 steps, [B, L, ...]. `cu_seqlens`, N + 1
+        bounds as `loader.reset_from_cu_seqlens` takes them, packs N sequences into a batch of one: `initial_state` and
+        the final state then have one state for each, [N, ...].
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
         """
         inputs, options = self._reader.read(arrays, keywords)
         with self._on(stream, return_state):
-            results = self._run(inputs, options)
-        return self.present(results, return_state)
+            if return_states is False and cu_seqlens is None:
+                return self.present(self.run(inputs, options), return_state)
+            results = self._run_states(inputs, options, return_state, return_states, cu_seqlens)
+        return self.present(results, return_state or return_states)
+
+    def _run_states(self, inputs, options, return_state, return_states, cu_seqlens):
+        """`run` where more states go in or come out than one a row."""
+        name = self.spec.name
+        if not isinstance(return_states, bool):
+            raise TypeError(f"[{name}] expected return_states to be a bool but got {return_states!r}.")
+        if not self.spec.carries:
+            raise TypeError(f"[{name}] has no initial state, and so takes neither return_states nor cu_seqlens.")
+        other = "return_state" if return_state else None if cu_seqlens is None else "cu_seqlens"
+        if return_states and other:
+            raise ValueError(
+                f"[{name}] expected return_states alone but got {other} too; the last of the states is the final one."
+            )
+        if return_states:
+            return sequences.every_state(self, inputs, options)
+        return sequences.by_sequence(self, inputs, options, cu_seqlens, return_state)
 
     def forward(
         self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
@@ -89,7 +117,7 @@ class Op:
                 if x is not None:
                     self._check_rank(array, x, at, ranks)
                     inputs[array.name] = mx.expand_dims(x, at)
-            results = self._run(inputs, options)
+            results = self.run(inputs, options)
             return tuple([y if at is None else mx.squeeze(y, at) for y, at in zip(results, self._output_times)])
 
     def _check_rank(self, array, x, at, ranks):
@@ -200,7 +228,7 @@ class Op:
             if array.name in inputs
         )
 
-    def _run(self, inputs, options):
+    def run(self, inputs, options):
         """All outputs, differentiable: by the kernels, or by the reference where they cannot run."""
         passes = self.passes(inputs, options)
         if not self._on_kernels(passes.plan, inputs):
@@ -220,6 +248,11 @@ class Op:
                 "said once."
             )
         return False
+
+    @property
+    def has_reference(self):
+        """Whether there is a plain-MLX reference."""
+        return self._reference is not None
 
     def call_reference(self, inputs, options):
         """Every output by the plain-MLX reference, of inputs by name and the options' values."""

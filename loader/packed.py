@@ -20,20 +20,24 @@ def reset_from_cu_seqlens(cu_seqlens: Sequence[int] | mx.array, length: int) -> 
         raise TypeError(f"[reset_from_cu_seqlens] expected length to be an integer but got {length!r}.")
     if not 0 <= size <= LARGEST:
         raise ValueError(f"[reset_from_cu_seqlens] expected length to lie between 0 and {LARGEST} but got {size}.")
+    reset = mx.zeros((1, size), dtype=mx.bool_)
+    starts = [bound for bound in bounds_of("reset_from_cu_seqlens", cu_seqlens, size) if bound < size]
+    if starts:
+        reset[0, mx.array(starts)] = True
+    return reset
+
+
+def bounds_of(name, cu_seqlens, size):
+    """`cu_seqlens` as a list of ints that rise from 0 to at most `size`; raises, for the function called `name`."""
     try:
         given = cu_seqlens.tolist() if hasattr(cu_seqlens, "tolist") else cu_seqlens
         bounds = [integer(bound) for bound in given]
     except TypeError:
         bounds = [None]
     if None in bounds:
-        raise TypeError(f"[reset_from_cu_seqlens] expected cu_seqlens to hold integers, in 1-d, but got {cu_seqlens}.")
+        raise TypeError(f"[{name}] expected cu_seqlens to hold integers, in 1-d, but got {cu_seqlens}.")
     if not bounds or bounds[0] != 0 or bounds[-1] > size or bounds != sorted(bounds):
         raise ValueError(
-            f"[reset_from_cu_seqlens] expected cu_seqlens to rise from 0 to at most {size}, the length, but "
-            f"got {bounds}."
+            f"[{name}] expected cu_seqlens to rise from 0 to at most {size}, the length, but got {bounds}."
         )
-    reset = mx.zeros((1, size), dtype=mx.bool_)
-    starts = [bound for bound in bounds if bound < size]
-    if starts:
-        reset[0, mx.array(starts)] = True
-    return reset
+    return bounds

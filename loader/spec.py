@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 TIME, BATCH = "L", "B"
-STATE = "final_state"
+INITIAL, STATE = "initial_state", "final_state"
 # In a threadgroup, on any engine.
 MOST_THREADS = 1024
 # On a core, of any GPU.
@@ -135,6 +135,11 @@ class OpSpec:
     @cached_property
     def optional(self):
         return tuple(array for array in self.inputs if array.optional)
+
+    @cached_property
+    def carries(self):
+        """Whether the op goes on from the state that another call of it left."""
+        return INITIAL in {a.name for a in self.inputs} and STATE in {a.name for a in self.outputs}
 
     @cached_property
     def steps(self):

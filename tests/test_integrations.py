@@ -1,4 +1,4 @@
-"""loader.patch_mlx_lm where mlx-lm is not; with it, tests/peers has the tests."""
+"""loader.patch_mlx_lm and patch_mlx_vlm where these are not; with them, tests/peers has the tests."""
 
 import subprocess
 import sys
@@ -8,19 +8,24 @@ import pytest
 import loader
 
 
-def test_mlx_lm_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlx_lm", None)
-    message = r"\[patch_mlx_lm\] expected mlx-lm to be installed but there is no module mlx_lm: pip install 'mlx-lm=="
+@pytest.mark.parametrize("name", ["mlx_lm", "mlx_vlm"])
+def test_the_package_missing(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    package = name.replace("_", "-")
+    message = (
+        rf"\[patch_{name}\] expected {package} to be installed but there is no module {name}: pip install '{package}=="
+    )
     with pytest.raises(ImportError, match=message):
-        loader.patch_mlx_lm()
-    with pytest.raises(ImportError, match=message), loader.patched_mlx_lm():
+        getattr(loader, f"patch_{name}")()
+    with pytest.raises(ImportError, match=message), getattr(loader, f"patched_{name}")():
         raise AssertionError("the context must not be entered")
 
 
 def test_nothing_to_unpatch():
     loader.unpatch_mlx_lm()
+    loader.unpatch_mlx_vlm()
 
 
-def test_importing_the_package_does_not_import_mlx_lm():
-    code = "import loader, sys; sys.exit('mlx_lm' in sys.modules)"
+def test_importing_the_package_imports_neither():
+    code = "import loader, sys; sys.exit('mlx_lm' in sys.modules or 'mlx_vlm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -93,7 +93,7 @@ def test_states_and_decays_of_another_dtype(monkeypatch, name, length):
 
     Dtypes are of the routes, so the ops need no kernels here.
     """
-    monkeypatch.setattr("loader.integrations.mlx_lm_routes.get", lambda op: loader.get(op).reference)
+    monkeypatch.setattr("loader.integrations.recurrences.get", lambda op: loader.get(op).reference)
     model, prompt = tiny_models.build(name).eval(), tiny_models.tokens(2, length)
     model.set_dtype(mx.bfloat16)
     for module in model.modules():

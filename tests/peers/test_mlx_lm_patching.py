@@ -37,6 +37,8 @@ NAMES = (
         "mlx_lm.models.mamba.MambaBlock._process_sequence",
         "mlx_lm.models.jamba.JambaMambaMixer.ssm_step",
         "mlx_lm.models.bailing_moe_linear.recurrent_gla",
+        "mlx_lm.models.bailing_hybrid.recurrent_gla",
+        "mlx_lm.models.rwkv7.Rwkv7TimeMixing._wkv7",
     }
 )
 
@@ -64,7 +66,8 @@ def changed(before, after):
 
 
 def test_what_is_patched_comes_back():
-    importlib.import_module("mlx_lm.models.bailing_moe_linear")
+    for name in ("bailing_moe_linear", "bailing_hybrid", "rwkv7"):
+        importlib.import_module(f"mlx_lm.models.{name}")
     before = snapshot()
     with loader.patched_mlx_lm() as names:
         assert NAMES <= set(names) == changed(before, snapshot())
@@ -214,7 +217,8 @@ def test_one_token_is_left_to_mlx_lm_but_where_the_op_is_faster(monkeypatch):
         called.append(name)
         return loader.get(name)
 
-    monkeypatch.setattr(routes, "get", counted)
+    recurrences = importlib.import_module("loader.integrations.recurrences")
+    monkeypatch.setattr(recurrences, "get", counted)
     x, gate, state = mx.ones((1, 2, 8)), mx.full((1, 2, 8), 0.5), mx.zeros((1, 8))
     for length, wanted in ((1, []), (2, ["rglru"])):
         routes.rnn_scan(x[:, :length], gate[:, :length], state)
@@ -223,7 +227,7 @@ def test_one_token_is_left_to_mlx_lm_but_where_the_op_is_faster(monkeypatch):
     given = (heads, mx.ones(2), shared, shared, mx.ones(2), rates, mx.ones(2), mx.zeros((1, 2, 4, 4)))
     for engine, mask, wanted in (("opencl", None, 0), ("cuda", None, 1), ("opencl", mx.ones((1, 1), mx.bool_), 1)):
         called.clear()
-        monkeypatch.setattr(routes, "backend", lambda engine=engine: engine)
+        monkeypatch.setattr(recurrences, "backend", lambda engine=engine: engine)
         routes.ssm_update(*given, mask=mask)
         assert called == ["ssd"] * wanted
         routes.ssm_update(*given, (0.001, 100.0), mask, None)

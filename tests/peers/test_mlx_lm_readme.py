@@ -38,7 +38,7 @@ def folder(tmp_path):
 def test_the_fine_tune(folder, monkeypatch):
     (block,) = re.findall(r"^```py\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
     calls, op = [], loader.get("gated_delta")
-    monkeypatch.setattr("loader.integrations.mlx_lm_routes.get", lambda name: calls.append(name) or op)
+    monkeypatch.setattr("loader.integrations.recurrences.get", lambda name: calls.append(name) or op)
     adapters = folder / "adapters"
     options = {"model": folder, "data": folder, "iters": 2, "num-layers": 3, "adapter-path": adapters}
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]

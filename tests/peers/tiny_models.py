@@ -124,9 +124,38 @@ CONFIGS = {
         group_norm_size=1,
         rope_theta=1e4,
     ),
+    "bailing_hybrid": _COMMON
+    | dict(
+        head_dim=8,
+        num_attention_heads=3,
+        num_key_value_heads=3,
+        moe_intermediate_size=16,
+        num_experts=4,
+        num_shared_experts=1,
+        num_experts_per_tok=2,
+        n_group=1,
+        topk_group=1,
+        routed_scaling_factor=1.0,
+        first_k_dense_replace=3,
+        layer_group_size=3,
+        group_norm_size=1,
+        kv_lora_rank=8,
+        qk_nope_head_dim=8,
+        qk_rope_head_dim=4,
+        v_head_dim=8,
+    ),
+    "rwkv7": _COMMON
+    | dict(
+        hidden_size=32,
+        norm_eps=1e-5,
+        a_low_rank_dim=6,
+        v_low_rank_dim=6,
+        gate_low_rank_dim=6,
+        decay_low_rank_dim=6,
+    ),
 }
 # Models that take padded batches. Of the others mlx-lm masks nothing, or not all: OLMo's convolutions see the padding.
-MASKED = ("qwen3_next", "qwen3_5", "kimi_linear", "mamba2", "nemotron_h")
+MASKED = ("qwen3_next", "qwen3_5", "kimi_linear", "mamba2", "nemotron_h", "bailing_hybrid")
 _MODULES = {"falcon_mamba": "mamba"}
 
 

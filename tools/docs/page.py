@@ -10,6 +10,11 @@ from loader.testing import BOUNDS
 from . import diagram
 from .table import linked
 
+_STATES = (
+    "With `return_states=True` the state after each of at most 8 steps takes the final one's place, and with "
+    "`cu_seqlens=` there is one for each packed sequence, in and out: [serving](../serving.md)."
+)
+
 
 def write(spec, bench):
     """The page as Markdown. `bench` is a file of figures to take in, if it is there."""
@@ -34,7 +39,8 @@ def _arrays(spec):
     rows = [(f"`{a.name}`", " or ".join(map(shape, a.shapes)), _dtype(a), _note(a)) for a in spec.inputs]
     results = [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), _note(a)) for a in spec.outputs]
     head = ("shape", "dtype", "")
-    return f"## Inputs\n\n{_table(('input', *head), rows)}\n\n## Outputs\n\n{_table(('output', *head), results)}"
+    text = f"## Inputs\n\n{_table(('input', *head), rows)}\n\n## Outputs\n\n{_table(('output', *head), results)}"
+    return f"{text}\n\n{_STATES}" if spec.carries else text
 
 
 def _dtype(array):
