@@ -111,7 +111,7 @@ def test_check_says_what_to_do(checkout, monkeypatch, capsys):
 
 
 def test_a_readme_without_markers_is_refused():
-    with pytest.raises(table.NoMarkers, match="one line <!-- ops --> .* put them back"):
+    with pytest.raises(table.Missing, match="one line <!-- ops --> .* put them back"):
         table.update("# no table\n", "ops", "")
 
 
@@ -122,6 +122,8 @@ def test_speed_follows_the_figures():
     changed = figures.replace(f"| {first['now']} |", "| 0.123 / 4.56 |")
     assert first["now"] in speed.of_gpu(figures) and "0.123 / 4.56" in speed.of_gpu(changed)
     assert ">0.123<" in speed.draw(changed) and ">0.123<" not in speed.draw(figures)
+    with pytest.raises(table.Missing, match=f"a table below '{speed.GPU}'"):
+        speed.draw("# Performance\n")
 
 
 def test_the_api_has_every_public_name():

@@ -17,7 +17,7 @@ def main():
     options = parser.parse_args()
     try:
         stale = changes(ROOT)
-    except (ManifestError, table.NoMarkers) as error:
+    except (ManifestError, table.Missing) as error:
         raise SystemExit(f"[docs] {error}") from None
     if options.check:
         for path in stale:

@@ -3,15 +3,15 @@
 import re
 
 
-class NoMarkers(Exception):
-    """README.md does not say where a section goes."""
+class Missing(Exception):
+    """A page lacks what another is made from, or the place where it goes."""
 
 
 def update(readme, name, text):
     """The text of README.md with `text` between its markers <!-- name --> and <!-- /name -->."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     if readme.count(start) != 1 or readme.count(end) != 1 or readme.index(start) > readme.index(end):
-        raise NoMarkers(f"expected README.md to have one line {start} and below it one line {end}; put them back.")
+        raise Missing(f"expected README.md to have one line {start} and below it one line {end}; put them back.")
     before, rest = readme.split(start)
     return f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}"
 
@@ -47,5 +47,7 @@ def read(text, heading):
     """The first table below a heading of a page, as mappings from the head's cells to a row's."""
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
+    if not lines:
+        raise Missing(f"expected docs/performance.md to have a table below {heading!r}; README.md is made from it.")
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     return [dict(zip(head, row)) for row in rows]
