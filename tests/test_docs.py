@@ -9,6 +9,7 @@ from oracle import BOUNDS
 
 import loader
 from loader import manifest
+from loader.call import signature
 from loader.expression import DTYPES
 from tools.docs import __main__ as docs
 from tools.docs import api, page, speed, svg, table
@@ -62,9 +63,10 @@ def test_the_promised_errors_are_those_that_are_tested():
 def test_a_page_of_every_key(tmp_path):
     bench = tmp_path / "mix.md"
     bench.write_text("| ours | 1 ms |\n")
-    text = page.write(manifest.load(MIX)["mix"], bench)
+    spec = manifest.load(MIX)["mix"]
+    text = page.write(spec, bench)
     for part in (
-        "mix(x, w, /, *, half=None, shift=None, scale=1.0, square=False, return_state=False)",
+        f"```text\nmix{signature(spec)}\n```",
         "| `w` | `[D]` or `[L, D]` | float | |",
         "| `scale` |  | float | keyword, `1.0` by default. |",
         "- `D % 2 == 0`, or ValueError: expected D to be even.",

@@ -53,8 +53,13 @@ def test_what_runs_in_an_empty_environment_runs_here(capsys):
 
 
 def test_the_changelog_begins_with_the_version():
-    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
-    assert re.search(r"^## ([\d.]+)", text("CHANGELOG.md"), re.MULTILINE)[1] == version
+    written = re.findall(r'^(?:__)?version(?:__)? = "(.*)"', _sources(), re.MULTILINE)
+    assert len(written) == 1, "the version stands in one place"
+    assert re.search(r"^## ([\d.]+)", text("CHANGELOG.md"), re.MULTILINE)[1] == written[0]
+
+
+def _sources():
+    return "".join((ROOT / path).read_text() for path in ("pyproject.toml", "loader/__init__.py"))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
