@@ -12,7 +12,7 @@ export FULL
 SHORT := a part of the half hour that the exhaustive tests take with FULL=1, least once kernels are compiled.
 LONG := about half an hour.
 
-.PHONY: demo test peers lint format bench apple clean
+.PHONY: demo test peers lint format bench apple docs release clean
 
 demo: .venv/bench
 	$(BIN)/python -m tools.demo $(ARGS)
@@ -43,6 +43,14 @@ bench: .venv/bench
 apple: .venv/bench .venv/peers .venv/lint
 	$(BIN)/python -m tools.apple $(ARGS)
 
+# The documentation as a site, in site/. A link that leads nowhere is an error.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The distributions, in dist/, installed into an empty environment of each Python that is here, and tried.
+release: .venv/release
+	$(BIN)/python -m tools.release $(ARGS)
+
 # One mark a set of extras; a changed pyproject.toml installs anew.
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -50,4 +58,4 @@ apple: .venv/bench .venv/peers .venv/lint
 	touch $@
 
 clean:
-	rm -rf .venv dist demo.png
+	rm -rf .venv dist site demo.png

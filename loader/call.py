@@ -1,4 +1,4 @@
-"""The arguments of an op's call: read, checked but for shapes and dtypes, and completed with defaults."""
+"""Reads the arguments of an op's call and fills in defaults; plan.py checks shapes and dtypes."""
 
 import inspect
 
@@ -9,7 +9,7 @@ from .document import suggest
 
 
 class Reader:
-    """Reads the arguments of calls of one op; what a call does not change is looked up once."""
+    """Reads the arguments of one op's calls; the lookups that all calls share are done once."""
 
     def __init__(self, spec):
         self.name = spec.name

@@ -12,7 +12,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 def read(path, file):
     """The text of `path`, called `file` in errors, with "\\n" at the end of its lines and no byte order mark.
 
-    Raises ManifestError where it is no regular file, or holds what no text does.
+    Raises ManifestError where it is no regular file, or holds control characters.
     """
     try:
         status = path.stat()

@@ -19,7 +19,7 @@ def _logaddexp(earlier, later):
     return mx.where(infinite, earlier + later, mx.logaddexp(*finite))
 
 
-# name: (how two values combine, what changes nothing on the left)
+# name: (the operator, its identity on the left)
 OPERATORS = {
     "add": (mx.add, 0.0),
     "mul": (mx.multiply, 1.0),

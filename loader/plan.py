@@ -1,4 +1,4 @@
-"""What one call of an op comes to: sizes bound, inputs checked, and the launches of either pass."""
+"""The plan of a call: its inputs checked, its sizes bound, and the launches of both passes."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Plan:
     """How to run an op on inputs of these shapes and dtypes.
 
     `results` are the outputs followed by what is saved for backward, and `outputs` the shapes of the former.
-    `empty` says that some size is 0, so that nothing is to be launched. `prepared` names the passes whose kernels the
+    `empty`: a size is 0, so that no kernel is launched. `prepared` names the passes whose kernels the
     engine has compiled.
     """
 
@@ -36,7 +36,7 @@ class Plan:
         return [launch for launch in getattr(self, which) if isinstance(launch, Launch)]
 
     def needed(self, which, names):
-        """The steps of the pass `which` that it takes to make the arrays called `names`, in order."""
+        """The steps of the pass `which` that the arrays called `names` depend on, in order."""
         due, steps = set(names), []
         for step in reversed(getattr(self, which)):
             if not due.isdisjoint(step.makes):
@@ -166,7 +166,7 @@ def _bind(spec, given):
         for axis, size in zip(axes, shape):
             if axis.text.isidentifier():
                 dims.setdefault(axis.text, size)
-    # A dim that only another rank of an input has, as N of [D, N] where [D] was given, is 1.
+    # A dim is 1 where the input that binds it came with a lower rank: N, where A is [D] and not [D, N].
     for array in spec.inputs:
         if array.name in given:
             dims |= {e.text: 1 for axes in array.shapes for e in axes if e.text.isidentifier() and e.text not in dims}
@@ -210,7 +210,7 @@ def _declared(spec, variant, given, dtypes, scope):
 
 
 def _idle(step, spec, given):
-    """Whether a step only adds up the gradient of an input that is absent."""
+    """Whether a step only adds up the gradient of an absent input."""
     return isinstance(step, SumStep) and any(
         step.into == f"grad_{a.name}" and a.name not in given for a in spec.optional
     )

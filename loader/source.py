@@ -73,7 +73,7 @@ class KernelSource:
 
 
 def read(path, root):
-    """Read the one kernel of the file `path`, called by its way from `root` in errors and debuggers.
+    """Read the one kernel of the file `path`, called by its path from `root` in errors and debuggers.
 
     Raises ManifestError where the file is not a header followed by one kernel.
     """

@@ -1,4 +1,4 @@
-"""An op as an mx.custom_function, with what that gets wrong silently made right."""
+"""An op as an mx.custom_function, with checks of what mx.custom_function leaves to chance: gradients and vmap."""
 
 from dataclasses import dataclass
 
@@ -65,7 +65,7 @@ def passes(op, plan, present, options):
 
 
 def _several(given):
-    """What MLX passes for the arguments of a function: a tuple, or of a single one the thing itself."""
+    """The arguments as a tuple: MLX passes a single one without."""
     return given if isinstance(given, (tuple, list)) else (given,)
 
 

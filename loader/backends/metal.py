@@ -4,7 +4,7 @@ import mlx.core as mx
 
 NAME = "metal"
 LAZY = True
-# In it NaN and infinity hold, and nothing is reordered. It leaves the precision of bare exp, log and sqrt open.
+# Math mode safe keeps NaN, infinity and the order of sums. It does not say how exact bare exp, log and sqrt are.
 MATH_MODE = "safe"
 
 

@@ -1,4 +1,4 @@
-"""No engine at all: every op runs its plain-MLX twin, and kernels do not run."""
+"""The engine without kernels: every op runs its reference, in plain MLX."""
 
 NAME = "reference"
 LAZY = True

@@ -1,4 +1,4 @@
-"""Write the op table of README.md and a page an op in docs/ops/ from manifest.yaml."""
+"""Write what docs/ and README.md take from others: tables, the pages and pictures of the ops, the API, the speed."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loader import ManifestError, manifest
 
-from . import page, table
+from . import api, diagram, overview, page, speed, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +17,7 @@ def main():
     options = parser.parse_args()
     try:
         stale = changes(ROOT)
-    except (ManifestError, table.NoMarkers) as error:
+    except (ManifestError, table.Missing) as error:
         raise SystemExit(f"[docs] {error}") from None
     if options.check:
         for path in stale:
@@ -30,13 +30,26 @@ def main():
 
 
 def changes(root):
-    """The files that differ from what the manifest says, with the text they should have, None for no file."""
-    ops = manifest.load(root / "manifest.yaml").values()
-    readme, pages = root / "README.md", root / "docs" / "ops"
-    want = {pages / f"{spec.name}.md": page.write(spec, root / "docs" / "bench" / f"{spec.name}.md") for spec in ops}
-    want[readme] = table.update(readme.read_text(encoding="utf-8"), ops)
-    want |= dict.fromkeys(set(pages.glob("*.md")) - set(want))
+    """The files that differ from what they are made from, with the text they should have, None for no file."""
+    docs = root / "docs"
+    want = _of_ops(root, docs)
+    performance = (docs / "performance.md").read_text(encoding="utf-8")
+    want[docs / "speed.svg"] = speed.draw(performance)
+    want[docs / "architecture.svg"] = overview.draw()
+    want[docs / "api.md"] = api.write()
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = table.update(readme, "ops", table.of_ops(manifest.load(root / "manifest.yaml").values()))
+    want[root / "README.md"] = table.update(readme, "speed", speed.of_gpu(performance))
     return {path: text for path, text in sorted(want.items()) if text != _read(path)}
+
+
+def _of_ops(root, docs):
+    """A page and a picture an op; those of no op are to go."""
+    want = {path: None for path in (docs / "ops").glob("*.*")}
+    for spec in manifest.load(root / "manifest.yaml").values():
+        want[docs / f"ops/{spec.name}.md"] = page.write(spec, docs / f"bench/{spec.name}.md")
+        want[docs / f"ops/{spec.name}.svg"] = diagram.draw(spec)
+    return want
 
 
 def _read(path):

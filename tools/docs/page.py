@@ -1,19 +1,19 @@
 """The page of one op: what the manifest and the kernels' own comments say, put in order."""
 
-import ast
+import re
 
-from loader.expression import DTYPES
-from loader.op import STATE
-from loader.source import read
+from loader.call import signature
+from loader.spec import STATE, SumStep
 from loader.testing import BOUNDS
 
-from . import diagram
-from .table import linked
+from . import example
+from .table import linked, plain, table
 
 _STATES = (
     "With `return_states=True` the state after each of at most 8 steps takes the final one's place, and with "
     "`cu_seqlens=` there is one for each packed sequence, in and out: [serving](../serving.md)."
 )
+_FLOATS = "float32, float16, bfloat16"
 
 
 def write(spec, bench):
@@ -21,11 +21,13 @@ def write(spec, bench):
     parts = [
         f"# {spec.name}\n\n<!-- Written by python -m tools.docs from manifest.yaml; do not edit. -->",
         f"{spec.summary}\n\n{linked(spec.paper)}".strip(),
-        _arrays(spec),
-        _options(spec),
-        *_variants(spec),
-        _bounds(spec),
+        _call(spec),
+        f"## Example\n\n```python\n{example.call(spec)}\n```",
+        _decoding(spec),
+        _steps(spec),
+        _variants(spec),
         _kernels(spec),
+        _bounds(spec),
         f"## Timings\n\n{bench.read_text(encoding='utf-8').strip()}" if bench.is_file() else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -35,61 +37,99 @@ def shape(axes):
     return f"`[{', '.join(axis.text for axis in axes)}]`"
 
 
-def _arrays(spec):
-    rows = [(f"`{a.name}`", " or ".join(map(shape, a.shapes)), _dtype(a), _note(a)) for a in spec.inputs]
-    results = [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), _note(a)) for a in spec.outputs]
-    head = ("shape", "dtype", "")
-    text = f"## Inputs\n\n{_table(('input', *head), rows)}\n\n## Outputs\n\n{_table(('output', *head), results)}"
-    return f"{text}\n\n{_STATES}" if spec.carries else text
+def _call(spec):
+    """Signature, and a row for each argument and result."""
+    arrays = [(f"`{a.name}`", _shapes(a), _dtype(a), _note(a)) for a in spec.inputs]
+    options = [
+        (f"`{o.name}`", "", o.kind, f"keyword, `{o.default}` by default. {o.note}".strip()) for o in spec.options
+    ]
+    results = [(f"`{a.name}`", _shapes(a), _dtype(a), _note(a)) for a in spec.outputs]
+    parts = [
+        f"## Call\n\n```text\n{spec.name}{signature(spec)}\n```",
+        table([("argument", "shape", "dtype", ""), *arrays, *options]),
+        table([("result", "shape", "dtype", ""), *results]),
+    ]
+    if spec.requires:
+        parts.append("\n".join(f"- `{condition}`, or ValueError: {sentence}." for condition, sentence in spec.requires))
+    if spec.carries:
+        parts.append(_STATES)
+    return "\n\n".join(parts)
+
+
+def _shapes(array):
+    return " or ".join(map(shape, array.shapes))
 
 
 def _dtype(array):
-    return f"that of `{array.like}`" if array.like else ", ".join(array.dtypes)
+    if array.like:
+        return f"that of `{array.like}`"
+    dtypes = ", ".join(array.dtypes)
+    return "float" if dtypes == _FLOATS else dtypes
 
 
 def _note(array):
     if array.name == STATE:
         return "with `return_state=True`"
     notes = ["optional keyword"] if array.optional else []
-    return ", ".join(notes if array.differentiable else [*notes, "no gradient"])
+    return ", ".join(notes if array.differentiable or array.like else [*notes, "no gradient"])
 
 
-def _options(spec):
-    parts = []
-    if spec.options:
-        rows = [(f"`{option.name}`", option.kind, f"`{option.default}`", option.note) for option in spec.options]
-        parts.append(f"## Options\n\n{_table(('keyword', 'type', 'default', 'note'), rows)}")
-    if spec.requires:
-        rows = "\n".join(f"- `{condition}`, else: {sentence}." for condition, sentence in spec.requires)
-        parts.append(f"## Conditions\n\n{rows}")
+def _decoding(spec):
+    code = example.decode(spec)
+    if code is None:
+        return ""
+    return (
+        "## Decoding\n\nOne token: each input without its time axis, and the state of the tokens before it.\n\n"
+        f"```python\n{code}\n```"
+    )
+
+
+def _steps(spec):
+    """The picture, and the memory of the general form."""
+    variant = spec.variants[-1]
+    parts = [f"## How it runs\n\n![The kernels of {spec.name} and the arrays between them]({spec.name}.svg)"]
+    rows = [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), "forward to backward") for a in variant.saved]
+    rows += [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), "one pass") for a in variant.workspace]
+    if rows:
+        constants = ", ".join(f"`{name} = {value}`" for name, value in variant.constants)
+        inside = [
+            table([("array", "shape", "dtype", "lives for"), *rows]),
+            f"Constants: {constants}." if constants else "",
+        ]
+        parts.append(_folded("Arrays between the kernels", "\n\n".join(filter(None, inside))))
     return "\n\n".join(parts)
 
 
 def _variants(spec):
-    """How each variant computes the op; the last one has no condition."""
-    for variant in spec.variants:
-        parts = [f"## Steps where `{variant.when}`" if variant.when else "## Steps"]
-        if variant.constants:
-            parts.append("Constants: " + ", ".join(f"`{name} = {value}`" for name, value in variant.constants) + ".")
-        parts.append(diagram.draw(variant))
-        parts += [_kept("saved for backward", variant.saved), _kept("within a pass", variant.workspace)]
-        yield "\n\n".join(part for part in parts if part)
+    """The forms that other sizes and ranks take, folded: a row each."""
+    if len(spec.variants) == 1:
+        return ""
+    rows = [(f"`{v.when}`", _names(v.forward), _names(v.backward)) for v in spec.variants[:-1]]
+    count = f"{len(rows)} other form{'s' * (len(rows) > 1)}, the first whose condition holds"
+    return _folded(count, table([("where", "forward", "backward"), *rows]))
 
 
-def _kept(title, arrays):
-    rows = [(f"`{array.name}`", shape(array.shapes[0]), _dtype(array), f"`{_size(array)}`") for array in arrays]
-    return _table((title, "shape", "dtype", "bytes"), rows) if rows else ""
+def _names(steps):
+    names = [f"sum over axis {step.axis}" if isinstance(step, SumStep) else f"`{step.kernel}`" for step in steps]
+    return ", ".join(dict.fromkeys(names))
 
 
-def _size(array):
-    """The bytes of an array, as a product."""
-    width = f"sizeof({array.like})" if array.like else str(DTYPES[array.dtypes[0]].size)
-    return " * ".join([width, *map(_factor, array.shapes[0])])
+def _kernels(spec):
+    files = dict.fromkeys(step.kernel for step in spec.steps)
+    lines = [f"- [shaders/{file}.metal](../../shaders/{file}.metal): {_subject(spec, file)}" for file in files]
+    return _folded(f"{len(lines)} kernel{'s' * (len(lines) > 1)}", "\n".join(lines))
 
 
-def _factor(expression):
-    whole = isinstance(ast.parse(expression.text, mode="eval").body, ast.Name | ast.Constant | ast.Call)
-    return expression.text if whole else f"({expression})"
+def _subject(spec, file):
+    """The first sentence of the comment that opens a kernel file."""
+    lines = (spec.root / f"shaders/{file}.metal").read_text(encoding="utf-8").splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    comment = " ".join(line.removeprefix("//").strip() for line in lines[:end])
+    return plain(re.split(r"(?<!\.)\.(?: |$)", comment)[0])
+
+
+def _folded(title, inside):
+    return f"<details markdown>\n<summary>{title}</summary>\n\n{inside}\n\n</details>"
 
 
 def _bounds(spec):
@@ -99,24 +139,5 @@ def _bounds(spec):
     return (
         "## Promised errors\n\n"
         "rms(got - want) / rms(want) of outputs, state and every gradient, against the recurrence in float64:\n\n"
-        + _table(("dtype", "at most", ""), rows)
+        + table([("dtype", "at most", ""), *rows])
     )
-
-
-def _kernels(spec):
-    files = dict.fromkeys(step.kernel for step in spec.steps)
-    return "## Kernels\n\n" + "\n\n".join(_kernel(spec, f"shaders/{file}.metal") for file in files)
-
-
-def _kernel(spec, file):
-    """The comment that opens a kernel file, as it stands."""
-    lines = (spec.root / file).read_text(encoding="utf-8").splitlines()
-    end = next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))
-    comment = "\n".join(line.removeprefix("//").removeprefix(" ") for line in lines[:end])
-    name = read(spec.root / file, spec.root).name
-    return f"`{name}` in [{file}](../../{file}):\n\n```text\n{comment}\n```"
-
-
-def _table(head, rows):
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells).rstrip() + " |" for cells in lines)

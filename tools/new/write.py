@@ -98,7 +98,7 @@ def generated(root, name):
     _run(root, name, "tools.docs")
     _run(root, name, "pytest", "tests/test_golden.py", "--update-golden", "-k", f"units_are_as_kept and {name}")
     golden = sorted(path.relative_to(root).as_posix() for path in set((root / GOLDEN).glob("*")) - before)
-    return [f"docs/ops/{name}.md", *golden]
+    return [f"docs/ops/{name}.md", f"docs/ops/{name}.svg", *golden]
 
 
 def fill(template, name):

@@ -1,4 +1,4 @@
-"""What no header can teach CUDA of Metal's language, rewritten in the source. Every line keeps its number."""
+"""Rewrites the parts of Metal's language that no header can declare in CUDA. Every line keeps its number."""
 
 import re
 

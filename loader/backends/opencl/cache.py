@@ -10,9 +10,9 @@ import time
 import warnings
 from pathlib import Path
 
-# What the folder may hold before the programs longest unused go.
+# Bytes in the folder; above this the programs longest unused are removed.
 LIMIT = 256 * 2**20
-# The seconds after which nobody is still writing a file.
+# Seconds after which a file that is being written counts as abandoned.
 _STALE = 3600
 _DIGEST = hashlib.sha256().digest_size
 # A program, or one being written.

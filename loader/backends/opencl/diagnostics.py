@@ -1,4 +1,4 @@
-"""What the compiler says, down to what an author needs: errors with their line and caret."""
+"""The compiler's log, shortened to its errors, each with its line and caret."""
 
 import re
 

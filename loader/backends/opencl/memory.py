@@ -1,4 +1,4 @@
-"""Where the data of an array lies, how it is laid out, and copies of it where that will not do."""
+"""An array's address and layout, and copies where a kernel needs another alignment or order."""
 
 import ctypes
 import math
@@ -15,7 +15,7 @@ _FORMATS = {
     **{mx.uint8: "B", mx.uint16: "H", mx.uint32: "I", mx.uint64: "Q"},
 }
 _SMALL_OUTPUT = 1 << 18
-# What follows a small output, which no kernel writes by chance.
+# The bytes behind a small output: a pattern that no kernel writes by chance.
 _TAIL = bytes(range(1, 256)) * 4
 
 

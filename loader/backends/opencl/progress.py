@@ -1,4 +1,4 @@
-"""What says that kernels are being compiled: a line that moves on a terminal, else one line; nothing if it is quick."""
+"""Says that kernels are being compiled: a moving line on a terminal, else one line, and nothing if it is quick."""
 
 import contextlib
 import re
@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-# The seconds after which somebody wonders.
+# Seconds of silence.
 _LONG = 2.0
 
 

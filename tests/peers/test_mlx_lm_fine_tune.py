@@ -1,21 +1,18 @@
-"""The fine-tune that README.md shows, on a tiny Qwen3-Next on disk."""
+"""The fine-tune that docs/mlx-lm.md shows, on a tiny Qwen3-Next on disk."""
 
 import json
-import re
 import sys
-from pathlib import Path
 
 import mlx.core as mx
 import pytest
 import tiny_models
+from documents import code
 from mlx.utils import tree_flatten
 from mlx_lm.models import gated_delta, qwen3_next
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import loader
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def folder(tmp_path):
 
 
 def test_the_fine_tune(folder, monkeypatch):
-    (block,) = re.findall(r"^```py\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    (block,) = code("docs/mlx-lm.md", "py")
     calls, op = [], loader.get("gated_delta")
     monkeypatch.setattr("loader.integrations.recurrences.get", lambda name: calls.append(name) or op)
     adapters = folder / "adapters"
@@ -44,7 +41,7 @@ def test_the_fine_tune(folder, monkeypatch):
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     monkeypatch.setattr(sys, "argv", ["finetune.py", "--train", *arguments])
     try:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, "finetune.py", "exec"), {})
         assert qwen3_next.gated_delta_update is gated_delta.gated_delta_update
     finally:
         loader.unpatch_mlx_lm()
