@@ -2,7 +2,7 @@
 
 import re
 
-from . import aside, attributes, clang, tree, waivers, words
+from . import aside, attributes, clang, said, tree, waivers, words
 from . import project as project_rules
 from .finding import Finding
 from .guard import INTERNAL, attempt
@@ -36,7 +36,7 @@ def file(source, instances=None, project=False):
 def unit(source):
     """Findings in a translation unit that MLX wrote for a kernel: what clang says of it. The rest is the
     author's text, which is checked where he wrote it."""
-    return _without_echoes(attempt(source.name, "clang", clang.findings, clang.parse(source, prelude=True), source))
+    return _without_echoes(attempt(source.name, "clang", said.findings, clang.parse(source, prelude=True), source))
 
 
 def _text(source, is_project):
@@ -64,7 +64,7 @@ def _encoding(source):
 def _parsed(source, instances, prelude, guesses):
     """Findings in what clang reads."""
     unit = clang.parse(source, instances, prelude)
-    found = attempt(source.name, "clang", clang.findings, unit, source, guesses)
+    found = attempt(source.name, "clang", said.findings, unit, source, guesses)
     found |= attempt(source.name, "tree", tree.check, unit, source)
     if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
         found = {f for f in found if f.rule not in _FOLLOW_ERRORS}

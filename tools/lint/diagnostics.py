@@ -3,6 +3,7 @@
 import re
 
 _OPTIONS = [
+    (r"-W(comma|empty-body)", "warning"),
     (r"-Wunused-(value|comparison|result)", "suspicious"),
     (r"-Wunused|-Wunneeded", "unused"),
     (r"-W(sometimes-|conditional-)?uninitialized", "uninitialised"),
@@ -11,7 +12,7 @@ _OPTIONS = [
     (r"-W(array-bounds|shift-|division-by-zero|integer-overflow)", "bounds"),
     (r"-Wtautological-unsigned|-Wtautological|-Wparentheses|-Wlogical|-Wbitwise|-Wdangling|-Wint-in-bool", "condition"),
     (r"-Wempty-body|-Wbool|-Wconstant-logical|-Wmisleading|-Wstring-compare|-Wloop-analysis|-Wfor-loop", "condition"),
-    (r"-Wself-assign|-Wcomma|-Winfinite|-Widiomatic|-Wself-move|-Wsizeof|-Wmemset|-Wextra-tokens", "suspicious"),
+    (r"-Wself-assign|-Winfinite|-Widiomatic|-Wself-move|-Wsizeof|-Wmemset|-Wextra-tokens", "suspicious"),
     (r"-Wc\+\+11-narrowing|-W.*conversion|-Wshorten|-Wliteral-range", "narrowing"),
     (r"-Wunreachable", "unreachable"),
     (r"-Wimplicit-fallthrough", "fallthrough"),

@@ -63,6 +63,13 @@ class Source:
         return kernels.functions(self.tokens)
 
     @cached_property
+    def spans(self):
+        """(first line, last line, name) of each function."""
+        ends = [[self.tokens[i].start for i in function.body] for function in self.functions]
+        lines = [[self.lines.at(offset)[0] for offset in pair] for pair in ends]
+        return [(*pair, function.name.text) for pair, function in zip(lines, self.functions)]
+
+    @cached_property
     def prepass(self):
         # Looked for first: what is a type in one of them is a type in all.
         files = (self, *self.includes.values())
