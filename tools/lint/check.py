@@ -21,8 +21,9 @@ def file(source, instances=None, project=False):
     found = _text(source, project) | _encoding(source)
     prelude = source.is_unit
     if not source.is_unit and source.functions and not source.includes_metal():
-        prelude = clang.has_errors(clang.parse(source, instances))
-        if prelude:
+        bare = clang.parse(source, instances)
+        prelude = clang.has_errors(bare)
+        if prelude and any(_MISSING.search(diagnostic.spelling) for diagnostic in bare.diagnostics):
             found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
     if not aside.is_left(source):
         found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
@@ -71,6 +72,8 @@ def _parsed(source, instances, prelude, guesses):
     return found
 
 
+# What a name of the library's is without its header; vectors need none.
+_MISSING = re.compile(r"undeclared|unknown type|no (member|template|type) named")
 # What clang says of the rest of a kernel that it could not read.
 _ERRORS = ("syntax", "undeclared", "call", "type", "include", "compile", "vector", "address-space", "parameter")
 _FOLLOW_ERRORS = ("unused", "barrier-missing", "return", "uninitialised", "unreachable")

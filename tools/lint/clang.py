@@ -1,7 +1,7 @@
 """libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`."""
 
 import ctypes
-from functools import cache
+from functools import cache, cached_property
 
 from .finding import LintError
 from .options import INCLUDE
@@ -62,6 +62,8 @@ _WARNINGS = [
     "-Wno-pragma-once-outside-header",
     "-ferror-limit=0",
 ]
+# Of rules of style, by the thousand in a large file.
+_STYLE = ["-Wno-implicit-int-conversion", "-Wno-sign-compare", "-Wno-shadow", "-Wno-unused-variable", "-Wno-cast-qual"]
 _ERROR = 3
 _PRELUDE = "mlx/backend/metal/kernels/utils.h"
 
@@ -96,28 +98,25 @@ def parse(source, instances=(), prelude=False):
     arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE), "-include", "msl/sync.h"]
     arguments += [f"-I{folder}" for folder in source.options.include]
     arguments += [f"-D{name}" for name in source.options.define]
+    arguments += [] if source.options.style else _STYLE
     if prelude:
         arguments += ["-include", _PRELUDE]
     return _index().parse(str(source.path), args=arguments, unsaved_files=files)
 
 
-def _kind(cursor):
-    """A cursor's kind, which libclang is asked for once."""
-    found = cursor.__dict__.get("_kept_kind")
-    if found is None:
-        found = cursor._kept_kind = cindex.CursorKind.from_id(cursor._kind_id)
-    return found
-
-
 if cindex:
-    cindex.Cursor.kind = property(_kind)
+    # Asked for once a node, and then no more than an attribute.
+    cindex.Cursor.kind = cached_property(lambda cursor: cindex.CursorKind.from_id(cursor._kind_id))
+    cindex.Cursor.kind.__set_name__(cindex.Cursor, "kind")
 
 
 def children(node):
     """The children of a node, which libclang is asked for once."""
-    if not hasattr(node, "_children"):
+    try:
+        return node._children
+    except AttributeError:
         node._children = tuple(node.get_children())
-    return node._children
+        return node._children
 
 
 def first(node):

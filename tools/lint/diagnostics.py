@@ -1,6 +1,7 @@
 """Clang's diagnostics as findings: which rule one falls under, and what it says in Metal's words."""
 
 import re
+from functools import lru_cache
 
 _OPTIONS = [
     (r"-W(comma|empty-body)", "warning"),
@@ -62,6 +63,7 @@ _WORDS = [
 ]
 
 
+@lru_cache(maxsize=4096)
 def words(message):
     """A message of clang's in Metal's words."""
     for pattern, text in _WORDS:

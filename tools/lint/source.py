@@ -4,6 +4,7 @@ import bisect
 import os
 import re
 import stat
+from collections import Counter
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -131,7 +132,11 @@ class Source:
         return written + guessed, max(needed, default=0)
 
     def _is_named_once(self, function):
-        return len(re.findall(rf"\b{function.name.text}\b", self.text)) == 1
+        return self._words[function.name.text] == 1
+
+    @cached_property
+    def _words(self):
+        return Counter(re.findall(r"\w+", self.text))
 
 
 def _are_dtypes(function):

@@ -184,7 +184,7 @@ struct type_identity {
   using type = T;
 };
 template <typename T>
-using type_identity_t = typename type_identity<T>::type;
+using type_identity_t = T;
 template <typename F, typename... A>
 struct result_of {
   using type = decltype(declval<F>()(declval<A>()...));
