@@ -2,7 +2,7 @@
 
 import re
 
-from . import aside, attributes, clang, tree, waivers, words
+from . import aside, attributes, clang, said, tree, waivers, words
 from . import project as project_rules
 from .finding import Finding
 from .guard import INTERNAL, attempt
@@ -21,8 +21,9 @@ def file(source, instances=None, project=False):
     found = _text(source, project) | _encoding(source)
     prelude = source.is_unit
     if not source.is_unit and source.functions and not source.includes_metal():
-        prelude = clang.has_errors(clang.parse(source, instances))
-        if prelude:
+        bare = clang.parse(source, instances)
+        prelude = clang.has_errors(bare)
+        if prelude and any(_MISSING.search(diagnostic.spelling) for diagnostic in bare.diagnostics):
             found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
     if not aside.is_left(source):
         found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
@@ -36,7 +37,7 @@ def file(source, instances=None, project=False):
 def unit(source):
     """Findings in a translation unit that MLX wrote for a kernel: what clang says of it. The rest is the
     author's text, which is checked where he wrote it."""
-    return _without_echoes(attempt(source.name, "clang", clang.findings, clang.parse(source, prelude=True), source))
+    return _without_echoes(attempt(source.name, "clang", said.findings, clang.parse(source, prelude=True), source))
 
 
 def _text(source, is_project):
@@ -64,13 +65,15 @@ def _encoding(source):
 def _parsed(source, instances, prelude, guesses):
     """Findings in what clang reads."""
     unit = clang.parse(source, instances, prelude)
-    found = attempt(source.name, "clang", clang.findings, unit, source, guesses)
+    found = attempt(source.name, "clang", said.findings, unit, source, guesses)
     found |= attempt(source.name, "tree", tree.check, unit, source)
     if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
         found = {f for f in found if f.rule not in _FOLLOW_ERRORS}
     return found
 
 
+# What a name of the library's is without its header; vectors need none.
+_MISSING = re.compile(r"undeclared|unknown type|no (member|template|type) named")
 # What clang says of the rest of a kernel that it could not read.
 _ERRORS = ("syntax", "undeclared", "call", "type", "include", "compile", "vector", "address-space", "parameter")
 _FOLLOW_ERRORS = ("unused", "barrier-missing", "return", "uninitialised", "unreachable")

@@ -1,12 +1,9 @@
-"""libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`. Its diagnostics become findings."""
+"""libclang as a Metal front-end: C++ for OpenCL with our `metal_stdlib`."""
 
 import ctypes
-import re
-from collections import Counter
-from functools import cache
+from functools import cache, cached_property
 
-from . import diagnostics, dialect
-from .finding import Finding, LintError
+from .finding import LintError
 from .options import INCLUDE
 
 try:
@@ -65,7 +62,9 @@ _WARNINGS = [
     "-Wno-pragma-once-outside-header",
     "-ferror-limit=0",
 ]
-_WARNING, _ERROR = 2, 3
+# Of rules of style, by the thousand in a large file.
+_STYLE = ["-Wno-implicit-int-conversion", "-Wno-sign-compare", "-Wno-shadow", "-Wno-unused-variable", "-Wno-cast-qual"]
+_ERROR = 3
 _PRELUDE = "mlx/backend/metal/kernels/utils.h"
 
 
@@ -96,76 +95,28 @@ def parse(source, instances=(), prelude=False):
     text = "\n".join([source.prepass.text, *declared, ""])
     files = [(str(source.path), text)]
     files += [(str(path), included.prepass.text) for path, included in source.includes.items()]
-    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE), "-include", "msl/types.h"]
+    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE), "-include", "msl/sync.h"]
     arguments += [f"-I{folder}" for folder in source.options.include]
     arguments += [f"-D{name}" for name in source.options.define]
+    arguments += [] if source.options.style else _STYLE
     if prelude:
         arguments += ["-include", _PRELUDE]
     return _index().parse(str(source.path), args=arguments, unsaved_files=files)
 
 
-def findings(unit, source, guesses=0):
-    """The diagnostics of a unit, but for those of the dialect and what follows from them. What depends on guessed
-    template arguments must show in so many `guesses`, and an assertion of the author's may fail without being wrong."""
-    files = {str(source.path): source} | {str(path): s for path, s in source.includes.items()}
-    shared = {name for s in files.values() for name in s.prepass.shared}
-    dropped, doubtful = [], Counter()
-    for diagnostic in unit.diagnostics:
-        if diagnostic.severity < _WARNING:
-            continue
-        notes = list(diagnostic.children)
-        message = diagnostics.words(diagnostic.spelling)
-        spoken = [diagnostics.words(note.spelling) for note in notes]
-        rule, said = diagnostics.rule(diagnostic.option, message, spoken, diagnostic.severity >= _ERROR)
-        places = [place for place in _places(diagnostic, notes, files) if _row(place, files) is not None]
-        rows = [_row(place, files) for place in places]
-        is_dropped = any(dialect.is_dialect(message, spoken, row, shared) for row in rows or [""])
-        if is_dropped or dialect.is_of_spaces(diagnostic.spelling, [note.spelling for note in notes]):
-            dropped += [row for row in map(_row, (diagnostic, *notes), [files] * (len(notes) + 1)) if row]
-            continue
-        if dialect.follows(message, dropped) or (guesses and rule == "static-assert"):
-            continue
-        is_doubtful = guesses and rule in _OF_A_GUESS and any("in instantiation of" in note for note in spoken)
-        for place in places:
-            origin, line = files[place.location.file.name], place.location.line
-            file, at = origin.place(line)
-            finding = Finding(file, at, origin.prepass.original(line, place.location.column), rule, said)
-            if is_doubtful:
-                doubtful[finding.file, finding.line, rule] += 1
-            shown = doubtful[finding.file, finding.line, rule]
-            if not is_doubtful or (shown >= guesses and not _WRONG_GUESS.search(message)):
-                yield finding
-
-
-def _row(place, files):
-    """The author's line at a place, or None where it is in no file of his."""
-    origin = files.get(place.location.file.name) if place.location.file else None
-    return origin.rows[place.location.line - 1] if origin and 0 < place.location.line <= len(origin.rows) else None
-
-
-# Said of a number where the author's argument is a class or a vector.
-_WRONG_GUESS = re.compile(r"not a structure or union|prior to '::'|no member|subscripted value|called object|subscript")
-# Rules that a template keeps or breaks by its arguments.
-_OF_A_GUESS = ("compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
-
-
-def _kind(cursor):
-    """A cursor's kind, which libclang is asked for once."""
-    found = cursor.__dict__.get("_kept_kind")
-    if found is None:
-        found = cursor._kept_kind = cindex.CursorKind.from_id(cursor._kind_id)
-    return found
-
-
 if cindex:
-    cindex.Cursor.kind = property(_kind)
+    # Asked for once a node, and then no more than an attribute.
+    cindex.Cursor.kind = cached_property(lambda cursor: cindex.CursorKind.from_id(cursor._kind_id))
+    cindex.Cursor.kind.__set_name__(cindex.Cursor, "kind")
 
 
 def children(node):
     """The children of a node, which libclang is asked for once."""
-    if not hasattr(node, "_children"):
+    try:
+        return node._children
+    except AttributeError:
         node._children = tuple(node.get_children())
-    return node._children
+        return node._children
 
 
 def first(node):
@@ -185,12 +136,6 @@ def walk(cursor):
 def has_errors(unit):
     """Whether clang gave up on some part, so that what it says of the rest may follow from that."""
     return any(diagnostic.severity >= _ERROR for diagnostic in unit.diagnostics)
-
-
-def _places(diagnostic, notes, files):
-    """Where a diagnostic is in our files: its own place, else who asked for it; and where a value is missing."""
-    ours = [p for p in (diagnostic, *notes) if p.location.file and p.location.file.name in files]
-    return ours[:1] + [p for p in ours[1:] if p.spelling == "uninitialized use occurs here"]
 
 
 def value(cursor):

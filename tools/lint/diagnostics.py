@@ -1,8 +1,10 @@
 """Clang's diagnostics as findings: which rule one falls under, and what it says in Metal's words."""
 
 import re
+from functools import lru_cache
 
 _OPTIONS = [
+    (r"-W(comma|empty-body)", "warning"),
     (r"-Wunused-(value|comparison|result)", "suspicious"),
     (r"-Wunused|-Wunneeded", "unused"),
     (r"-W(sometimes-|conditional-)?uninitialized", "uninitialised"),
@@ -11,7 +13,7 @@ _OPTIONS = [
     (r"-W(array-bounds|shift-|division-by-zero|integer-overflow)", "bounds"),
     (r"-Wtautological-unsigned|-Wtautological|-Wparentheses|-Wlogical|-Wbitwise|-Wdangling|-Wint-in-bool", "condition"),
     (r"-Wempty-body|-Wbool|-Wconstant-logical|-Wmisleading|-Wstring-compare|-Wloop-analysis|-Wfor-loop", "condition"),
-    (r"-Wself-assign|-Wcomma|-Winfinite|-Widiomatic|-Wself-move|-Wsizeof|-Wmemset|-Wextra-tokens", "suspicious"),
+    (r"-Wself-assign|-Winfinite|-Widiomatic|-Wself-move|-Wsizeof|-Wmemset|-Wextra-tokens", "suspicious"),
     (r"-Wc\+\+11-narrowing|-W.*conversion|-Wshorten|-Wliteral-range", "narrowing"),
     (r"-Wunreachable", "unreachable"),
     (r"-Wimplicit-fallthrough", "fallthrough"),
@@ -61,6 +63,7 @@ _WORDS = [
 ]
 
 
+@lru_cache(maxsize=4096)
 def words(message):
     """A message of clang's in Metal's words."""
     for pattern, text in _WORDS:

@@ -6,7 +6,7 @@ import re
 _DIALECT = [
     (r"kernel functions cannot be used in a template", None),
     (r"cannot be used as the type of a kernel parameter", None),
-    (r"variable in constant address space must be initialized", r"function_constant|\bstatic\b"),
+    (r"variable in constant address space must be initialized", r"function_constant|\bstatic\b|::\w+"),
     (r"attribute list cannot appear here", None),
     (r"cast from .*(half.*bfloat|bfloat.*half)", None),
     (r"cast from .*\bvector of \d.* is not allowed", None),
@@ -75,6 +75,23 @@ def follows(message, lines):
     match = _FOLLOWS.match(message)
     name = next(filter(None, match.groups()), None) if match else None
     return bool(name) and any(re.search(rf"\b{name}\b", line) for line in lines)
+
+
+_CALLS = re.compile(
+    r"no (matching|viable)|call to .* is ambiguous|too (few|many) arguments|.* not marked const|read-only variable"
+    r"|cannot (assign to|initialize a parameter)|subscripted value|reference to overloaded function|invalid operands"
+    r"|.*requires that .* constexpr"
+)
+
+
+def calls_what_failed(message, notes, lines, names):
+    """Whether a diagnostic is of a call of a function whose body clang gave up: it takes another of that name then, or
+    none. `lines` are those it speaks of, `names` the functions."""
+    if names and any(re.search(r"substitution failure \[with .*\]$", note) for note in notes):
+        # With no reason behind it.
+        return True
+    words = {word for line in lines for word in re.findall(r"\w+", line)} if _CALLS.match(message) else set()
+    return bool(words & names)
 
 
 def _bare(type_):

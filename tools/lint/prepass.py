@@ -43,6 +43,8 @@ class Prepass:
             elif text == "}" and spaces:
                 spaces.pop()
             inside = depth or not all(spaces)
+            if text == "[[":
+                self._separate(tokens, i)
             if text == "template" and after == "[[":
                 self._blank_attributes(tokens, i + 1)
             elif text == "[[" and after == "threadgroup":
@@ -62,7 +64,7 @@ class Prepass:
                 # Temporaries lie in no space for clang, so `thread` members are for all.
                 self._replace(token.start, token.end, "")
                 self._not_constant(tokens, i)
-            elif text == "coherent" and (after == "(" or after in _SPACES):
+            elif text == "coherent" and (after in ("(", *_SPACES) or tokens[i - 1].text in _SPACES):
                 end = closing(tokens, i + 1) if after == "(" else i
                 self._replace(token.start, tokens[end].end, "")
             elif text == "thread" and _qualifies_other(tokens, i):
@@ -94,6 +96,12 @@ class Prepass:
             end = closing(tokens, i)
             self._replace(tokens[i].start, tokens[end].end, "")
             i = end + 1
+
+    def _separate(self, tokens, i):
+        """`[[color(0) index(1)]]` -> `[[color(0), index(1)]]`."""
+        for before, token in zip(tokens[i : closing(tokens, i)], tokens[i + 1 :]):
+            if before.text == ")" and token.kind == "word":
+                self._replace(before.end, before.end, ",")
 
     def _function_pointers(self, tokens, i):
         """`R (*f)(A)` becomes `R (&f)(A)` among template parameters and behind `using`: clang takes no function for a

@@ -66,6 +66,7 @@ RULES = {
     "threadgroup-value": Rule(
         "threadgroup memory has no initial value: each thread would write it",
         "assign it in one thread, then threadgroup_barrier",
+        style=True,
     ),
     "threadgroup-size": Rule("a threadgroup has 32 KiB of memory", "use a smaller tile"),
     # A kernel's signature.

@@ -4,6 +4,7 @@ import bisect
 import os
 import re
 import stat
+from collections import Counter
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -61,6 +62,13 @@ class Source:
     @cached_property
     def functions(self):
         return kernels.functions(self.tokens)
+
+    @cached_property
+    def spans(self):
+        """(first line, last line, name) of each function."""
+        ends = [[self.tokens[i].start for i in function.body] for function in self.functions]
+        lines = [[self.lines.at(offset)[0] for offset in pair] for pair in ends]
+        return [(*pair, function.name.text) for pair, function in zip(lines, self.functions)]
 
     @cached_property
     def prepass(self):
@@ -126,7 +134,11 @@ class Source:
         return written + guessed, max(needed, default=0)
 
     def _is_named_once(self, function):
-        return len(re.findall(rf"\b{function.name.text}\b", self.text)) == 1
+        return self._words[function.name.text] == 1
+
+    @cached_property
+    def _words(self):
+        return Counter(re.findall(r"\w+", self.text))
 
 
 def _are_dtypes(function):

@@ -19,7 +19,7 @@ class Varying:
         self._shared = source.prepass.shared
         self.names = _seeds(body.cursor, source, in_simd)
         before = None
-        while before != len(self.names):
+        while self.names and before != len(self.names):
             before = len(self.names)
             self._spread(body.cursor)
 

@@ -34,4 +34,17 @@ template <typename T, int N>
 vec<T, N> normalize(packed_vec<T, N> x);
 float3 cross(float3 x, float3 y);
 half3 cross(half3 x, half3 y);
+
+#define MSL_ACCURACY(name)     \
+  namespace name {             \
+  using metal::cross;          \
+  using metal::distance;       \
+  using metal::dot;            \
+  using metal::length;         \
+  using metal::normalize;      \
+  using metal::refract;        \
+  }
+MSL_ACCURACY(fast)
+MSL_ACCURACY(precise)
+#undef MSL_ACCURACY
 }  // namespace metal

@@ -72,6 +72,16 @@ namespace metal {
 #define MSL_4_RGBA_(p) MSL_RGBA_C(MSL_4_RGBA__, p)
 #define MSL_4_RGBA__(p) MSL_RGBA_D(MSL_FOUR, p)
 
+// Of two packed vectors, and of a packed vector and a vector.
+#define MSL_PACKED_OPERATOR(op, N)                                    \
+  friend vec<T, N> operator op(packed_vec, packed_vec) { return 0; }  \
+  template <typename V>                                               \
+  friend enable_if_t<is_same_v<V, vec<T, N>>, V> operator op(V, packed_vec) { return 0; } \
+  template <typename V>                                               \
+  friend enable_if_t<is_same_v<V, vec<T, N>>, V> operator op(packed_vec, V) { return 0; }
+#define MSL_PACKED_TEST(op, N) \
+  friend auto operator op(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); }
+
 // What is common to packed vectors of any size: conversions, swizzles, arithmetic in place.
 #define MSL_PACKED_BODY(N, L, C)                                                        \
   packed_vec() = default;                                                               \
@@ -106,17 +116,14 @@ namespace metal {
   packed_vec operator-=(packed_vec);                                                    \
   packed_vec operator*=(packed_vec);                                                    \
   packed_vec operator/=(packed_vec);                                                    \
-  friend vec<T, N> operator+(packed_vec, packed_vec) { return 0; }                      \
-  friend vec<T, N> operator-(packed_vec, packed_vec) { return 0; }                      \
-  friend vec<T, N> operator*(packed_vec, packed_vec) { return 0; }                      \
-  friend vec<T, N> operator/(packed_vec, packed_vec) { return 0; }                      \
+  MSL_PACKED_OPERATOR(+, N) MSL_PACKED_OPERATOR(-, N) MSL_PACKED_OPERATOR(*, N)         \
+  MSL_PACKED_OPERATOR(/, N) MSL_PACKED_OPERATOR(%, N) MSL_PACKED_OPERATOR(&, N)         \
+  MSL_PACKED_OPERATOR(|, N) MSL_PACKED_OPERATOR(^, N) MSL_PACKED_OPERATOR(<<, N)        \
+  MSL_PACKED_OPERATOR(>>, N)                                                            \
+  MSL_PACKED_TEST(==, N) MSL_PACKED_TEST(!=, N) MSL_PACKED_TEST(<, N)                   \
+  MSL_PACKED_TEST(>, N) MSL_PACKED_TEST(<=, N) MSL_PACKED_TEST(>=, N)                   \
   friend vec<T, N> operator-(packed_vec) { return 0; }                                  \
-  friend auto operator==(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); } \
-  friend auto operator!=(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); } \
-  friend auto operator<(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); }  \
-  friend auto operator>(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); }  \
-  friend auto operator<=(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); } \
-  friend auto operator>=(packed_vec, packed_vec) { return vector_bool_t<vec<T, N>>(); }
+  friend vec<T, N> operator~(packed_vec) { return 0; }
 
 /// A vector of N elements of T that is aligned as T is.
 template <typename T, int N>
@@ -143,6 +150,8 @@ struct packed_vec<T, 4> {
   MSL_PACKED_BODY(4, XYZW, RGBA)
 };
 #undef MSL_PACKED_BODY
+#undef MSL_PACKED_OPERATOR
+#undef MSL_PACKED_TEST
 
 template <typename T, int N>
 struct vector_traits<packed_vec<T, N>> {

@@ -12,7 +12,7 @@ template <typename V>
 bool any(V condition);
 /// `b` where the condition is true, else `a`: mind the order.
 template <typename T, typename C>
-T select(T a, type_identity_t<T> b, C condition);
+T select(T a, typename type_identity<T>::type b, C condition);
 template <typename T>
 vector_bool_t<T> isunordered(T x, T y);
 template <typename T>

@@ -121,6 +121,10 @@ simd_value<T> quad_prefix_inclusive_sum(T x);
 template <typename T>
 simd_value<T> quad_prefix_exclusive_sum(T x);
 template <typename T>
+simd_value<T> quad_prefix_inclusive_product(T x);
+template <typename T>
+simd_value<T> quad_prefix_exclusive_product(T x);
+template <typename T>
 simd_value<T> quad_broadcast(T x, ushort lane);
 template <typename T>
 simd_value<T> quad_broadcast_first(T x);
@@ -136,8 +140,14 @@ template <typename T>
 simd_value<T> quad_shuffle_rotate_up(T x, ushort delta);
 template <typename T>
 simd_value<T> quad_shuffle_rotate_down(T x, ushort delta);
+template <typename T>
+simd_value<T> quad_shuffle_and_fill_up(T x, T filling, ushort delta, ushort modulo = 4);
+template <typename T>
+simd_value<T> quad_shuffle_and_fill_down(T x, T filling, ushort delta, ushort modulo = 4);
 bool quad_all(bool condition);
 bool quad_any(bool condition);
 quad_vote quad_ballot(bool condition);
+quad_vote quad_active_threads_mask();
 bool quad_is_first();
+bool quad_is_helper_thread();
 }  // namespace metal

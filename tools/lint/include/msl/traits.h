@@ -279,12 +279,10 @@ using make_index_sequence = make_integer_sequence<size_t, N>;
 template <typename... T>
 using index_sequence_for = make_index_sequence<sizeof...(T)>;
 
+// As the library calls them inside.
 template <typename T>
-constexpr T&& forward(remove_reference_t<T>& x) {
-  return (T&&)x;
-}
+struct vec_elements : integral_constant<int, vector_traits<remove_cv_t<T>>::size> {};
 template <typename T>
-constexpr remove_reference_t<T>&& move(T&& x) {
-  return (remove_reference_t<T>&&)x;
-}
+struct __is_valid_simdgroup_type
+    : bool_constant<is_arithmetic_v<element_t<T>> && !is_same_v<T, bool> && sizeof(element_t<T>) <= 4> {};
 }  // namespace metal

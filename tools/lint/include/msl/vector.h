@@ -17,9 +17,11 @@ constexpr To convert(From x) {
 
 template <int N, typename... A>
 constexpr constant bool components_fit = sizeof...(A) == 0 || (0 + ... + vector_traits<A>::size) == N ||
-                                         (sizeof...(A) == 1 && (0 + ... + vector_traits<A>::size) == 1);
+                                         (sizeof...(A) == 1 && (0 + ... + vector_traits<A>::size) == 1) ||
+                                         (sizeof...(A) == 1 && (0 + ... + vector_traits<A>::size) == 7 - N);
 
-/// A vector of N elements from one scalar, a vector of N, or pieces that add up to N.
+/// A vector of N elements from one scalar, a vector of N, or pieces that add up to N; of 3 from 4 and of 4 from 3,
+/// which have one size in memory.
 template <typename T, int N, typename... A>
 constexpr enable_if_t<components_fit<N, A...>, vec<T, N>> make_vector(A... components) {
   return vec<T, N>(0);
@@ -29,6 +31,8 @@ constexpr enable_if_t<components_fit<N, A...>, vec<T, N>> make_vector(A... compo
   struct bool##N {                                          \
     bool x, y, z, w;                                        \
     bool##N() = default;                                    \
+    template <typename T>                                   \
+    explicit operator vec<T, N>() const;                    \
     template <typename... A>                                \
     constexpr bool##N(A...) : x(0), y(0), z(0), w(0) {}     \
     bool operator[](int) const;                             \
