@@ -61,7 +61,7 @@ def test_a_page_of_every_key(tmp_path):
     text = page.write(spec, bench)
     for part in (
         f"```text\nmix{signature(spec)}\n```",
-        "| `w` | `[D]` or `[L, D]` | float | |",
+        "| `w` | `[D]` or `[L, D]` | `float` | |",
         "| `scale` |  | float | keyword, `1.0` by default. |",
         "- `D % 2 == 0`, or ValueError: expected D to be even.",
         "x = mx.random.normal((2, 64, 34))  # [B, L, D]\nw = mx.random.uniform(0.5, 1.5, (34,))  # [D]",

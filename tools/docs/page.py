@@ -48,6 +48,7 @@ def _call(spec):
         f"## Call\n\n```text\n{spec.name}{signature(spec)}\n```",
         table([("argument", "shape", "dtype", ""), *arrays, *options]),
         table([("result", "shape", "dtype", ""), *results]),
+        "`float` is float32, float16 or bfloat16, each array its own; a gradient has the dtype of its input.",
     ]
     if spec.requires:
         parts.append("\n".join(f"- `{condition}`, or ValueError: {sentence}." for condition, sentence in spec.requires))
@@ -64,7 +65,7 @@ def _dtype(array):
     if array.like:
         return f"that of `{array.like}`"
     dtypes = ", ".join(array.dtypes)
-    return "float" if dtypes == _FLOATS else dtypes
+    return "`float`" if dtypes == _FLOATS else dtypes
 
 
 def _note(array):
