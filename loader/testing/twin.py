@@ -37,7 +37,8 @@ def wide(inputs):
 
 
 def _compare(op, name, got, want):
-    assert got.shape == np.shape(want), f"[{op.spec.name}] {name}: expected {np.shape(want)} but got {got.shape}"
+    if got.shape != np.shape(want):
+        raise AssertionError(f"[{op.spec.name}] expected {name} to have shape {np.shape(want)} but got {got.shape}.")
     apart = np.abs(got - want) > _BOUND * (1 + np.abs(want))
     apart |= np.isnan(got) != np.isnan(want)
     if apart.any():
