@@ -42,7 +42,7 @@ def test_decay_starts_between_0_9_and_0_999(model):
         assert 0.9 <= a.min().item() and a.max().item() <= 0.999
 
 
-def test_training_lowers_both_losses(model):
+def test_training_lowers_both_losses(model, capsys):
     tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 40, dtype=np.uint8)
     before = evaluate(model, tokens)
     curve = train(model, tokens, tokens, steps=12, batch=2, length=32)
@@ -50,6 +50,7 @@ def test_training_lowers_both_losses(model):
     assert curve.train[-1][1] < curve.train[0][1] - 1
     assert curve.held_out[-1][0] == curve.train[-1][0]
     assert curve.held_out[-1][1] < before - 1
+    assert "train" not in capsys.readouterr().err, "a progress bar is for terminals"
 
 
 def test_every_parameter_moves(model):
