@@ -80,7 +80,7 @@ def parts(node):
         return below[:-1], below[-1:]
     if kind == "DO_STMT":
         return below[-1:], below[:-1]
-    if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT"):
+    if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT", "CONDITIONAL_OPERATOR"):
         return below[:1], below[1:]
     return (), below
 
