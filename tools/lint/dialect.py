@@ -20,6 +20,8 @@ _DIALECT = [
     (r"scalar operand type has greater rank than the type of the vector element", None),
     (r"invalid vector element type 'bool'", None),
     (r"cannot bind to a temporary object because of address space mismatch", None),
+    # A temporary lies in no space: it fits the operators for all of them.
+    (r"use of overloaded operator '\[\]' is ambiguous", None),
     # What `#pragma METAL internals` opens.
     (r"use of undeclared identifier '__(metal|METAL)_", None),
     # A constant of a class template that is read before clang would initialise it.

@@ -7,6 +7,7 @@ from .tokens import FLOAT, closing, closing_angle, macro_bodies, tokenize
 
 _BFLOAT = re.compile(r"(.*\d\.?\d*)bf$", re.IGNORECASE)
 _VECTOR = re.compile(r"(float|half|bfloat|u?(char|short|int|long))[234]$")
+_NAMES = {"float", "half", "bfloat", "bool", "char", "short", "int", "long", "uchar", "ushort", "uint", "ulong", "void"}
 # Nothing: it keeps the header's macros, which make vectors, off a type before a bracket.
 _HERE = "MSL_HERE"
 _BEFORE_STATEMENT = {"{", "}", ";", ")", ":"}
@@ -58,6 +59,8 @@ class Prepass:
                 self._function_pointers(tokens, i)
             elif after == "(" and _VECTOR.match(text) and tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*"):
                 self._replace(token.end, token.end, f" {_HERE} ")
+            elif inside and _VECTOR.match(text) and _initialises(tokens, i):
+                self._replace(tokens[i + 2].start, tokens[i + 2].start, f" = {text}")
             elif text == "vec" and after == "<":
                 self._constructor(tokens, i)
             elif text == "thread" and after in _AFTER_MEMBER and _ends_parameters(tokens, i):
@@ -167,6 +170,18 @@ class Prepass:
                 shifts.append((column + shift, end - start, len(text)))
             last = end
         return "".join([*parts, source[last:]])
+
+
+def _initialises(tokens, i):
+    """Whether the vector type at `i` starts a variable, `float3 v(x, y, z);`, and no function's declaration."""
+    head = tokens[i + 1 : i + 3]
+    if len(head) < 2 or head[0].kind != "word" or head[1].text != "(":
+        return False
+    end = closing(tokens, i + 2)
+    inner = tokens[i + 3 : end]
+    words = [token.kind == "word" for token in inner]
+    is_parameter = any(map(all, zip(words, words[1:]))) or any(t.text in _NAMES for t in inner)
+    return bool(inner) and not is_parameter and tokens[end + 1 : end + 2] and tokens[end + 1].text == ";"
 
 
 def _opens_namespace(tokens, i):

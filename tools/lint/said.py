@@ -15,7 +15,9 @@ _WRONG_GUESS = re.compile(
 # Rules that a template keeps or breaks by its arguments.
 _OF_A_GUESS = ("compile", "unsupported", "undeclared", "type", "vector", "syntax", "return", "call")
 _INSTANCE = re.compile(r"in instantiation of (?:member function|function template specialization) '(.*)' requested")
-_DECLARED = re.compile(r"'(\w+)' declared here")
+_OF_ONE = re.compile(
+    r"too (?:few|many) arguments(?:.*\n)*'(\w+)' declared here|argument to member function '(\w+)' .* not marked const"
+)
 _STACK = ("in instantiation", "in file included", "expanded from macro")
 _ARGUMENTS = re.compile(r"(?<=\w)<[^<>]*>")
 # No statement has more lines.
@@ -131,9 +133,10 @@ class _Said:
         return is_dialect or dialect.is_of_spaces(self._spelling, self._notes)
 
     def calls_what_failed(self, names):
-        if names and any(self._files.is_overloaded(name) for name in _DECLARED.findall(" ".join(self._notes))):
+        of_one = _OF_ONE.search("\n".join((self.message, *self.spoken))) if names else None
+        if of_one and self._files.is_overloaded(of_one[1] or of_one[2]):
             # Of several functions of that name clang sees one.
-            return self.message.startswith(("too few arguments", "too many arguments"))
+            return True
         statements = [self._files.statement(place) for place in self._about] if names else []
         return dialect.calls_what_failed(self.message, self.spoken, statements, names)
 

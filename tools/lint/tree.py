@@ -34,6 +34,8 @@ def check(unit, source):
         if cursor.kind == kinds.VAR_DECL and cursor.type.get_address_space() != _CONSTANT:
             finding(cursor, "program-scope", f"{cursor.spelling} is not constant")
         for member in children(cursor) if cursor.kind in _structs() else ():
+            if member.kind == kinds.FIELD_DECL:
+                _check_space(finding, member, member.type, member.spelling)
             if member.kind in (kinds.CXX_METHOD, kinds.CONSTRUCTOR, kinds.DESTRUCTOR):
                 finding(member, "member-function", f"{member.spelling} is a member of {cursor.spelling}")
     bodies = _bodies(top, files)

@@ -17,7 +17,10 @@ class Varying:
         self._text, self._in_simd = source.prepass.text, in_simd
         # What lies in threadgroup memory is the same for all, after the barrier that a read of it needs.
         self._shared = source.prepass.shared
-        self.names = _seeds(body.cursor, source, in_simd)
+        # Variables by the hash of their declaration: loops all count in an `i` of their own.
+        names = _seeds(body.cursor, source, in_simd)
+        parameters = children(body.cursor) if names else ()
+        self.names = {node.hash for node in parameters if node.spelling in names}
         before = None
         while self.names and before != len(self.names):
             before = len(self.names)
@@ -29,7 +32,7 @@ class Varying:
         while waiting:
             node = waiting.pop()
             if node.kind == kinds.DECL_REF_EXPR:
-                if node.spelling in self.names and not self._is_outer_axis(node):
+                if _declared(node) in self.names and not self._is_outer_axis(node):
                     return True
             elif not (self._in_simd and node.kind == kinds.CALL_EXPR and _ACROSS_SIMD.match(node.spelling)):
                 waiting += children(node)
@@ -48,15 +51,25 @@ class Varying:
             below = children(node)
             if node.kind == kinds.VAR_DECL:
                 if any(self.has(child) for child in below):
-                    self.names.add(node.spelling)
+                    self.names.add(node.hash)
             elif node.kind in (kinds.BINARY_OPERATOR, kinds.COMPOUND_ASSIGNMENT_OPERATOR) and len(below) == 2:
                 if operator(node).endswith("=") and operator(node) not in ("==", "!=", "<=", ">="):
                     is_own = below[0].kind == kinds.DECL_REF_EXPR and below[0].spelling not in self._shared
                     if is_own and (diverged or self.has(below[1])):
-                        self.names.add(below[0].spelling)
+                        self.names.add(_declared(below[0]))
             condition, inner = parts(node)
             diverged = diverged or any(self.has(part) for part in condition)
             waiting += [(child, diverged) for child in reversed((*condition, *inner))]
+
+
+def _declared(node):
+    """The hash of the declaration that a name refers to, or 0."""
+    try:
+        return node._declared
+    except AttributeError:
+        declared = node.referenced
+        node._declared = declared.hash if declared is not None else 0
+        return node._declared
 
 
 def parts(node):
@@ -67,7 +80,7 @@ def parts(node):
         return below[:-1], below[-1:]
     if kind == "DO_STMT":
         return below[-1:], below[:-1]
-    if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT"):
+    if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT", "CONDITIONAL_OPERATOR"):
         return below[:1], below[1:]
     return (), below
 

@@ -2,6 +2,12 @@
 
 using namespace metal;
 
+template <typename T>
+struct View {
+  const device T* values;
+  constant int* sizes;
+};
+
 inline float first(const thread float* p) { return p[0]; }
 
 template <typename T>

@@ -2,6 +2,11 @@
 
 using namespace metal;
 
+inline float after_all(float x) {
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  return x;
+}
+
 template <typename T>
 [[kernel]] void k(
     const device T* a [[buffer(0)]],
@@ -14,5 +19,6 @@ template <typename T>
   if (lane < 16) {
     threadgroup_barrier(mem_flags::mem_threadgroup);  // BAD
   }
-  y[i] = static_cast<T>(t[31 - lane] + static_cast<float>(n[0]));
+  const float later = lane < 8 ? after_all(1.0f) : 2.0f;  // BAD
+  y[i] = static_cast<T>(t[31 - lane] + later + static_cast<float>(n[0]));
 }

@@ -2,6 +2,10 @@
 
 using namespace metal;
 
+struct View {
+  float* values;  // BAD
+};
+
 inline float first(const float* p) { return p[0]; }  // BAD
 
 template <typename T>

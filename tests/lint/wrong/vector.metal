@@ -12,5 +12,6 @@ template <typename T>
   float x = static_cast<float>(a[i]);
   float4 v = float4(x, x, x);  // BAD
   x = v.y;
-  y[i] = static_cast<T>(x + static_cast<float>(n[lane]));
+  float3 spread(1.0f, 2.0f, 3.0f, 4.0f);  // BAD
+  y[i] = static_cast<T>(spread.x + x + static_cast<float>(n[lane]));
 }

@@ -17,6 +17,14 @@ struct _numeric_limits_impl<Indexed<T>> {
   static constexpr METAL_FUNC Indexed<T> lowest() { return Indexed<T>{numeric_limits<T>::lowest(), 0}; }
 };
 
+struct Rows {
+  float3 rows[3];
+  thread Rows& operator=(initializer_list<float3> given) thread {
+    rows[0] = *given.begin();
+    return *this;
+  }
+};
+
 template <typename T>
 constexpr constant bool fits = __is_valid_simdgroup_type<T>::value;
 
@@ -35,7 +43,8 @@ template <typename T, typename Index>
     constant Index& first [[buffer(2)]],
     uint i [[thread_position_in_grid]]) {
   Indexed<float> best = numeric_limits<Indexed<float>>::lowest();
-  best.at = uint(vec_elements<float4>::value);
+  best.at = uint(sizeof(simdgroup_float8x8::storage_type) / sizeof(float)) + uint(transpose(float3x3(2.0f))[1].y);
+  best.at += uint(vec_elements<float4>::value);
   y[i] = fits<float> ? float(x[first + i]) + best.value : brighter(float3(1.0f)).x;
   atomic_thread_fence(mem_flags::mem_device, memory_order_seq_cst, thread_scope_all);
 }

@@ -66,6 +66,7 @@ MSL_MATRICES(half)
 template <typename T, int C, int R>
 struct simdgroup_matrix {
   static_assert(is_floating_point_v<T> && C == 8 && R == 8, "a simdgroup_matrix is 8 by 8, of float, half or bfloat");
+  using storage_type = vec<T, 64>;
   simdgroup_matrix() = default;
   explicit simdgroup_matrix(T diagonal);
   thread vec<T, 2>& thread_elements();

@@ -279,6 +279,13 @@ using make_index_sequence = make_integer_sequence<size_t, N>;
 template <typename... T>
 using index_sequence_for = make_index_sequence<sizeof...(T)>;
 
+template <typename T>
+struct initializer_list {
+  size_t size() const;
+  const thread T* begin() const;
+  const thread T* end() const;
+};
+
 // As the library calls them inside.
 template <typename T>
 struct vec_elements : integral_constant<int, vector_traits<remove_cv_t<T>>::size> {};
