@@ -42,7 +42,7 @@ def test_rwkv7(length):
 
 
 @pytest.mark.full("each dtype and size is a program of its own")
-@pytest.mark.parametrize("keys, dtype", [(64, mx.bfloat16), (64, mx.float16), (128, mx.float32), (256, mx.bfloat16)])
+@pytest.mark.parametrize("keys, dtype", [(64, mx.bfloat16), (256, mx.float16)])
 def test_rwkv7_of_other_heads(keys, dtype):
     for length in (5, 100):
         check(poisoned("dplr"), inputs_of(length, 2, 1, keys, dtype))
@@ -62,7 +62,7 @@ def test_equals_the_delta_rule_on_half_steps():
 
 @pytest.mark.full("long sequences take long in float64")
 def test_long_sequences():
-    inputs = inputs_of(4096, 1, 1)
+    inputs = inputs_of(2048, 1, 1)
     inputs["g"] = mx.full(inputs["g"].shape, 0.9995)
     check(poisoned("dplr"), inputs)
 
