@@ -8,7 +8,7 @@ import textwrap
 
 from .table import plain
 
-MODULES = ("loader", "loader.nn", "loader.parallel", "loader.testing")
+MODULES = ("loader", "loader.nn", "loader.recipes", "loader.parallel", "loader.testing")
 # Classes that callers get and do not make, and what they call of them.
 _GIVEN = {"Op": ("__call__", "step", "reference", "forward", "warm_up"), "OverTime": ()}
 
