@@ -117,6 +117,11 @@ def test_helpers_of_the_header_are_looked_at_too():
         run("add(y, x[i]);", header=HELPERS, init_value=0)
 
 
+def test_a_row_that_a_helper_gets_is_no_access():
+    rows = "threadgroup float s[2][64];\nput(s[0], l, x[i]);\n" + BARRIER + "\ny[i] = get(s[0], 63 - l);"
+    assert mx.array_equal(run(rows, header=HELPERS), mx.ones((128,)))
+
+
 def test_a_header_that_cannot_be_logged_leaves_the_body():
     header = "struct Twice {\n  int at;\n  float operator[](int i) const {\n    return 2.0f * i + at;\n  }\n};\n"
     header += "constexpr constant int SIZES[2] = {1, 2};\nconstexpr constant int SECOND = SIZES[1];\n"

@@ -51,6 +51,13 @@ METAL_FUNC I touched(__local T (&base)[N], I i, uint site, uint kind, int) {
               outside ? (uint)N : ordered(), site, (uint)i);
   return outside ? (I)0 : i;
 }
+// A row of an array is no element: whoever gets it may access any of its own.
+template <typename T, size_t N, size_t M, typename I>
+METAL_FUNC I touched(__local T (&)[N][M], I i, uint site, uint, int) {
+  const bool outside = (ulong)i >= N;
+  if (outside) msl::record((ulong)(long)i, msl::TRACE_OVERRUN | 16, (uint)N, site, (uint)i);
+  return outside ? (I)0 : i;
+}
 template <typename T, typename I>
 METAL_FUNC I touched(__private T* base, I i, uint, uint, int) {
   return i;
