@@ -11,8 +11,8 @@ from loader.parallel.transitions import UNSPLIT
 
 
 def run(group, how):
-    """`{case: [what is wrong]}`. "reference" runs every dtype and way to cut; "kernels", where programs have to be
-    compiled, float32 alone, of the shapes that an input may have the first, and "all kernels" each of these."""
+    """`{case: [what is wrong]}`. "reference" runs every dtype, operator and way to cut; "kernels", where programs have
+    to be compiled, float32 alone, and one operator of associative_scan."""
     made = dict(cases(group, how))
     if how != "reference":
         # The other ranks find the programs compiled.
@@ -38,9 +38,9 @@ def cases(group, how):
 
 
 def calls(op, how):
-    """(ranks, options) of the calls to test: every shape of an input, every operator both ways."""
+    """(ranks, options) of the calls to test: every shape of an input, for "reference" every operator both ways."""
     if op.spec.name != "associative_scan":
-        return [(ranks, {}) for ranks in rank_sets(op)[: 1 if how == "kernels" else None]]
+        return [(ranks, {}) for ranks in rank_sets(op)]
     both = [{"operator": i, "reverse": back} for i in range(len(OPERATORS)) for back in (False, True)]
     return [({}, options) for options in (both[-1:] if how == "kernels" else both)]
 
