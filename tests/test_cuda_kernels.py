@@ -21,8 +21,8 @@ def cases(op, whole):
     """Inputs of every rank: in float32 the required ones or, whole, in a mix of dtypes all of them."""
     present = [array.name for array in op.spec.optional if whole]
     mix = dtype_mixes(op)[-1 if whole else 0]
-    for length, ranks in itertools.product((1, 70), rank_sets(op)):
-        yield draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, present, mix, ranks=ranks)
+    for (batch, length), ranks in itertools.product(((2, 1), (1, 70)), rank_sets(op)):
+        yield draw(op, {"B": batch, "L": length, **op.spec.examples[-1]}, present, mix, ranks=ranks)
 
 
 def launch(op, inputs):
