@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -48,10 +47,9 @@ def test_a_dry_run_of_one_op(tmp_path):
 
 @kernels
 @pytest.mark.full("it compiles a kernel of every op")
-def test_a_dry_run_of_all_ops_ends_in_five_minutes(tmp_path):
-    start = time.monotonic()
+def test_a_dry_run_of_all_ops(tmp_path):
     code, content, _ = dry_run(tmp_path)
-    assert code == 0 and time.monotonic() - start < 300
+    assert code == 0, [row for row in content["results"] if row["status"] == "failed"]
     assert {row["name"] for row in content["results"] if row["part"] == "ops"} == set(loader.names())
 
 
