@@ -14,7 +14,7 @@ MODELS = ("qwen3-next", "mamba2-2.7b")
 DRY_MODEL, _DRY_LENGTH = "recurrentgemma-9b", 96
 # Steps of a parity run: one, some that fill no tile, and some chunks.
 LENGTHS = (1, 100, 300)
-_SMALL = {"D": 64, "H": 2, "Hk": 2, "G": 1, "Dh": 32, "Dk": 32, "Dv": 32, "N": 8}
+_SMALL = {"D": 64, "K": 4, "H": 2, "Hk": 2, "G": 1, "Dh": 32, "Dk": 32, "Dv": 32, "N": 8}
 
 
 def items(dry_run, names=()):

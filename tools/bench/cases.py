@@ -10,7 +10,7 @@ from loader.expression import DTYPES, Scope
 from . import peers
 
 # The sizes of a small model, by the names that dims have in the manifest.
-SIZES = {"D": 1536, "H": 12, "Hk": 12, "G": 1, "Dh": 64, "Dk": 64, "Dv": 64, "N": 16}
+SIZES = {"D": 1536, "K": 4, "H": 12, "Hk": 12, "G": 1, "Dh": 64, "Dk": 64, "Dv": 64, "N": 16}
 # What an op of ours is called among its contenders, and its reference.
 OURS, PLAIN = "ours", "plain MLX"
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 3e-2}
