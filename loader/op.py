@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from . import plan, sequences, source, transforms
+from . import plan, source, transforms
 from .arguments import Stream, check_stream
 from .backends import metal
 from .call import Reader, signature
@@ -78,6 +78,8 @@ class Op:
             raise ValueError(
                 f"[{name}] expected return_states alone but got {other} too; the last of the states is the final one."
             )
+        from . import sequences  # late: it brings NumPy along
+
         if return_states:
             return sequences.every_state(self, inputs, options)
         return sequences.by_sequence(self, inputs, options, cu_seqlens, return_state)
