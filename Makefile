@@ -9,8 +9,8 @@ WORKERS ?= 2
 FULL ?= 0
 export FULL
 
-SHORT := a part of the half hour that the exhaustive tests take with FULL=1, least once kernels are compiled.
-LONG := about half an hour.
+SHORT := about ten minutes the first time, less once kernels are compiled.
+LONG := about forty minutes the first time.
 
 .PHONY: demo test peers lint format bench apple docs release clean
 
