@@ -11,7 +11,7 @@ from mlx_lm.models.gated_delta import compute_g, compute_lower_bound_g
 from mlx_lm.models.ssm import compute_dt
 
 from . import recurrences
-from .recurrences import from_two_tokens, only, result_type, where
+from .recurrences import from_two_tokens, only, where
 
 
 @from_two_tokens(gated_delta.gated_delta_update, lambda q, *_, **__: q.shape[1])
@@ -62,13 +62,11 @@ def ssm_update(
 ):
     """y [B, L, H, Dh] and the state [B, H, Dh, N]; a step that `mask` [B, L] or `lengths` [B] leaves out leaves the
     state and gives 0."""
-    mask = recurrences.valid(mask, lengths, dt.shape[1])
-    if mask is not None:
-        hidden_states, B, C, dt = only(mask, hidden_states, B, C, dt)
-    delta = compute_dt(dt, dt_bias, time_step_limit)
-    if mask is not None:
-        delta = where(mask, delta, 0)
-    return recurrences.ssd(hidden_states, A_log, B, C, D, delta, state)
+
+    def delta_of(dt):
+        return compute_dt(dt, dt_bias, time_step_limit)
+
+    return recurrences.ssd(hidden_states, A_log, B, C, D, dt, delta_of, state, mask, lengths)
 
 
 @from_two_tokens(recurrent_gemma.rnn_scan, lambda x, *_, **__: x.shape[1])
@@ -93,9 +91,7 @@ def jamba_scan(self, x, A, state=None):
 def recurrent_gla(q, k, v, g, scale, h=None):
     """y [B, H, L, Dv] of q and k [B, H, L, Dk], v [B, H, L, Dv] and one log decay a head, g [H]; the state
     [B, H, Dk, Dv]."""
-    y, state = recurrences.gla(q, k, v, g, scale, h)
-    dtype = result_type(q, h)
-    return y.astype(dtype), state.astype(dtype)
+    return recurrences.gla_as_given(q, k, v, g, scale, h)
 
 
 @from_two_tokens(bailing_hybrid.recurrent_gla, lambda q, *_, **__: q.shape[2])

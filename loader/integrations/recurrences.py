@@ -59,8 +59,15 @@ def _joined(parts):
     return parts[0] if len(parts) == 1 else mx.concatenate(parts, axis=1)
 
 
-def ssd(hidden_states, A_log, B, C, D, delta, state):
-    """y [B, L, H, Dh] and the state [B, H, Dh, N]."""
+def ssd(hidden_states, A_log, B, C, D, dt, delta_of, state, mask, lengths):
+    """y [B, L, H, Dh] and the state [B, H, Dh, N]; a step that `mask` [B, L] or `lengths` [B] leaves out leaves the
+    state and gives 0. `delta_of` makes the step sizes of dt [B, L, H]."""
+    mask = valid(mask, lengths, dt.shape[1])
+    if mask is not None:
+        hidden_states, B, C, dt = only(mask, hidden_states, B, C, dt)
+    delta = delta_of(dt)
+    if mask is not None:
+        delta = where(mask, delta, 0)
     decay = -mx.exp(A_log.astype(mx.float32))
     y, state = get("ssd")(hidden_states, delta, B, C, decay, initial_state=single(state), return_state=True)
     return y + hidden_states * D[:, None], state
@@ -82,6 +89,13 @@ def gla(q, k, v, g, scale, h, mask=None):
         decay = where(mask, decay, 1)
     y, state = get("gla")(q, k, v, decay, initial_state=single(h), scale=scale, return_state=True)
     return mx.swapaxes(y, 1, 2), state
+
+
+def gla_as_given(q, k, v, g, scale, h):
+    """`gla` with y and the state in the dtype that q and h have together."""
+    y, state = gla(q, k, v, g, scale, h)
+    dtype = result_type(q, h)
+    return y.astype(dtype), state.astype(dtype)
 
 
 def rwkv7(r, w, k, v, a, b, state):
