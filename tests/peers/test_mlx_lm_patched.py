@@ -2,34 +2,22 @@
 
 import mlx.core as mx
 import mlx.nn as nn
-import numpy as np
 import pytest
 import tiny_models
 from mlx.utils import tree_flatten
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import ArraysCache, make_prompt_cache
+from patched_and_not import assert_close, run_both
 
 import loader
-
-BOUND = 1e-4
 
 each_model = pytest.mark.parametrize("name", tiny_models.CONFIGS)
 each_masked = pytest.mark.parametrize("name", tiny_models.MASKED)
 
 
-def assert_close(got, want, what=""):
-    got, want = (np.array(x, np.float64) for x in (got, want))
-    assert got.shape == want.shape
-    error, scale = (np.sqrt(np.mean(x**2)) for x in (got - want, want))
-    assert error <= BOUND * scale, f"{what}: rms of the error {error:.1e}, of what is wanted {scale:.1e}"
-
-
 def both(function):
     """What a function gives patched, and as mlx-lm is."""
-    with loader.patched_mlx_lm():
-        got = function()
-        mx.eval(got)
-    return got, function()
+    return run_both(loader.patched_mlx_lm, function)
 
 
 def loss(model, x):

@@ -14,10 +14,10 @@ from mlx_vlm.models import gated_delta, ssm
 from mlx_vlm.models.cache import ArraysCache
 from mlx_vlm.models.qwen3_5 import gated_delta as qwen3_5
 from mlx_vlm.speculative.common import verify_forward
+from patched_and_not import assert_close, run_both
 
 import loader
 
-BOUND = 1e-4
 each_model = pytest.mark.parametrize("name", tiny_vlm_models.CONFIGS)
 each_rule = pytest.mark.parametrize("module", [gated_delta, qwen3_5], ids=["gated_delta", "qwen3_5"])
 
@@ -28,19 +28,9 @@ def unpatched():
     loader.unpatch_mlx_vlm()
 
 
-def assert_close(got, want, what=""):
-    got, want = (np.array(x, np.float64) for x in (got, want))
-    assert got.shape == want.shape
-    error, scale = (np.sqrt(np.mean(x**2)) for x in (got - want, want))
-    assert error <= BOUND * scale, f"{what}: rms of the error {error:.1e}, of what is wanted {scale:.1e}"
-
-
 def both(function):
     """What a function gives patched, and as mlx-vlm is."""
-    with loader.patched_mlx_vlm():
-        got = function()
-        mx.eval(got)
-    return got, function()
+    return run_both(loader.patched_mlx_vlm, function)
 
 
 def loss(model, x):
