@@ -16,7 +16,7 @@ from oracle import draw, needs_kernels
 import loader
 from loader import CompileError
 from loader.backends import opencl
-from loader.backends.opencl import builds, program, progress, quick
+from loader.backends.opencl import builds, cache, program, progress, quick
 
 pytestmark = [needs_kernels, pytest.mark.skipif(loader.backend() != "opencl", reason="other engines leave it to MLX")]
 ROOT = Path(__file__).parents[1]
@@ -184,6 +184,44 @@ def test_warm_up_leaves_nothing_to_compile(tmp_path):
     print(before, builds.counts.compiled)
     """
     assert script(code, LOADER_CACHE=str(tmp_path)).stdout.split() == ["2", "2"]
+
+
+RACE = """
+from loader.backends.opencl import builds
+from loader.backends import opencl
+made = opencl.build("raced", ["a"], ["y"], BODY, "")
+shape = dict(output_shapes=[(1,)], output_dtypes=[mx.float32], grid=(32, 1, 1), threadgroup=(32, 1, 1))
+print("ready", flush=True)
+input()
+(y,) = made(inputs=[mx.arange(8).astype(mx.float32)], **shape)
+print(y.item(), builds.counts.compiled, builds.counts.loaded)
+"""
+
+
+def test_processes_that_need_one_program_at_once_compile_it_once(tmp_path):
+    code = f"import mlx.core as mx, loader\nBODY = {BODY.format('60.0f')!r}\n{RACE}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOADER_CACHE": str(tmp_path), "LOADER_BUILD": "optimised"}
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    racing = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in racing] == 3 * ["ready\n"]
+    for process in racing:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=300)[0].split() for process in racing]
+    assert len({value for value, _, _ in said}) == 1
+    assert sorted((compiled, loaded) for _, compiled, loaded in said) == [("0", "1"), ("0", "1"), ("1", "0")]
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_kept_program_that_the_driver_refuses_is_compiled_again(empty, built, monkeypatch):
+    monkeypatch.setenv("LOADER_BUILD", "optimised")
+    made = kernel(61)
+    first = run(made)
+    (found,) = [p for p in program._programs.values() if "+ 61.0f" in p._optimised.unit]
+    cache.put(found._optimised.key, b"no program")
+    program._programs.clear()
+    assert run(kernel(61)) == first and len(built) == 2
+    assert len(found._optimised.kept()) > 100
 
 
 def test_warm_up_refuses_what_a_call_refuses():

@@ -3,7 +3,11 @@
 import os
 import pwd
 import stat
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -188,3 +192,76 @@ def test_a_user_without_a_home_keeps_nothing(monkeypatch):
     cache.put(KEYS[0], program(0))
     assert cache.get(KEYS[0]) is None
     loader.clear_cache()
+
+
+def test_a_lock_is_held_by_one_and_leaves_nothing(programs):
+    with cache.alone(KEYS[0]):
+        assert os.listdir(programs) == [f"{KEYS[0]}.lock"]
+        with cache.alone(KEYS[1]):
+            pass
+        cache.put(KEYS[0], program(0))
+    assert os.listdir(programs) == [KEYS[0]]
+
+
+def test_nobody_waits_for_a_lock_longer_than_patience(programs, monkeypatch):
+    monkeypatch.setattr(cache, "_PATIENCE", 0.1)
+    began = time.monotonic()
+    with cache.alone(KEYS[0]), cache.alone(KEYS[0]):
+        assert 0.1 <= time.monotonic() - began < 10
+    assert os.listdir(programs) == []
+
+
+def test_an_error_releases_the_lock(programs):
+    with pytest.raises(ValueError, match="from inside"), cache.alone(KEYS[0]):
+        raise ValueError("from inside")
+    with cache.alone(KEYS[0]):
+        assert os.listdir(programs) == [f"{KEYS[0]}.lock"]
+
+
+def test_a_lock_follows_no_link_and_needs_no_folder(programs, tmp_path, monkeypatch):
+    cache.put(KEYS[0], program(0))
+    (programs / f"{KEYS[0]}.lock").symlink_to(tmp_path / "victim")
+    os.mkfifo(programs / f"{KEYS[1]}.lock")
+    (programs / f"{KEYS[2]}.lock").mkdir()
+    for key in KEYS[:3]:
+        with cache.alone(key):
+            pass
+    assert not (tmp_path / "victim").exists() and len(os.listdir(programs)) == 4
+    monkeypatch.setenv("LOADER_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("")
+    with cache.alone(KEYS[0]):
+        pass
+
+
+HOLD = """
+import sys, time
+from loader.backends.opencl import cache
+with cache.alone(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_holder_holds_no_lock_and_evicts_nothing(programs):
+    for i in range(3):
+        cache.put(KEYS[i], program(i))
+    environment = {**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", HOLD, KEYS[3]], stdout=subprocess.PIPE, env=environment) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        found = []
+        waiter = threading.Thread(target=lambda: found.append(_entered(KEYS[3])))
+        waiter.start()
+        waiter.join(timeout=0.3)
+        assert waiter.is_alive() and not found
+        holder.kill()
+        waiter.join(timeout=10)
+        assert found == [True] and kept(programs) == [0, 1, 2]
+    (programs / f"{KEYS[4]}.lock").write_bytes(b"")
+    os.utime(programs / f"{KEYS[4]}.lock", (time.time() - 2 * cache._STALE,) * 2)
+    cache.put(KEYS[0], program(0))
+    assert sorted(os.listdir(programs)) == KEYS[:3]
+
+
+def _entered(key):
+    with cache.alone(key):
+        return True

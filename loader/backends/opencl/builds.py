@@ -28,6 +28,7 @@ class Counts:
 
 
 counts = Counts()
+_counting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,19 @@ class Build:
         return cache.get(self.key)
 
     def compile(self, compiler):
-        """The binary from a compiler's process. Raises CompileError."""
+        """The binary from a compiler's process, unless another process put it into the cache meanwhile. Raises
+        CompileError."""
+        with cache.alone(self.key):
+            binary = kept = self.kept()
+            if not kept:
+                binary = self._compile(compiler)
+                cache.put(self.key, binary)
+        with _counting:
+            counts.compiled += not kept
+            counts.loaded += bool(kept)
+        return binary
+
+    def _compile(self, compiler):
         try:
             _, binary = compiler.ask(self.text)
         except CompileError as error:
@@ -61,7 +74,6 @@ class Build:
             raise CompileError(
                 f"[{self.name}] ended the compiler ({how}); it nests too deep or is too large: use smaller expressions."
             ) from None
-        cache.put(self.key, binary)
         return binary
 
 
@@ -105,7 +117,6 @@ def compiled(builds):
             helper.join()
     if errors:
         raise errors[0]
-    counts.compiled += len(builds)
     return made
 
 

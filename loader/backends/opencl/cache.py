@@ -1,6 +1,7 @@
 """Compiled programs on disk: found by content, bounded in size, safe among processes and from other users."""
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import os
@@ -12,11 +13,13 @@ from pathlib import Path
 
 # Bytes in the folder; above this the programs longest unused are removed.
 LIMIT = 256 * 2**20
-# Seconds after which a file that is being written counts as abandoned.
+# Seconds after which a file that is being written, or a lock, counts as abandoned.
 _STALE = 3600
+# Seconds that one process waits for another to compile a program, before it compiles that itself.
+_PATIENCE = 120
 _DIGEST = hashlib.sha256().digest_size
-# A program, or one being written.
-_NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f-]+)?")
+# A program, or one being written, or the lock of one being compiled.
+_NAME = re.compile(r"[0-9a-f]{64}(\.(lock|[0-9a-f-]+))?")
 
 
 def folder():
@@ -68,6 +71,56 @@ def put(key, binary):
             _remove(directory, aside)
             raise
         _shrink(directory, key)
+
+
+def drop(key):
+    """Remove what is kept under `key`."""
+    with contextlib.suppress(OSError), _opened() as directory:
+        _remove(directory, key)
+
+
+@contextlib.contextmanager
+def alone(key):
+    """A context that one thread of all processes is in at a time for each key, as far as patience and the folder
+    allow: it saves the others what the first one puts, and nothing may depend on it."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            held.enter_context(_locked(held.enter_context(_opened(make=True)), f"{key}.lock"))
+        yield
+
+
+@contextlib.contextmanager
+def _locked(directory, name):
+    """Hold the lock `name`. Raises OSError where it cannot be had within `_PATIENCE`."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(name, flags, 0o600, dir_fd=directory)
+    try:
+        if not _is_program(os.fstat(file)):
+            raise PermissionError(f"{name} is not this user's alone")
+        _lock(file)
+        # Now it is not stale, though its last holder may have died long ago.
+        os.utime(file)
+        try:
+            yield
+        finally:
+            # Who waits for the file removed here gets its lock nevertheless, and finds the program in its place.
+            _remove(directory, name)
+            # A process forked meanwhile has the file open too, and would hold the lock.
+            fcntl.flock(file, fcntl.LOCK_UN)
+    finally:
+        os.close(file)
+
+
+def _lock(file):
+    """`flock`, which ends with the process that holds it, at most for so long. Raises BlockingIOError."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def clear():

@@ -3,7 +3,7 @@
 import ctypes
 
 from ...errors import BackendError, CompileError
-from . import builds, optimise, quick
+from . import builds, cache, optimise, quick
 from .builds import Build, counts
 from .compiler import OPTIONS
 from .library import check, library, lock
@@ -67,6 +67,7 @@ class Program:
         try:
             loaded = load(binary)
         except BackendError:
+            cache.drop(self._build.key)
             return None
         counts.loaded += 1
         return loaded
