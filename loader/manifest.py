@@ -11,6 +11,7 @@ from .names import Names
 from .spec import (
     BATCH,
     FLOATS,
+    PASSES,
     STATE,
     TIME,
     Array,
@@ -131,7 +132,7 @@ def _alternatives(shape):
 # What every op takes beside its own inputs and options.
 _CALL = ("self", "return_state", "return_states", "cu_seqlens", "stream")
 _INPUT_KEYS = ("optional", "sample", "decay")
-_VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
+_VARIANT_KEYS = ("constants", "saved", "workspace", *PASSES)
 
 
 def _input(name, value, names):
@@ -241,8 +242,6 @@ def _variant(value, fields, spec, names, base, kernels):
     variant = replace(base, constants=tuple(constants.items()), **made)
     around = steps.Around(spec, kernels, infer.dtypes(spec, variant))
     passes = {
-        key: tuple(steps.ways(item, names, around) for item in fields[key].items())
-        for key in ("forward", "backward")
-        if key in fields
+        key: tuple(steps.ways(item, names, around) for item in fields[key].items()) for key in PASSES if key in fields
     }
     return replace(variant, **passes)

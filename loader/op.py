@@ -209,12 +209,12 @@ class Op:
         for step in self.steps(made, which):
             step.run(arrays)
 
-    def steps(self, made, which, names=None):
-        """The steps of one pass of a plan, compiled: all of them, or those that make the arrays called `names`."""
+    def steps(self, made, which):
+        """The steps of one pass of a plan, compiled."""
         if which not in made.prepared:
             self.engine.prepare(made.kernels(which))
             made.prepared.add(which)
-        return getattr(made, which) if names is None else made.needed(which, names)
+        return getattr(made, which)
 
     def _reference_gradients(self, inputs, options, cotangents):
         names = [array.name for array in self.spec.inputs if array.name in inputs and array.differentiable]

@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .arguments import LARGEST
 from .expression import DTYPES, ON_METAL, Scope
-from .spec import MOST_THREADS, SumStep
+from .spec import INITIAL, MOST_THREADS, STATE, SumStep
 
 # An absent optional input reaches its kernel as this many elements that are never read.
 _DUMMY_SIZE = 8
@@ -19,13 +19,15 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 class Plan:
     """How to run an op on inputs of these shapes and dtypes.
 
-    `results` are the outputs followed by what is saved for backward, and `outputs` the shapes of the former.
-    `empty`: a size is 0, so that no kernel is launched. `prepared` names the passes whose kernels the
-    engine has compiled.
+    `state` are the steps that make the final state alone, and `adjoint` the gradient of the initial one. `results` are
+    the outputs followed by what is saved for backward, and `outputs` the shapes of the former. `empty`: a size is 0, so
+    that no kernel is launched. `prepared` names the passes whose kernels the engine has compiled.
     """
 
     forward: tuple
     backward: tuple
+    state: tuple
+    adjoint: tuple
     results: tuple
     outputs: tuple
     empty: bool
@@ -34,15 +36,6 @@ class Plan:
     def kernels(self, which):
         """The launches of kernels in the pass `which`."""
         return [launch for launch in getattr(self, which) if isinstance(launch, Launch)]
-
-    def needed(self, which, names):
-        """The steps of the pass `which` that the arrays called `names` depend on, in order."""
-        due, steps = set(names), []
-        for step in reversed(getattr(self, which)):
-            if not due.isdisjoint(step.makes):
-                due.update(step.reads)
-                steps.append(step)
-        return tuple(reversed(steps))
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,16 @@ class Sum:
         arrays[self.into] = total.reshape(self.shape).astype(self.dtype)
 
 
+def needed(steps, name):
+    """The steps of a pass that the array called `name` depends on, in order."""
+    due, found = {name}, []
+    for step in reversed(steps):
+        if not due.isdisjoint(step.makes):
+            due.update(step.reads)
+            found.append(step)
+    return tuple(reversed(found))
+
+
 @cache
 def _dummy(dtype):
     return mx.array([0] * _DUMMY_SIZE, dtype)
@@ -125,17 +128,17 @@ def make(spec, kernels, inputs, options, on_metal=False):
     _check_sizes(spec, given, dims, scope)
     outputs = tuple(tuple(axis.size(scope, 0) for axis in array.shapes[0]) for array in spec.outputs)
     if 0 in dims.values():
-        return Plan((), (), (), outputs, empty=True)
+        return Plan((), (), (), (), (), outputs, empty=True)
     variant = next(v for v in spec.variants if v.when is None or v.when(scope))
     for name, value in variant.constants:
         scope[name] = value(scope)
     arrays = _declared(spec, variant, given, dtypes, scope)
-    launches = [
+    forward, backward, state, adjoint = (
         tuple(_launch(step, spec, kernels, arrays, given, scope) for step in steps if not _idle(step, spec, given))
-        for steps in (variant.forward, variant.backward)
-    ]
-    results = (*spec.outputs, *variant.saved)
-    return Plan(*launches, results, outputs, empty=False)
+        for steps in variant.passes
+    )
+    state, adjoint = state or needed(forward, STATE), adjoint or needed(backward, f"grad_{INITIAL}")
+    return Plan(forward, backward, state, adjoint, (*spec.outputs, *variant.saved), outputs, empty=False)
 
 
 def _check_dtypes(spec, given):

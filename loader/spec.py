@@ -91,9 +91,13 @@ class SumStep:
         return (self.into,)
 
 
+PASSES = ("forward", "backward", "state", "adjoint")
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute the op, taken where `when` holds; without `when`, always."""
+    """One way to compute the op, taken where `when` holds; without `when`, always. `state` makes the final state alone
+    and `adjoint` the gradient of the initial one, where that takes other steps than forward and backward."""
 
     when: object = None
     constants: tuple = ()
@@ -101,6 +105,13 @@ class Variant:
     workspace: tuple = ()
     forward: tuple = ()
     backward: tuple = ()
+    state: tuple = ()
+    adjoint: tuple = ()
+
+    @property
+    def passes(self):
+        """The steps of each of `PASSES`."""
+        return tuple(getattr(self, name) for name in PASSES)
 
 
 @dataclass(frozen=True)
@@ -144,5 +155,5 @@ class OpSpec:
     @cached_property
     def steps(self):
         """Every kernel step of every variant."""
-        steps = (s for v in self.variants for s in (*v.forward, *v.backward))
+        steps = (s for v in self.variants for steps in v.passes for s in steps)
         return tuple(s for s in steps if isinstance(s, KernelStep))

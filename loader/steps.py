@@ -12,7 +12,7 @@ from . import infer
 from .document import suggest
 from .errors import ManifestError
 from .expression import Expression
-from .spec import MOST_RESIDENT, MOST_THREADS, KernelStep, OpSpec, SumStep
+from .spec import INITIAL, MOST_RESIDENT, MOST_THREADS, PASSES, STATE, KernelStep, OpSpec, SumStep
 
 # What no #line mark may hold.
 _UNQUOTED = re.compile(r'["\\\n]')
@@ -40,7 +40,7 @@ def ways(value, names, around):
 def choices(value, variant, spec):
     """The variants that one comes to, with each of its conditions of steps true or false."""
     conditions, made = {}, []
-    for step in (*variant.forward, *variant.backward):
+    for step in itertools.chain(*variant.passes):
         conditions |= {when.text: when for when, _ in step if when is not None}
     if len(conditions) > _CONDITIONS:
         raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(conditions)}")
@@ -52,8 +52,7 @@ def choices(value, variant, spec):
             replace(
                 variant,
                 when=Expression(text, whens[-1].where) if whens else None,
-                forward=_chosen(variant.forward, holding),
-                backward=_chosen(variant.backward, holding),
+                **{name: _chosen(steps, holding) for name, steps in zip(PASSES, variant.passes)},
             )
         )
         _check_passes(value, choice, spec)
@@ -70,13 +69,13 @@ def _chosen(steps, holding):
 def _with_saved(variant):
     """The variant with those arrays of its workspace saved that forward makes and backward only reads, and without
     those that none of its steps makes."""
-    made, again = ({name for step in steps for name in step.makes} for steps in (variant.forward, variant.backward))
+    made, again, *alone = ({name for step in steps for name in step.makes} for steps in variant.passes)
     read = {name for step in variant.backward for name in step.reads}
     kept = (made & read) - again
     return replace(
         variant,
         saved=(*variant.saved, *(array for array in variant.workspace if array.name in kept)),
-        workspace=tuple(array for array in variant.workspace if array.name in (made | again) - kept),
+        workspace=tuple(array for array in variant.workspace if array.name in made.union(again, *alone) - kept),
     )
 
 
@@ -90,6 +89,14 @@ def _check_passes(value, variant, spec):
         _check_flow(
             value, variant.backward, variant, given, {f"grad_{a.name}" for a in spec.inputs if a.differentiable}
         )
+        _check_alone(value, variant.adjoint, variant, given, f"grad_{INITIAL}")
+    _check_alone(value, variant.state, variant, inputs, STATE)
+
+
+def _check_alone(value, steps, variant, given, due):
+    if steps:
+        # What is saved comes from the whole forward pass, not from this one.
+        _check_flow(value, steps, replace(variant, workspace=(*variant.workspace, *variant.saved)), given, {due})
 
 
 def _check_flow(value, steps, variant, given, due):

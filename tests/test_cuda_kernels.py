@@ -26,14 +26,14 @@ def cases(op, whole):
 
 
 def launch(op, inputs):
-    """Launch all kernels of both passes on what stands in for arrays."""
+    """Launch all kernels of all passes on what stands in for arrays."""
     options = tuple(option.default for option in op.spec.options)
     results = op.run_forward(inputs, options)
     plan = op.plan(inputs, options)
     arrays = {**inputs, **op._scalars(options)}
     arrays.update((array.name, x) for array, x in zip(plan.results, results))
     arrays.update((f"grad_{a.name}", mx.zeros_like(x)) for a, x in zip(op.spec.outputs, results))
-    for step in plan.backward:
+    for step in (*plan.backward, *plan.state, *plan.adjoint):
         step.run(arrays)
 
 

@@ -32,6 +32,11 @@ def write(tmp_path):
     return change
 
 
+# A step that makes neither a state nor a gradient.
+PRODUCT = (
+    "  - {kernel: mix/product, outputs: [product], template: {ROWS: ndim(w) == 2}, "
+    "grid: {groups: [1, 1, 1], threads: [64, 1, 1]}}"
+)
 ERRORS = [
     # what is replaced, by what, lines further down the error is at, and what it says
     ("edition: 1", ["edition: 2"], 0, "edition: this loader reads edition 1"),
@@ -107,6 +112,13 @@ ERRORS = [
         "'axis' is missing",
     ),
     ("{sum: grad_w_rows", [], None, "no step makes 'grad_w'"),
+    ("transition: x", ["state:", PRODUCT], 1, "state[0]: no step makes 'final_state'"),
+    (
+        "transition: x",
+        ["adjoint:", "  - {sum: product, axis: 0, into: grad_w_rows}"],
+        1,
+        "adjoint[0]: no step makes 'grad_initial_state'",
+    ),
     ("when: ndim(w) == 2", ["- when: ndim(v) == 2"], 0, "[mix] variants[0].when: ndim(v) == 2: 'v' is no input"),
     ("bfloat16: {bound", ["float64: {bound: 1.0, reason: none}"], 0, "[mix] bounds.float64: unknown key"),
     ("examples:", ["examples: [{E: 2}]"], 0, "[mix] examples[0].E: unknown key; expected one of D"),

@@ -6,14 +6,17 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import ranks
-from oracle import draw, first, needs_kernels
+from oracle import draw, first, needs_kernels, rank_sets
 
 import loader
 from loader import parallel
 from loader.parallel import transitions
 from loader.parallel.piece import Piece
 from loader.parallel.transitions import TRANSITIONS, UNSPLIT
+from loader.spec import STATE
 
+# The ops whose kernels make the final state alone, and the adjoint of the initial one.
+ALONE = [name for name in loader.names() if any(variant.state for variant in loader.get(name).spec.variants)]
 # This process sees one of them: conftest.py.
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
@@ -50,7 +53,7 @@ def test_every_op_over_several_gpus(count):
 def test_inside_of_models_and_graphs(count):
     """On the lazy engine: there the graph decides what runs, and when."""
     cases = found(ranks.start(count, "graphs", backend="reference"))
-    assert len(cases) == 8
+    assert len(cases) == 9
     assert not {case: wrong for case, wrong in cases.items() if wrong}
 
 
@@ -103,31 +106,55 @@ def test_one_process_is_the_op_itself():
 
 
 @needs_kernels
-@pytest.mark.parametrize(
-    "name",
-    ["gla", "gated_delta"],
-)
+@pytest.mark.parametrize("name", ["gla", "gated_delta"])
 def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
     op = loader.get(name)
     inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ["initial_state"])
     piece, made = Piece(op, inputs, (1.0,)), op.plan(inputs, (1.0,))
-    state = piece.final_state()
-    assert len(piece._done) == len(made.needed("forward", ["final_state"])) == len(made.forward) - 1
+    state = piece.leaving()
+    assert len(piece._done) == len(made.forward) - 1
     assert mx.array_equal(
         state, op(*list(inputs.values())[:-1], initial_state=inputs["initial_state"], return_state=True)[1]
     )
     results = piece.forward(inputs["initial_state"])
     assert len(piece._done) == len(made.forward)
     cotangents = [mx.random.normal(y.shape) for y in results[:2]]
-    adjoint = piece.adjoint(results, cotangents)
-    assert (
-        len(piece._done) - len(made.forward)
-        == len(made.needed("backward", ["grad_initial_state"]))
-        < len(made.backward)
-    )
+    adjoint = piece.entering(results, cotangents)
+    assert len(made.forward) < len(piece._done) < len(made.forward) + len(made.backward) - 2
     gradients = piece.backward(results, cotangents)
     assert len(piece._done) == len(made.forward) + len(made.backward)
     assert mx.array_equal(gradients["initial_state"], adjoint)
+
+
+@needs_kernels
+@pytest.mark.parametrize("length", [70, 5])
+@pytest.mark.parametrize("name, ranks", [(name, ranks) for name in ALONE for ranks in rank_sets(loader.get(name))])
+def test_a_state_alone_is_that_of_the_whole_pass_and_takes_no_memory(name, ranks, length):
+    op = loader.get(name)
+    optional = ["initial_state", "reset"]
+    inputs = draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, optional, ranks=ranks)
+    piece, made = Piece(op, inputs, (1.0,)), op.plan(inputs, (1.0,))
+    results = piece.forward(inputs["initial_state"])
+    cotangents = [mx.random.normal(y.shape) for y in results[:2]]
+    for alone, whole in (
+        (piece.final_state(), results[1]),
+        (piece.adjoint(results, cotangents), piece.backward(results, cotangents)["initial_state"]),
+    ):
+        assert mx.allclose(alone, whole, rtol=0, atol=1e-5)
+    for steps, left in ((made.state, STATE), (made.adjoint, "grad_initial_state")):
+        shapes = dict(zip(steps[-1].outputs, steps[-1].arguments["output_shapes"]))
+        assert shapes.pop(left) == inputs["initial_state"].shape
+        assert set(shapes.values()) <= {(1,), (2, inputs["q"].shape[2] * 2, 33, 33)}
+
+
+@needs_kernels
+@pytest.mark.parametrize("ranks", rank_sets(loader.get("gated_delta")))
+def test_the_transition_is_what_the_steps_do_to_a_state(ranks):
+    op = loader.get("gated_delta")
+    inputs = draw(op, {"B": 2, "L": 20, **op.spec.examples[-1]}, ["initial_state"], ranks=ranks)
+    state, piece = inputs["initial_state"], Piece(op, inputs, (1.0,))
+    moved = state @ piece.beside("transition") + piece.final_state(initial_state=mx.zeros_like(state))
+    assert mx.allclose(moved, piece.final_state(), rtol=0, atol=1e-5)
 
 
 def test_products_hold_float32_where_a_gpu_multiplies_in_tf32():

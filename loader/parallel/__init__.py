@@ -32,7 +32,8 @@ def over_time(op: Op, group: mx.distributed.Group | None = None) -> OverTime:
 
     Each rank passes its piece of the inputs that have a time axis, of any length, an empty one included, and gets its
     piece of what one process would compute. `initial_state` counts on the first rank; the final state is that of
-    the whole, on every rank. Where an op walks time backwards (`reverse`), the last rank is the first.
+    the whole, on every rank, where all ranks ask for it. Where an op walks time backwards (`reverse`), the last rank is
+    the first.
 
     Its gradient is that of the sum of all ranks' losses: exact for what a rank has a piece of. For what every rank has
     a copy of, as ssd's A, it is this rank's part, as in data parallelism: `add_up` makes the whole of it.

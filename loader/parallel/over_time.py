@@ -29,7 +29,7 @@ class OverTime:
         if self.group.size() == 1:
             return self.op(*arrays, return_state=return_state, **keywords)
         inputs, options = self.op.read(arrays, keywords)
-        call = _Call(self.op, self.group, inputs, options)
+        call = _Call(self.op, self.group, inputs, options, return_state)
         outputs = call.function()(*inputs.values())[: len(self.op.spec.outputs)]
         return self.op.present(outputs, return_state)
 
@@ -40,7 +40,7 @@ class OverTime:
 class _Call:
     """One call as an mx.custom_function, because autodiff through MLX's own collectives is wrong."""
 
-    def __init__(self, op, group, inputs, options):
+    def __init__(self, op, group, inputs, options, return_state):
         self.op, self.group, self.names, self.options = op, group, tuple(inputs), options
         self.state = op.plan(inputs, options).outputs[_state(op)]
         self.now = not op.engine.LAZY and op.engine.ready(list(inputs.values()))
@@ -48,6 +48,9 @@ class _Call:
         self.transition = transitions.find(op.spec, values)
         self.ranks = range(group.size())[::-1] if self.transition.backwards else range(group.size())
         self.place = self.ranks.index(group.rank())
+        self.return_state = return_state
+        # Without the final state nobody needs what leaves the last piece, nor does anything come back to it.
+        self.ends = self.place == group.size() - 1 and not return_state
 
     def function(self):
         """The call as a function of the inputs called `names`: the outputs, then what backward takes."""
@@ -75,14 +78,12 @@ class _Call:
         inputs = dict(zip(self.names, arrays))
         start = self._start(inputs)
         piece = Piece(self.op, {**inputs, START: start}, self.options)
-        carries = self._carries(inputs)
-        transition = mx.where(carries, self.transition.of(piece), 0)
-        pieces = self._gather(kept, [piece.final_state(), transition, carries])
+        pieces = self._gather(kept, [*self._acts(piece), self._carries(inputs)])
         states = [pieces[0][0]]
         for final, factor, carries in pieces[1:]:
             states.append(self._leaving(states[-1], final, factor, carries))
         entering = start if self.place == 0 else states[self.place - 1]
-        results = piece.forward(entering)
+        results = piece.forward(entering, self._waits(pieces[0][:1]))
         outputs = [states[-1] if a.name == STATE else y for a, y in zip(self.op.spec.outputs, results)]
         # MLX evaluates all results of a call or none, so that the collective runs where y does not depend on it.
         return (*outputs, *results, entering, *(x for each in pieces for x in each))
@@ -97,10 +98,12 @@ class _Call:
         last = _state(self.op)
         nothing = mx.zeros_like(entering)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
-        own = nothing if self.place == 0 else piece.adjoint(results, within)
-        adjoint = self._adjoint(pieces, self._gather(kept, [own, cotangents[last]], after=rows[:1]))
-        within[last] = adjoint
-        gradients = piece.backward(results, within)
+        adjoint = piece.entering if self.ends else piece.adjoint
+        own = nothing if self.place == 0 else adjoint(results, within)
+        asked = self._gather(kept, [own, cotangents[last]], after=rows[:1])
+        if not self.ends:
+            within[last] = self._adjoint(pieces, asked)
+        gradients = piece.backward(results, within, self._waits(asked[0][:1]))
         if self.place:
             gradients[START] = nothing
         gradients = [gradients.get(name, mx.zeros_like(x)) for name, x in zip(self.names, primals)]
@@ -111,6 +114,21 @@ class _Call:
         if self.place == 0 and START in inputs:
             return inputs[START]
         return mx.full(self.state, self.transition.neutral, mx.float32)
+
+    def _acts(self, piece):
+        """How the piece acts on a state, for the other ranks: what leaves it where nothing enters, and the transition.
+
+        Nobody needs the first piece's transition, nor anything of one that `ends`: NaN shows a rank that does.
+        """
+        if self.place and not self.ends:
+            carries = self._carries(piece.inputs)
+            return piece.final_state(), mx.where(carries, self.transition.of(piece), 0)
+        shape = self.transition.shape(self.state) if self.transition.shape else self.transition.of(piece).shape
+        return (mx.full(self.state, mx.nan) if self.ends else piece.leaving()), mx.full(shape, mx.nan)
+
+    def _waits(self, arrays):
+        """What the rest of a pass waits for, so that a lazy engine does not put it before the collective."""
+        return () if self.now else arrays
 
     def _carries(self, inputs):
         """Whether a row's state reaches the end of the piece, `[B, 1, ...]` bool: no reset is in the way."""
@@ -125,10 +143,12 @@ class _Call:
 
     def _adjoint(self, pieces, rows):
         """The adjoint of the state that leaves this rank: from the final state, back through the pieces after it."""
-        adjoint, entering = sum(cotangent for _, cotangent in rows), [pieces[0][0]]
+        adjoint, entering, last = sum(cotangent for _, cotangent in rows), [pieces[0][0]], len(pieces) - 1
         for final, transition, carries in pieces[1:]:
             entering.append(self._leaving(entering[-1], final, transition, carries))
-        for i in range(len(pieces) - 1, self.place, -1):
+        if not self.return_state:
+            adjoint, last = rows[last][0], last - 1
+        for i in range(last, self.place, -1):
             final, transition, carries = pieces[i]
             before = self.transition.retreat(adjoint, entering[i - 1], transition, final)
             adjoint = rows[i][0] + mx.where(carries != 0, before, 0)

@@ -2,16 +2,19 @@
 
 import mlx.core as mx
 
-from ..spec import STATE
+from .. import plan
+from ..spec import INITIAL, STATE
+from .collectives import tied
 
-START, END = "initial_state", f"grad_{STATE}"
+START, BEGIN = INITIAL, f"grad_{INITIAL}"
 
 
 class Piece:
     """An op on the inputs of one rank: whole passes, the final state alone, or the adjoint of the initial state alone.
 
     `inputs`, which has an `initial_state`, holds arrays by name, and `options` the values of the op's options. A step
-    that has run on the same arrays does not run again: the second pass over a piece starts where the state enters.
+    that has run on the same arrays does not run again: a whole pass goes on from what `leaving` and `entering` ran of
+    it, and shares with the other two what does not depend on the state.
     """
 
     def __init__(self, op, inputs, options):
@@ -24,36 +27,60 @@ class Piece:
         return {option.name: value for option, value in zip(self.op.spec.options, self._values)}
 
     def final_state(self, **changed):
-        """The state after the piece, float32, with some of the inputs `changed`."""
+        """The state after the piece, float32, with some of the inputs `changed`, and nothing else."""
         inputs = {**self.inputs, **changed}
         made = self._plan(inputs)
         if made is None:
             return self.op.call_reference(inputs, self._values)[self._state]
-        return self._run(made, "forward", self.op.arrays(inputs, self._values), (STATE,))[STATE]
+        return self._run(self.op.steps(made, "state"), self.op.arrays(inputs, self._values))[STATE]
 
-    def forward(self, state):
-        """The outputs from the state that enters, followed by what backward reads."""
+    def beside(self, name):
+        """The array `name` that the steps of `final_state` make too, or None."""
+        made = self._plan(self.inputs)
+        steps = () if made is None else self.op.steps(made, "state")
+        if not any(name in step.makes for step in steps):
+            return None
+        return self._run(steps, self.op.arrays(self.inputs, self._values))[name]
+
+    def leaving(self):
+        """The state after the piece, float32, by the first steps of `forward` from the same state."""
+        made = self._plan(self.inputs)
+        if made is None:
+            return self.final_state()
+        steps = plan.needed(self.op.steps(made, "forward"), STATE)
+        return self._run(steps, self.op.arrays(self.inputs, self._values))[STATE]
+
+    def forward(self, state, after=()):
+        """The outputs from the state that enters, followed by what backward reads; steps still to run wait for the
+        arrays `after`."""
         inputs = {**self.inputs, START: state}
         made = self._plan(inputs)
         if made is None:
             return tuple(self.op.call_reference(inputs, self._values))
-        arrays = self._run(made, "forward", self.op.arrays(inputs, self._values))
+        arrays = self._run(self.op.steps(made, "forward"), self.op.arrays(inputs, self._values), after)
         return tuple(arrays[array.name] for array in made.results)
 
     def adjoint(self, results, cotangents):
-        """The gradient of the state that entered; `results` are those of `forward`."""
+        """The gradient of the state that entered, and nothing else; `results` are those of `forward`."""
         made, arrays = self._cotangents(results, cotangents)
         if made is None:
             return self._reference_gradients([START], cotangents)[START]
-        return self._run(made, "backward", arrays, (f"grad_{START}",))[f"grad_{START}"]
+        return self._run(self.op.steps(made, "adjoint"), arrays)[BEGIN]
 
-    def backward(self, results, cotangents):
-        """The gradients of the inputs that have one, by name."""
+    def entering(self, results, cotangents):
+        """The gradient of the state that entered, by the first steps of `backward` from the same cotangents."""
+        made, arrays = self._cotangents(results, cotangents)
+        if made is None:
+            return self.adjoint(results, cotangents)
+        return self._run(plan.needed(self.op.steps(made, "backward"), BEGIN), arrays)[BEGIN]
+
+    def backward(self, results, cotangents, after=()):
+        """The gradients of the inputs that have one, by name; steps still to run wait for the arrays `after`."""
         names = [a.name for a in self.op.spec.inputs if a.name in self.inputs and a.differentiable]
         made, arrays = self._cotangents(results, cotangents)
         if made is None:
             return self._reference_gradients(names, cotangents)
-        self._run(made, "backward", arrays)
+        self._run(self.op.steps(made, "backward"), arrays, after)
         return {name: arrays[f"grad_{name}"].astype(self.inputs[name].dtype) for name in names}
 
     @property
@@ -74,14 +101,15 @@ class Piece:
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.op.spec.outputs, cotangents))
         return made, arrays
 
-    def _run(self, made, which, arrays, names=None):
-        """Run a pass, or what it takes for `names`; `arrays` gets what it makes."""
-        for step in self.op.steps(made, which, names):
+    def _run(self, steps, arrays, after=()):
+        """Run steps of a pass; `arrays` gets what they make."""
+        for step in steps:
             read = [arrays[name] for name in step.reads]
             outputs = next(
                 (outputs for known, same, outputs in self._done if known == step and _alike(same, read)), None
             )
             if outputs is None:
+                arrays[step.reads[0]] = tied(read[0], after)
                 step.run(arrays)
                 self._done.append((step, read, [arrays[name] for name in step.makes]))
             else:

@@ -18,13 +18,15 @@ _PARTS = 0xFFFFE000  # the sign, the exponent and 10 bits of the mantissa: what 
 class Transition:
     """`of` makes T, float32 `[B, ...]`, of a `Piece`. `advance(S, T, F)` is the state that leaves, and
     `retreat(adjoint, S, T, F)` the adjoint of S by that of what leaves. `neutral` is a state that nothing has
-    entered, and `backwards` says that the last rank has the first step."""
+    entered, and `backwards` says that the last rank has the first step. `shape(state)` is T's, by the state's, where
+    kernels make T."""
 
     of: object
     advance: object
     retreat: object
     neutral: float = 0.0
     backwards: bool = False
+    shape: object = None
 
 
 def find(spec, options):
@@ -68,7 +70,12 @@ def _rotation(options):
         one = mx.broadcast_to(_wide(mx.arange(channels) % 2 == 0), (batch, channels))
         return piece.final_state(b=mx.zeros_like(piece.inputs["b"]), initial_state=one)
 
-    return Transition(of, lambda S, T, F: _turn(S, T, 1) + F, lambda adjoint, S, T, F: _turn(adjoint, T, -1))
+    return Transition(
+        of,
+        lambda S, T, F: _turn(S, T, 1) + F,
+        lambda adjoint, S, T, F: _turn(adjoint, T, -1),
+        shape=lambda state: state,
+    )
 
 
 def _turn(state, by, sign):
@@ -114,6 +121,9 @@ def _delta(options):
     """T `[B, H, Dk, Dk]` multiplies from the right: what becomes of the identity where no value is written."""
 
     def of(piece):
+        beside = piece.beside("transition")
+        if beside is not None:
+            return beside
         v, keys = piece.inputs["v"], piece.inputs["k"].shape[3]
         identity = mx.broadcast_to(mx.eye(keys), (len(v), v.shape[2], keys, keys))
         return piece.final_state(v=mx.zeros((*v.shape[:3], keys), v.dtype), initial_state=identity)
@@ -122,6 +132,7 @@ def _delta(options):
         of,
         lambda S, T, F: matmul(S, T) + F,
         lambda adjoint, S, T, F: matmul(adjoint, T.swapaxes(2, 3)),
+        shape=lambda state: (*state[:2], state[3], state[3]),
     )
 
 

@@ -9,6 +9,23 @@
 #include "walk.h"
 #include "steps.h"
 
+// state += the identity; `ahead` is by how much the first own key is beyond the first own row.
+template <int WIDE, int TALL>
+METAL_FUNC void walk_add_identity(
+    thread walk_state<WIDE, TALL>& state, int ahead, thread const steps_place& place) {
+#pragma unroll
+  for (int r = 0; r < TALL; ++r) {
+#pragma unroll
+    for (int w = 0; w < WIDE; ++w) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const bool same = r * 8 + place.column[e] + ahead == w * 8 + place.row[e];
+        state.at[r][w].thread_elements()[e] += same ? 1.0f : 0.0f;
+      }
+    }
+  }
+}
+
 // Own keys of a chunk, in matrices with a row a step to be written or, to be read, a row a key. They are
 // fetched long before their use, so that no product waits for memory, and as T, because converting waits too.
 template <int TALL, typename T>

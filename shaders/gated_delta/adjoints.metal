@@ -5,7 +5,8 @@
 // as prepare.metal makes them, the rest as prepare_backward.metal does. G starts as grad_final_state. Yang et
 // al. 2024, arXiv:2412.06464, section 3.3.
 //
-// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their adjoint, a threadgroup all keys.
+// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their adjoint, a threadgroup all keys. ALONE keeps
+// grad_initial_state only.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -30,6 +31,7 @@ template <
     int KINDS,
     bool PER_KEY,
     bool AHEAD,
+    bool ALONE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_adjoints(
@@ -45,9 +47,9 @@ template <
     const device float* scale,             // [1]
     const device TV* grad_o,               // [B, L, H, Dv]
     const device float* grad_final_state,  // [B, H, Dv, Dk]
-    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    device float* grad_update,             // [B, L, H, Dv]
-    device TV* grad_v,                     // [B, L, H, Dv]
+    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device float* grad_update,             // [B, L, H, Dv] or [1]
+    device TV* grad_v,                     // [B, L, H, Dv] or [1]
     device float* grad_initial_state,      // [B, H, Dv, Dk]
     const constant int* grad_o_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -79,6 +81,11 @@ template <
   const float factor = scale[0];
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
   auto own_weights = weights + simdgroup * 3 * TILE;
+  if (ALONE && corner == 0 && lane == 0) {
+    chunk_adjoint[0] = 0.0f;
+    grad_update[0] = 0.0f;
+    grad_v[0] = static_cast<TV>(0.0f);
+  }
 
   const steps_place place = steps_placed(scratch, lane);
   walk_state<WIDE, TALL> G;
@@ -124,9 +131,11 @@ template <
     const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
-    auto saved =
-        chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-    blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    if (!ALONE) {
+      auto saved =
+          chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+      blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    }
 
     walk_keys<TALL, TWK> writes;
     walk_keys<TALL, TWQ> asks;
@@ -182,7 +191,7 @@ template <
     steps_mix<WIDE, true, HAS_RESET>(updates, rated, solve, resets, steps, place);
     steps_values<WIDE> written = updates;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
-    if (simdgroup == 0) {
+    if (!ALONE && simdgroup == 0) {
       steps_store<WIDE, WHOLE_ROWS, float>(updates, chunk_updates, H * Dv, wide, steps, place);
       steps_store<WIDE, WHOLE_ROWS, TV>(written, chunk_written, H * Dv, wide, steps, place);
     }

@@ -4,7 +4,9 @@
 // decay are as prepare.metal makes them. S starts as initial_state or 0. Each S that enters a chunk is kept,
 // but a 0 before other chunks is not. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
-// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys.
+// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys. ALONE keeps the
+// last state only, beside the transition: what becomes of the identity where v is 0, by threadgroups after
+// those of the values.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -28,6 +30,7 @@ template <
     int KINDS,
     bool PER_KEY,
     bool AHEAD,
+    bool ALONE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_states(
@@ -40,8 +43,9 @@ template <
     const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
-    device float* error,                // [B, L, H, Dv]
+    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device float* error,                // [B, L, H, Dv] or [1]
+    device float* transition,           // [1] or [B, H, Dk, Dk]
     device float* final_state,          // [B, H, Dv, Dk]
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -51,7 +55,8 @@ template <
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
-  constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
+  constexpr bool WHOLE_ROWS = !ALONE && Dv % (WIDE * 8) == 0;
+  constexpr int GROUPS = (Dv + WIDE * 8 - 1) / (WIDE * 8);
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
   constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
   static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
@@ -62,7 +67,10 @@ template <
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
-  const int value = threadgroup_position_in_grid.x * WIDE * 8;
+  const int group = threadgroup_position_in_grid.x;
+  const bool moves = ALONE && group >= GROUPS;
+  const int value = (moves ? group - GROUPS : group) * WIDE * 8;
+  const int rows = moves ? Dk : Dv;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int key = simdgroup * TALL * 8;
@@ -70,8 +78,17 @@ template <
   const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
-  const long corner = (state * Dv + value) * Dk + key;
+  const long corner = (state * rows + value) * Dk + key;
+  const bool enters = HAS_INITIAL_STATE && !moves;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
+  if (group == 0 && state == 0 && simdgroup == 0 && lane == 0) {
+    if (ALONE) {
+      chunk_state[0] = 0.0f;
+      error[0] = 0.0f;
+    } else {
+      transition[0] = 0.0f;
+    }
+  }
 
   auto own_weights = weights + simdgroup * 3 * TILE;
   const steps_place place = steps_placed(scratch, lane);
@@ -79,17 +96,14 @@ template <
   walk_state<WIDE, TALL> rest_of_S;
   walk_clear<WIDE, TALL>(rest_of_S);
   walk_begin<WIDE, TALL>(
-      S,
-      initial_state + (HAS_INITIAL_STATE ? corner : 0),
-      Dk,
-      HAS_INITIAL_STATE ? Dk - key : 0,
-      Dv - value,
-      scratch,
-      lane);
+      S, initial_state + (enters ? corner : 0), Dk, enters ? Dk - key : 0, Dv - value, scratch, lane);
+  if (moves) {
+    walk_add_identity<WIDE, TALL>(S, key - value, place);
+  }
 
   // A chunk's numbers are on their way while the chunk before it is worked on, if AHEAD.
   const int owned = (KEYS - key) / 8;
-  const int wide = Dv - value;
+  const int wide = moves ? 0 : Dv - value;
   auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
   auto kept_state =
@@ -124,8 +138,10 @@ template <
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
     // A 0 that is not kept gives way to the state after it.
-    blocks_store<false, WHOLE>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
-    kept_state += chunk < unkept ? 0 : KEYS * VALUES;
+    if (!ALONE) {
+      blocks_store<false, WHOLE>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
+      kept_state += chunk < unkept ? 0 : KEYS * VALUES;
+    }
 
     walk_keys<TALL, TW> writes;
     if (AHEAD) {
@@ -175,7 +191,7 @@ template <
     if (AHEAD && more) {
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
-    if (simdgroup == 0) {
+    if (!ALONE && simdgroup == 0) {
       steps_store<WIDE, WHOLE_ROWS, float>(errors, chunk_errors, H * Dv, wide, steps, place);
     }
     chunk_errors += TILE * H * Dv;
@@ -198,5 +214,6 @@ template <
     walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
-  walk_end<WIDE, TALL>(S, final_state + corner, Dk, Dk - key, Dv - value, scratch, lane);
+  auto last_state = moves ? transition : final_state;
+  walk_end<WIDE, TALL>(S, last_state + corner, Dk, Dk - key, rows - value, scratch, lane);
 }

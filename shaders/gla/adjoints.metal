@@ -3,7 +3,8 @@
 // gates up to t, decay[n] the product of the gates of chunk n, and G starts as grad_final_state. q, k are [B,
 // L, Hk, Dk], grad_o is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
-// A threadgroup keeps 32 keys x 32 values of the adjoint in registers and walks over the chunks.
+// A threadgroup keeps 32 keys x 32 values of the adjoint in registers and walks over the chunks. ALONE keeps
+// grad_initial_state only.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -23,6 +24,7 @@ template <
     int H,
     int Hk,
     bool PER_KEY,
+    bool ALONE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gla_adjoints(
@@ -32,7 +34,7 @@ template <
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
     const device float* grad_final_state,  // [B, H, Dk, Dv]
-    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
     device float* grad_initial_state,      // [B, H, Dk, Dv]
     const constant int* q_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -63,6 +65,9 @@ template <
   const int chunks = (L + TILE - 1) / TILE;
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
+  if (ALONE && corner == 0 && simdgroup == 0 && lane == 0) {
+    chunk_adjoint[0] = 0.0f;
+  }
 
   tile_sum G;
   tile_sum rest;
@@ -96,7 +101,10 @@ template <
       lane);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    blocks_store<true, WHOLE>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+    if (!ALONE) {
+      blocks_store<true, WHOLE>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      entry -= ROWS * COLUMNS * BLOCK;
+    }
 
     // From a reset on nothing depends on the state that enters the chunk.
     const int steps = min(TILE, L - chunk * TILE);
@@ -130,7 +138,6 @@ template <
     key_rows -= TILE * Hk * Dk;
     value_rows -= TILE * H * Dv;
     gate_rows -= TILE * H * GATES;
-    entry -= ROWS * COLUMNS * BLOCK;
     resets -= HAS_RESET ? TILE : 0;
     if (chunk > 0) {
       state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(

@@ -3,7 +3,8 @@
 // is initial_state or 0. Each S[n] that enters a chunk is kept, but a 0 before other chunks is not. q, k are
 // [B, L, Hk, Dk], v is [B, L, H, Dv]. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
-// A threadgroup keeps 32 keys x 32 values of the state in registers and walks over the chunks.
+// A threadgroup keeps 32 keys x 32 values of the state in registers and walks over the chunks. ALONE keeps
+// the last state only.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -23,6 +24,7 @@ template <
     int H,
     int Hk,
     bool PER_KEY,
+    bool ALONE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gla_states(
@@ -31,7 +33,7 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device float* initial_state,  // [B, H, Dk, Dv]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
+    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
     device float* final_state,          // [B, H, Dk, Dv]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -63,6 +65,9 @@ template <
   const int unkept = HAS_INITIAL_STATE ? 0 : min(1, chunks - 1);
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
+  if (ALONE && corner == 0 && simdgroup == 0 && lane == 0) {
+    chunk_state[0] = 0.0f;
+  }
 
   tile_sum S;
   tile_sum rest;
@@ -98,8 +103,10 @@ template <
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     // A 0 that is not kept gives way to the state after it.
-    blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
-    entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
+    if (!ALONE) {
+      blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
+    }
 
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);

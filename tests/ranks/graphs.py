@@ -177,6 +177,15 @@ def passed_on(group):
     return differs(got, [piece(x, group) for x in differentiated(loss(scan), a, b)])
 
 
+def asked_by_some(group):
+    """A rank that asks for the final state while others do not sees that there is none, and y is right."""
+    a, b = mx.sigmoid(normal(group, 8)), normal(group, 8, seed=1)
+    scan = loader.get("rglru")
+    found = parallel.over_time(scan, group)(piece(a, group), piece(b, group), return_state=group.rank() == 0)
+    y, state = found if group.rank() == 0 else (found, mx.array(mx.nan))
+    return differs([y], [piece(scan(a, b), group)]) + ([] if mx.isnan(state).all() else ["a final state"])
+
+
 def put_together(group):
     """`gather` of pieces of different lengths, `add_up`, and their gradients; `shard` and `gather` undo each other."""
     x, w = normal(group, 3), normal(group, 3, seed=1)
@@ -254,5 +263,17 @@ def refusals(group):
 
 
 CASES = {
-    f.__name__: f for f in (branches, unused, module, compiled, passed_on, put_together, halos, nothing_stays, refusals)
+    f.__name__: f
+    for f in (
+        branches,
+        unused,
+        module,
+        compiled,
+        passed_on,
+        asked_by_some,
+        put_together,
+        halos,
+        nothing_stays,
+        refusals,
+    )
 }

@@ -21,7 +21,7 @@ def check(specs, manifest):
     found = set()
     for spec in specs.values():
         for variant in spec.variants:
-            for step in (s for s in (*variant.forward, *variant.backward) if hasattr(s, "kernel")):
+            for step in (s for steps in variant.passes for s in steps if hasattr(s, "kernel")):
                 path = spec.root / "shaders" / f"{step.kernel}.metal"
                 found |= set(_step(step, variant, spec, Source(path), manifest))
     return found

@@ -13,7 +13,7 @@ from loader.errors import LoaderError
 from loader.expression import DTYPES, ON_METAL, Scope
 from loader.manifest import load
 from loader.op import Op
-from loader.spec import KernelStep
+from loader.spec import PASSES, KernelStep
 
 from . import contract
 from .finding import Finding
@@ -70,10 +70,8 @@ def _takes(op):
 def _collect(op, inputs, instances, units, found, manifest):
     plan = op.plan(inputs, _options(op))
     variant = [v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs))][0]
-    steps = [s for s in (*variant.forward, *variant.backward) if isinstance(s, KernelStep)]
-    launches = [launch for launch in (*plan.forward, *plan.backward) if hasattr(launch, "kernel")]
     stored = _export(op, inputs)
-    for step, launch in zip(steps, launches):
+    for step, launch in _launched(variant, plan):
         path = (op.spec.root / "shaders" / f"{step.kernel}.metal").resolve()
         kernel = kernel_source.read(path, op.spec.root.resolve())
         values = dict(launch.arguments["template"])
@@ -84,6 +82,13 @@ def _collect(op, inputs, instances, units, found, manifest):
         for text in _units(stored, kernel):
             text = _relative(text, op.spec.root)
             units.setdefault(re.sub(r"custom_kernel_\w+", "", text) + arguments, Source(path, text, is_unit=True))
+
+
+def _launched(variant, plan):
+    """(step, launch) of every kernel of a variant."""
+    for name, steps in zip(PASSES, variant.passes):
+        kernels = [step for step in steps if isinstance(step, KernelStep)]
+        yield from zip(kernels, plan.kernels(name))
 
 
 def _calls(op):
