@@ -10,9 +10,11 @@ the first that can run here.
 """
 
 import copyreg
+import functools
 import importlib
 import os
 import re
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -93,30 +95,44 @@ def load(
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
-    ops = _build(manifest.load(path), references or {}, engine)
+    references = references or {}
+    ops = {name: Op(spec, engine, references.get(name)) for name, spec in manifest.load(path).items()}
     _loaded.update((_pickled(op), op) for op in ops.values())
     return ops
 
 
 def get(name: str, backend: str | None = None) -> Op:
-    """The op called `name`, built at import. `backend` gives the one of another engine instead.
+    """The op called `name`, built at the first call. `backend` gives the one of another engine instead.
 
     An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
     Raises ValueError for a name that is not in `names()`.
     """
-    engine = backend or _engine.NAME
-    if engine not in _ops:
-        chosen = backends.metal if engine == backends.metal.NAME else backends.choose(engine)
-        _ops[engine] = _build(_specs, _REFERENCES, chosen)
-    ops = _ops[engine]
-    if name not in ops:
-        raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
-    return ops[name]
+    engine = _engine if backend in (None, _engine.NAME) else _chosen(backend)
+    if name not in _entries:
+        known = f"expected one of {', '.join(_entries)}.{suggest(name, _entries)}"
+        raise ValueError(f"[loader] there is no op {name!r}; {known}")
+    with _lock:
+        return _op(name, engine)
+
+
+def _chosen(backend):
+    """The engine of a name. Metal's builds everywhere, for export."""
+    return backends.metal if backend == backends.metal.NAME else backends.choose(backend)
+
+
+@functools.cache
+def _op(name, engine):
+    return Op(_spec(name), engine, _REFERENCES.get(name))
+
+
+@functools.cache
+def _spec(name):
+    return _entries[name]()
 
 
 def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
-    return tuple(_ops[_engine.NAME])
+    return tuple(_entries)
 
 
 def backend() -> str:
@@ -175,10 +191,6 @@ def clear_cache() -> None:
     backends.opencl.clear_cache()
 
 
-def _build(specs, references, engine):
-    return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
-
-
 def _pickled(op):
     """What tells an op of another manifest than ours from every other; None for the backend in use."""
     return op.spec.name, str(op.spec.path), op._reference, None if op.engine is _engine else op.engine.NAME
@@ -221,5 +233,6 @@ _engine = backends.choose()
 _loaded = weakref.WeakValueDictionary()
 copyreg.pickle(Op, _reduce)
 copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))
-_specs = manifest.load(_PATH)
-_ops = {_engine.NAME: _build(_specs, _REFERENCES, _engine)}
+# An op's entry and kernels are read when `get` is first asked for it: a program pays for the ops that it uses.
+_entries = manifest.entries(_PATH)
+_lock = threading.RLock()

@@ -153,6 +153,20 @@ def test_an_import_brings_little_along():
     assert len(modules) <= 150, sorted(modules)
 
 
+def test_an_import_reads_no_kernel():
+    """An op is read when it is asked for, once, and no other with it."""
+    code = """if True:
+        import loader
+        read, wrapped = [], loader.manifest.source.read
+        loader.manifest.source.read = lambda path, root: read.append(path.parent.name) or wrapped(path, root)
+        assert loader.get("rglru") is loader.get("rglru") is loader.get("rglru", backend=loader.backend())
+        loader.get("rglru", backend="metal")
+        print(*read)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["rglru", "rglru"]
+
+
 def test_the_example_learns():
     sys.path.insert(0, str(ROOT / "examples"))
     try:
