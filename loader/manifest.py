@@ -59,7 +59,7 @@ def _op(name, value, path, kernels):
     value = value.within(name)
     fields = value.fields(
         ("summary", "inputs", "outputs", "forward"),
-        ("paper", "options", "requires", "transition", "bounds", "examples", "variants", *_VARIANT_KEYS),
+        ("paper", "options", "requires", "transition", "bounds", "examples", "variants", "grid", *_VARIANT_KEYS),
     )
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
@@ -81,15 +81,14 @@ def _op(name, value, path, kernels):
     _refuse_shared_names(value, spec, dims)
     if "transition" in fields:
         spec = replace(spec, transition=_transition(fields["transition"], spec))
-    base = _variant(value, fields, spec, names, Variant(), kernels)
-    variants = [
-        _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base, kernels)
-        for item in (fields["variants"].items() if "variants" in fields else ())
-    ]
-    last = steps.choices(value, base, spec)
-    places = fields["variants"].items() if variants else ()
-    first = [each for place, variant in zip(places, variants) for each in steps.choices(place, variant, spec)]
-    return replace(spec, variants=(*first, *last))
+    around = partial(steps.Around, spec, kernels, fields.get("grid"), names)
+    base = _variant(fields, spec, names, Variant(), around)
+    made, failed = [], []
+    for place in fields["variants"].items() if "variants" in fields else ():
+        variant = _variant(place.fields(("when",), _VARIANT_KEYS), spec, names, base, around)
+        made += steps.choices(place, variant, spec, failed)
+        failed.append(variant.when.text)
+    return replace(spec, variants=(*made, *steps.choices(value, base, spec, failed)))
 
 
 def _refuse_shared_names(value, spec, dims):
@@ -233,7 +232,7 @@ def _examples(value, dims):
     return tuple({n: size.integer() for n, size in child.fields(free).items()} for child in value.items())
 
 
-def _variant(value, fields, spec, names, base, kernels):
+def _variant(fields, spec, names, base, around):
     """The variant that `fields` describes; what they leave out is as in `base`."""
     constants = dict(base.constants)
     known = {*names.numbers, *constants}
@@ -250,9 +249,9 @@ def _variant(value, fields, spec, names, base, kernels):
             if array.name in {a.name for a in (*spec.inputs, *spec.outputs)}:
                 raise fields[key].error(f"{array.name!r} is an input or output already")
     variant = replace(base, constants=tuple(constants.items()), **made)
-    around = steps.Around(spec, kernels, infer.dtypes(spec, variant))
+    place = around(infer.dtypes(spec, variant))
     passes = {
-        key: tuple(steps.ways(item, names, around) for item in fields[key].items())
+        key: tuple(steps.ways(item, names, place) for item in fields[key].items())
         for key in ("forward", "backward")
         if key in fields
     }

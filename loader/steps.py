@@ -18,35 +18,61 @@ from .spec import MOST_RESIDENT, MOST_THREADS, KernelStep, OpSpec, SumStep
 _UNQUOTED = re.compile(r'["\\\n]')
 # Of the steps of one variant: each may hold or not, and makes two of it.
 _CONDITIONS = 4
+_KERNELS = re.compile(r"(\S+) if (.+) else (\S+)")
 
 
 class Around(NamedTuple):
-    """What a step is part of: the op, its manifest's kernel files by name, and the dtypes of its arrays."""
+    """What a step is part of: the op, its manifest's kernel files by name, the value of the op's `grid` or None, the
+    names that conditions may mention, and the dtypes of the op's arrays."""
 
     spec: OpSpec
     kernels: object
+    grid: object
+    conditions: object
     types: dict
 
 
 def ways(value, names, around):
     """(condition or None, step) of each way to do a step: the first whose `when` holds is done."""
+    if not value.is_list() and (kernels := _KERNELS.fullmatch(_kernel(value))):
+        return _two_kernels(value, kernels, names, around)
     items = value.items() if value.is_list() else [value]
-    made = [(names.expression(f["when"]) if "when" in (f := item.fields()) else None, item) for item in items]
-    if any(when is None for when, _ in made[:-1]):
+    conditions = [f["when"] if "when" in (f := item.fields()) else None for item in items]
+    if None in conditions[:-1]:
         raise value.error("only the last of several steps may have no `when`")
-    return tuple((when, _step(item, names, around)) for when, item in made)
+    whens = [None if condition is None else around.conditions.expression(condition) for condition in conditions]
+    return tuple((when, _step(item, names, around)) for when, item in zip(whens, items))
 
 
-def choices(value, variant, spec):
-    """The variants that one comes to, with each of its conditions of steps true or false."""
+def _kernel(value):
+    """What a step says under `kernel`."""
+    fields = value.fields()
+    return fields["kernel"].text() if "kernel" in fields else ""
+
+
+def _two_kernels(value, kernels, names, around):
+    """The ways of a step that says `kernel: one if condition else another`."""
+    if "when" in value.fields():
+        raise value.error("expected `when`, or a condition under `kernel`, but got both")
+    first, condition, second = kernels.groups()
+    when = around.conditions.expression(value.fields()["kernel"], condition)
+    return (when, _step(value, names, around, first)), (None, _step(value, names, around, second))
+
+
+def choices(value, variant, spec, failed=()):
+    """The variants that one comes to, with each of its conditions of steps true or false. The condition of the variant
+    itself is true there, and those of the variants before it, the texts `failed`, are false."""
     conditions, made = {}, []
     for step in (*variant.forward, *variant.backward):
         conditions |= {when.text: when for when, _ in step if when is not None}
-    if len(conditions) > _CONDITIONS:
-        raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(conditions)}")
-    for truths in itertools.product((True, False), repeat=len(conditions)):
-        holding = [text for text, holds in zip(conditions, truths) if holds]
-        whens = [when for when in (variant.when, *map(conditions.get, holding)) if when is not None]
+    settled = dict.fromkeys(failed, False) | ({variant.when.text: True} if variant.when else {})
+    unsettled = [text for text in conditions if text not in settled]
+    if len(unsettled) > _CONDITIONS:
+        raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(unsettled)}")
+    for truths in itertools.product((True, False), repeat=len(unsettled)):
+        true = [text for text, holds in zip(unsettled, truths) if holds]
+        holding = [*true, *(text for text, holds in settled.items() if holds)]
+        whens = [when for when in (variant.when, *map(conditions.get, true)) if when is not None]
         text = " and ".join(f"({when.text})" if len(whens) > 1 else when.text for when in whens)
         choice = _with_saved(
             replace(
@@ -117,18 +143,21 @@ def _way_out(step, name):
     return f" Where a parameter and its array differ in name, inputs: {{{name}: ...}} says so." if is_named else ""
 
 
-def _step(value, names, around):
+def _step(value, names, around, kernel=None):
+    """The step that a value describes, with `kernel` in place of the one that it names, if given."""
     spec = around.spec
     if "sum" in value.fields():
         fields = value.fields(("sum", "axis", "into"), ("when",))
         return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
-    fields = value.fields(("kernel", "grid"), ("inputs", "outputs", "template", "when"))
-    kernel = fields["kernel"].text()
+    fields = value.fields(("kernel",), ("grid", "inputs", "outputs", "template", "when"))
+    kernel = kernel or fields["kernel"].text()
     if PurePath(kernel).is_absolute() or ".." in PurePath(kernel).parts or _UNQUOTED.search(kernel):
         raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
     if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
         raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
-    grid = fields["grid"].fields(("groups", "threads"), ("resident",))
+    if "grid" not in fields and around.grid is None:
+        raise value.error("the key 'grid' is missing, here and in the op")
+    grid = fields.get("grid", around.grid).fields(("groups", "threads"), ("resident",))
     groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
     counts = [names.fixed(size) for size in threads]
     if None not in counts and math.prod(counts) > MOST_THREADS:

@@ -3,6 +3,8 @@
 import functools
 import os
 
+import mlx.core as mx
+import numpy as np
 import pytest
 
 import loader
@@ -24,6 +26,7 @@ __all__ = [
     "carrying",
     "cases",
     "check",
+    "close",
     "cut",
     "draw",
     "dtype_mixes",
@@ -70,3 +73,15 @@ def assert_close(op, got, want, what):
     limit = bound(op, got.dtype)
     found = error(got, want)
     assert found <= limit, f"{what} ({got.dtype}): error {found:.2e} is above {limit:.0e}"
+
+
+def relative(got, want):
+    """rms(got - want) / rms(want) of arrays of MLX or NumPy, such as a truth in float64."""
+    got, want = (np.array(x.astype(mx.float32) if isinstance(x, mx.array) else x, np.float64) for x in (got, want))
+    assert got.shape == want.shape
+    return np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
+
+
+def close(got, want, limit=1e-5):
+    found = relative(got, want)
+    assert found <= limit, f"error {found:.1e} is above {limit:.0e}"

@@ -10,6 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from oracle import close
 
 import loader
 from loader.nn import RGLRU, CausalConv
@@ -44,13 +45,6 @@ def inner(p, c):
     base = p["base"][:, None] if p["base"].ndim == 1 else p["base"]
     y, _ = scan(i * u, c * r, base)
     return (p["gate"] * y) @ p["out"].T + p["out_bias"]
-
-
-def close(got, want, limit=1e-5):
-    got = np.array(got, np.float64)
-    assert got.shape == want.shape
-    error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
-    assert error <= limit, f"error {error:.1e}"
 
 
 def slope(function, arrays, directions, step=1e-5):
