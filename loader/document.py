@@ -10,7 +10,7 @@ from . import files
 from .errors import ManifestError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# How deep values may nest, and how many there may be with every alias written out.
+# The deepest nesting of values, and the most values with every alias written out.
 _DEPTH, _VALUES = 32, 20_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST_MESSAGE = 1000
@@ -75,7 +75,7 @@ class Value:
             raise self.error(f"expected a name but got {name!r}")
 
     def within(self, op):
-        """The same value as the entry of an op, for errors."""
+        """The same value with the name of its op, for errors."""
         return Value(self.node, self.file, op, line=self.line)
 
     def items(self):

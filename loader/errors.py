@@ -1,4 +1,4 @@
-"""Every exception the loader raises on its own account. Bad arrays raise ValueError and TypeError."""
+"""The loader's exceptions. Wrong arguments raise ValueError and TypeError instead."""
 
 import sys
 import warnings
@@ -18,11 +18,11 @@ class BackendError(LoaderError, RuntimeError):
 
 
 class CompileError(LoaderError, RuntimeError):
-    """A kernel does not compile. The message holds the compiler's own, with the line in the source."""
+    """A kernel does not compile. The message has the compiler's message and the line in the source."""
 
 
 class ValidationError(LoaderError, RuntimeError):
-    """A kernel did what validation looks for. The message lists each finding, `findings` holds them."""
+    """Validation found faults in a kernel. The message has a sentence for each, `findings` is their list."""
 
     def __init__(self, kernel: str, findings: Iterable[str]) -> None:
         self.kernel, self.findings = kernel, tuple(findings)

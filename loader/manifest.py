@@ -92,7 +92,7 @@ def _op(name, value, path, kernels):
 
 
 def _refuse_shared_names(value, spec, dims):
-    """Inputs may be called as a dim is; all else that a call mentions has a name of its own."""
+    """Refuse two things of one name in a call; an input alone may share its name with a dim."""
     if not spec.inputs or all(array.name == STATE for array in spec.outputs):
         raise value.error(f"expected at least one input, and one output besides {STATE}")
     seen = set(_CALL)
@@ -121,7 +121,7 @@ def _refuse_reserved(name, value):
 
 
 def _dims(inputs):
-    """The names that stand alone in an input's shape: these bind, every other expression is checked."""
+    """The dims: names that are an axis of an input's shape by themselves. The axis gives such a name its value."""
     dims = set()
     for value in _named(inputs).values():
         shape = value.fields(("shape", "dtype"), _INPUT_KEYS)["shape"]
@@ -138,7 +138,7 @@ def _alternatives(shape):
     return [item.items() for item in items] if items and items[0].is_list() else [items]
 
 
-# What every op takes beside its own inputs and options.
+# Arguments of every op beside its inputs and options.
 _CALL = ("self", "return_state", "return_states", "cu_seqlens", "stream")
 _INPUT_KEYS = ("optional", "sample", "decay")
 _VARIANT_KEYS = ("constants", "saved", "workspace", "forward", "backward")
@@ -160,7 +160,7 @@ def _input(name, value, names):
 
 
 def _arrays(value, names, constants=()):
-    """Outputs, saved or workspace arrays: one shape, and a dtype, an input whose dtype they take or a constant."""
+    """Outputs, saved or workspace arrays: each has one shape, and as dtype a dtype, an input or a constant."""
     arrays, known = [], (*DTYPES, *sorted(names.arrays), *constants)
     for name, child in _named(value).items():
         fields = child.fields(("shape", "dtype"))
@@ -201,7 +201,8 @@ def _requires(value, names):
 
 
 def _transition(value, spec):
-    """The input whose product over time multiplies the state: of the dims of time and, in their order, of the state."""
+    """The input whose product over time multiplies the state. Its dims are time and, in the same order, some of the
+    state's."""
     gate = next((array for array in spec.inputs if array.name == value.name()), None)
     state = next((array for array in spec.outputs if array.name == STATE), None)
     if gate is None or state is None or not gate.differentiable:
@@ -233,7 +234,7 @@ def _examples(value, dims):
 
 
 def _variant(fields, spec, names, base, around):
-    """The variant that `fields` describes; what they leave out is as in `base`."""
+    """The variant that `fields` describes, with the rest from `base`."""
     constants = dict(base.constants)
     known = {*names.numbers, *constants}
     made = {"when": names.expression(fields["when"])} if "when" in fields else {}

@@ -1,4 +1,4 @@
-"""The steps of a pass, as the manifest writes them: ways to do each, what its kernel's file adds, and their flow."""
+"""The steps of a pass, read from the manifest: the alternatives of each, its kernel's file, and the flow of arrays."""
 
 import itertools
 import math
@@ -14,16 +14,16 @@ from .errors import ManifestError
 from .expression import Expression
 from .spec import MOST_RESIDENT, MOST_THREADS, KernelStep, OpSpec, SumStep
 
-# What no #line mark may hold.
+# Characters that a #line mark may not hold.
 _UNQUOTED = re.compile(r'["\\\n]')
-# Of the steps of one variant: each may hold or not, and makes two of it.
+# The most conditions on steps of one variant: each doubles the number of variants.
 _CONDITIONS = 4
 _KERNELS = re.compile(r"(\S+) if (.+) else (\S+)")
 
 
 class Around(NamedTuple):
-    """What a step is part of: the op, its manifest's kernel files by name, the value of the op's `grid` or None, the
-    names that conditions may mention, and the dtypes of the op's arrays."""
+    """The surroundings of a step: the op, its manifest's kernel files by name, the value of the op's `grid` or None,
+    the names that conditions may mention, and the dtypes of the op's arrays."""
 
     spec: OpSpec
     kernels: object
@@ -33,7 +33,7 @@ class Around(NamedTuple):
 
 
 def ways(value, names, around):
-    """(condition or None, step) of each way to do a step: the first whose `when` holds is done."""
+    """(condition or None, step) of each alternative of a step: the first whose condition holds is done."""
     if not value.is_list() and (kernels := _KERNELS.fullmatch(_kernel(value))):
         return _two_kernels(value, kernels, names, around)
     items = value.items() if value.is_list() else [value]
@@ -45,13 +45,13 @@ def ways(value, names, around):
 
 
 def _kernel(value):
-    """What a step says under `kernel`."""
+    """The text of a step's `kernel`, or ""."""
     fields = value.fields()
     return fields["kernel"].text() if "kernel" in fields else ""
 
 
 def _two_kernels(value, kernels, names, around):
-    """The ways of a step that says `kernel: one if condition else another`."""
+    """The alternatives of a step with `kernel: one if condition else another`."""
     if "when" in value.fields():
         raise value.error("expected `when`, or a condition under `kernel`, but got both")
     first, condition, second = kernels.groups()
@@ -60,8 +60,8 @@ def _two_kernels(value, kernels, names, around):
 
 
 def choices(value, variant, spec, failed=()):
-    """The variants that one comes to, with each of its conditions of steps true or false. The condition of the variant
-    itself is true there, and those of the variants before it, the texts `failed`, are false."""
+    """The variants that result from one if each condition of its steps is true or false. In them the condition of the
+    variant itself is true, and those of the variants before it, the texts `failed`, are false."""
     conditions, made = {}, []
     for step in (*variant.forward, *variant.backward):
         conditions |= {when.text: when for when, _ in step if when is not None}
@@ -88,14 +88,14 @@ def choices(value, variant, spec, failed=()):
 
 
 def _chosen(steps, holding):
-    """Of each step the first way whose condition is among those `holding`, if there is one."""
+    """The first alternative of each step whose condition is among those `holding`, if any."""
     ways = [[step for when, step in ways if when is None or when.text in holding] for ways in steps]
     return tuple(way[0] for way in ways if way)
 
 
 def _with_saved(variant):
-    """The variant with those arrays of its workspace saved that forward makes and backward only reads, and without
-    those that none of its steps makes."""
+    """The variant with its workspace split: arrays that forward makes and backward only reads are saved, and arrays
+    that no step makes are left out."""
     made, again = ({name for step in steps for name in step.makes} for steps in (variant.forward, variant.backward))
     read = {name for step in variant.backward for name in step.reads}
     kept = (made & read) - again
@@ -107,7 +107,7 @@ def _with_saved(variant):
 
 
 def _check_passes(value, variant, spec):
-    """Refuse passes that read what is not there, or leave out what is due."""
+    """Refuse passes that read an array before it is made, or do not make an output or a gradient."""
     inputs, outputs, saved = ({a.name for a in group} for group in (spec.inputs, spec.outputs, variant.saved))
     inputs |= {option.name for option in spec.options if option.kind == "float"}
     _check_flow(value, variant.forward, variant, inputs, outputs | saved)
@@ -119,7 +119,7 @@ def _check_passes(value, variant, spec):
 
 
 def _check_flow(value, steps, variant, given, due):
-    """Every array is declared, made once and made before it is read; none that is due stays unmade."""
+    """Check that every array is declared, made once, before it is read, and that every array in `due` is made."""
     have, may = set(given), due | {array.name for array in variant.workspace}
     for step in steps:
         for name in step.reads:
@@ -138,13 +138,13 @@ def _check_flow(value, steps, variant, given, due):
 
 
 def _way_out(step, name):
-    """How to say which array a parameter is, where the step took it by its name."""
+    """The advice for a parameter that the step matched to an array by its name."""
     is_named = isinstance(step, KernelStep) and (name, name) in step.inputs
     return f" Where a parameter and its array differ in name, inputs: {{{name}: ...}} says so." if is_named else ""
 
 
 def _step(value, names, around, kernel=None):
-    """The step that a value describes, with `kernel` in place of the one that it names, if given."""
+    """The step that a value describes; `kernel`, if given, replaces the one that it names."""
     spec = around.spec
     if "sum" in value.fields():
         fields = value.fields(("sum", "axis", "into"), ("when",))
@@ -181,8 +181,8 @@ def _step(value, names, around, kernel=None):
 
 
 def _read(kernel, around, is_said):
-    """The kernel's file; None where it cannot be read and what `is_said` leaves nothing to look up in it, since then
-    that is reported with all else about the file."""
+    """The kernel's file. If it cannot be read and the step `is_said` in full, None: the error is then reported with the
+    file's others."""
     try:
         return around.kernels(kernel)
     except ManifestError:
@@ -192,7 +192,7 @@ def _read(kernel, around, is_said):
 
 
 def _resident(grid):
-    """Threads that a core should hold at once; 1 bounds nothing."""
+    """The number of threads that a core should hold at once; 1 is no bound."""
     resident = grid["resident"].integer() if "resident" in grid else 1
     if not 1 <= resident <= MOST_RESIDENT:
         raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threads but got {resident}")
