@@ -7,7 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.is_file()
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "shaders/*.md")
+    for path in ROOT.glob(pattern)
+    if path.is_file()
 )
 # Pages whose code needs packages that `make peers` installs: tests/peers runs it.
 OF_PEERS = ("docs/migration.md", "docs/mlx-lm.md")

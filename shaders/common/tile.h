@@ -1,8 +1,8 @@
 // Tiles of 32 x 32 floats in threadgroup memory, one row a step of a chunk and one column a lane, and their
-// products on 8x8 matrices. Two simdgroups share a tile: simdgroup s owns the 16 rows from 16 * s on, and
-// loads, stores and sums up these.
+// products on 8x8 matrices. Two simdgroups share a tile: simdgroup s owns the 16 rows from 16 * s on: it
+// loads, stores and sums these.
 //
-// All of it is METAL_FUNC, always inlined: a call costs a CPU as much as what it does.
+// All helpers are METAL_FUNC, always inlined: on a CPU a call costs as much as the helper's work.
 #pragma once
 
 #include <metal_stdlib>
@@ -13,23 +13,23 @@
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
 constexpr constant int TILE_SIMDGROUPS = 2;
-// What a simdgroup owns of a tile, in rows and in blocks of 8 rows.
+// A simdgroup's part of a tile, in rows and in blocks of 8 rows.
 constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
 constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
-// Rows of 8 floats, padded so that lanes with a row each meet different banks.
+// The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
 constexpr constant int ROW_STRIDE = 9;
 
-// A product's rows that a simdgroup owns.
+// A simdgroup's rows of a product, as matrices.
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
 };
 
-// The own rows of those [begin, end) of `source`, a column a lane, 0 elsewhere; its rows are `stride` apart.
-// All are fetched at once, so that a thread waits for memory once, as T, because converting waits too, and
-// where all are there without a condition for each.
-// A simdgroup owns ROWS rows here and below: fewer where more than two share a tile.
+// Loads the simdgroup's rows of `source` within [begin, end), a column a lane, 0 elsewhere; rows of `source`
+// are `stride` apart. All rows load at once, so that a thread waits for memory once: as T, since a conversion
+// would wait too, and without conditions if all rows exist.
+// Here and below a simdgroup owns ROWS rows, fewer than 16 if more than two simdgroups share a tile.
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -57,13 +57,14 @@ METAL_FUNC void tile_fetch(
   }
 }
 
-// The sums of own rows over the lanes, that of row i in lanes 2 * i and 2 * i + 1. The rows are used up.
+// The sums of the simdgroup's rows over the lanes; lanes 2 * i and 2 * i + 1 get row i's. It overwrites the
+// rows.
 METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
   const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
   return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
 }
 
-// `rows` become those that were `fetched` or, with RESETS, of these the rows [begin, end), and 0 elsewhere.
+// Converts `fetched` to float; with RESETS, rows outside [begin, end) become 0.
 template <bool RESETS, typename T>
 METAL_FUNC void rows_read(
     thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
@@ -74,7 +75,7 @@ METAL_FUNC void rows_read(
   }
 }
 
-// The own rows of a tile, from rows as tile_fetch got them times `factor`.
+// Stores the simdgroup's rows of a tile: rows from tile_fetch times `factor`.
 template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
 #pragma unroll
@@ -83,7 +84,7 @@ METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int s
   }
 }
 
-// Both in one, of a source of T.
+// Both together, from a source of T.
 template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
@@ -100,7 +101,7 @@ METAL_FUNC void tile_load(
   tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
-// Both in one for two tiles, of T and of U, whose rows arrive together.
+// Both together for two tiles, of T and of U, whose rows load at the same time.
 template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
@@ -122,7 +123,7 @@ METAL_FUNC void tile_load_both(
   tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
-// Own rows to those [begin, end) of `destination`, rounded to T.
+// Stores the simdgroup's rows within [begin, end) to `destination`, rounded to T.
 template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
     thread float (&rows)[ROWS],
@@ -146,7 +147,7 @@ METAL_FUNC void rows_store(
   }
 }
 
-// The own rows of a tile, a column a lane.
+// Loads the simdgroup's rows of a tile, a column a lane.
 template <int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
 #pragma unroll
@@ -155,7 +156,7 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
   }
 }
 
-// The own rows of a tile become 0 outside of the columns [begin, end), whatever they were.
+// Sets the simdgroup's rows of a tile to 0 outside of the columns [begin, end), even NaN.
 template <typename Tile>
 METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
 #pragma unroll
@@ -166,7 +167,7 @@ METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int la
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// The own rows of a tile, to where rows_store puts them.
+// Stores the simdgroup's rows of a tile as rows_store does.
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -228,7 +229,7 @@ METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
   }
 }
 
-// The own rows of a sum times `factor`.
+// Multiplies the simdgroup's rows of a sum by `factor`.
 METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
 #pragma unroll
   for (int r = 0; r < TILE_OWN; ++r) {
@@ -239,9 +240,9 @@ METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
   }
 }
 
-// 2x2 products at once: sum00 += left0 * right0 and so on. An engine may have that as one operation, and be
-// quicker where the types that left and right can be kept in, A and B, have 16 bits. The products below take
-// these types too.
+// Four products at once: sum00 += left0 * right0 and so on. An engine may have one operation for them, faster
+// if the types A and B, which hold all elements of left and right, have 16 bits. The products below have
+// these types as parameters too.
 template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
@@ -262,7 +263,7 @@ METAL_FUNC void multiply_2x2(
 #endif
 }
 
-// Column blocks `column` and the next of a sum += left * right, for all own rows of left.
+// Column blocks `column` and `column` + 1 of sum += left * right, for the simdgroup's rows of left.
 template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
@@ -281,7 +282,7 @@ METAL_FUNC void tile_multiply(
       next);
 }
 
-// Column block `inner` of a tile's own rows, or of those of its transpose.
+// Column block `inner` of the simdgroup's rows of a tile or of its transpose.
 template <bool TRANSPOSED, typename Tile>
 METAL_FUNC void tile_own(
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
@@ -331,7 +332,7 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
   }
 }
 
-// The own rows of a tile from their matrices.
+// Stores the simdgroup's rows of a tile from matrices.
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -344,7 +345,7 @@ METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
   }
 }
 
-// The own rows of a tile as matrices.
+// Loads the simdgroup's rows of a tile as matrices.
 template <typename Tile>
 METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
 #pragma unroll
@@ -356,8 +357,8 @@ METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
   }
 }
 
-// 8 rows of a sum, COLUMNS matrices, times their weights, of which `weights` has each 8 times. With RESETS a
-// weight of 0 forgets a row whatever it holds.
+// Multiplies 8 rows of a sum, COLUMNS matrices, by their weights; `weights` repeats each 8 times. With RESETS
+// a weight of 0 sets a row to 0, even NaN.
 template <bool RESETS, int COLUMNS, typename Weights>
 METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
   metal::simdgroup_float8x8 weight;
@@ -373,7 +374,7 @@ METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], We
   }
 }
 
-// The own rows of a sum times their weights.
+// Multiplies the simdgroup's rows of a sum by their weights.
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
 #pragma unroll
@@ -382,8 +383,8 @@ METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup)
   }
 }
 
-// The own rows of products with a state: their gradient by the weight of each row is added to `grad`, then
-// they get that weight. `weights` has each row's 8 times.
+// For the simdgroup's rows of products with a state: adds the gradient of each row's weight to `grad`, then
+// multiplies the rows by the weights; `weights` repeats each 8 times.
 template <typename Tile, typename Weights>
 METAL_FUNC void tile_weigh(
     thread tile_sum& sum,

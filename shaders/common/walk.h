@@ -1,5 +1,5 @@
-// A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup TALL *
-// 8 of these in registers, as 8x8 matrices with a row a value.
+// The state of a walk over chunks: a threadgroup owns WIDE * 8 values and all keys, and each simdgroup TALL *
+// 8 keys, in registers, as 8x8 matrices with a row a value.
 #pragma once
 
 #include <metal_stdlib>
@@ -12,7 +12,7 @@ struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
 };
 
-// state += `source`, which has a row of Dk keys for each value; `columns` values are there.
+// state += `source`, which has a row of Dk keys for each value; `columns` values exist.
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_add(
     thread walk_state<WIDE, TALL>& state,
@@ -59,7 +59,7 @@ METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
   }
 }
 
-// The state from `source`, laid out as that of walk_add.
+// The state from `source`, in the layout of walk_add's.
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
     thread walk_state<WIDE, TALL>& state,
@@ -73,7 +73,7 @@ METAL_FUNC void walk_begin(
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
-// The state to `destination`, laid out as the source of walk_begin, rounded to T.
+// Stores the state to `destination`, in the layout of walk_begin's source, rounded to T.
 template <int WIDE, int TALL, typename T = float, typename Destination, typename Tile>
 METAL_FUNC void walk_end(
     thread walk_state<WIDE, TALL>& state,
@@ -103,7 +103,7 @@ METAL_FUNC void walk_end(
   }
 }
 
-// The state without its rest becomes the state with it, as in carry_settle.
+// state += rest, as carry_settle.
 template <int WIDE, int TALL>
 METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
 #pragma unroll
