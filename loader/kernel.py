@@ -249,7 +249,7 @@ def _check_names(kernel, what, names):
 
 
 def _check_text(kernel, what, text):
-    """Refuse characters that MLX does not hand to Apple's compiler, and NUL, at which compilers stop without an error."""
+    """Refuse NUL, at which compilers stop without an error, and text that MLX does not hand to Apple's compiler."""
     if not isinstance(text, str):
         raise TypeError(f"[{kernel}] expected {what} to be a string but got {type(text).__name__}.")
     found = re.search("[\0\ud800-\udfff]", text)

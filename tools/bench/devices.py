@@ -15,7 +15,7 @@ from statistics import median
 
 from . import ranks
 
-# Says to a process that it is one of the devices.
+# Set in the process of a device.
 DEVICE = "BENCH_DEVICE"
 HEADER = "| model | L | devices | forward, ms | speed-up | with backward, ms | speed-up | peak MB a device | share |"
 
@@ -51,12 +51,12 @@ def network(options):
 
 
 def shared(options):
-    """The arguments that every process gets as they are."""
+    """The arguments that are passed on to every process."""
     return ["--scale", str(options.scale), "--rounds", str(options.rounds), "--network", network(options)]
 
 
 def start(count, network, arguments):
-    """What the first of `count` processes found: {pass: seconds, "peak": bytes of the fullest}."""
+    """The result of the first of `count` processes: {pass: seconds, "peak": the largest peak in MB}."""
     with tempfile.TemporaryDirectory() as folder:
         places = ranks.environments(count, network, Path(folder)) if count > 1 else [{}]
         processes = [

@@ -5,8 +5,8 @@ import socket
 
 
 def environments(count, network, folder):
-    """The environment of each of `count` ranks of the network "ring" or "nccl". `folder` gets what they read, and with
-    NCCL a rank has a GPU to itself."""
+    """The environment of each of `count` ranks of the network "ring" or "nccl"; the ring's hosts go to a file in
+    `folder`. With NCCL each rank has its own GPU."""
     made = _nccl(count) if network == "nccl" else _ring(count, folder)
     return [{**shared, "MLX_RANK": str(rank)} for rank, shared in enumerate(made)]
 
@@ -18,7 +18,7 @@ def _ring(count, folder):
 
 
 def _nccl(count):
-    """Multicast over NVLink needs rights that containers often lack."""
+    """Without multicast over NVLink, which needs rights that containers often lack."""
     (port,) = _free_ports(1)
     shared = {"NCCL_HOST_IP": "127.0.0.1", "NCCL_PORT": str(port), "NCCL_NVLS_ENABLE": "0"}
     shared |= {"MLX_WORLD_SIZE": str(count)}

@@ -1,4 +1,4 @@
-"""mkdocs' hooks: README.md, other pages outside of docs/, and each file that a page links to become pages of the site."""
+"""mkdocs' hooks: the pages outside of docs/, and each file that a page links to, become pages of the site."""
 
 import posixpath
 import re
