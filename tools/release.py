@@ -30,14 +30,25 @@ for got, want in zip(loss(rglru), loss(rglru.reference)):
 print(len(loader.names()), "ops on", loader.backend())
 """
 
- def main(): parser = argparse.ArgumentParser(prog="python -m tools.release", description=__doc__)
-parser.add_argument("--extra", default="cpu", help="what is installed along (default: %(default)s)")
-parser.add_argument("--version", metavar="TAG", help="refuse to build anything but this, as v0.2.0") options =
-parser.parse_args() sdist, wheel = build() version = wheel.name.split("-")[1] if options.version and
-options.version.removeprefix("v") != version: raise SystemExit(f"[release] expected {options.version} but
-loader.__version__ is {version}; change one of them.") check(wheel) files = [wheel, sdist] for python, path in
-pythons().items(): if path is None: print(f"Python {python}: not here, not tried") continue for file in files:
-print(f"Python {python}, {file.name}: {smoke(path, file, options.extra, version)}", flush=True) files = [wheel]
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tools.release", description=__doc__)
+    parser.add_argument("--extra", default="cpu", help="what is installed along (default: %(default)s)")
+    parser.add_argument("--version", metavar="TAG", help="refuse to build anything but this, as v0.2.0")
+    options = parser.parse_args()
+    sdist, wheel = build()
+    version = wheel.name.split("-")[1]
+    if options.version and options.version.removeprefix("v") != version:
+        raise SystemExit(f"[release] expected {options.version} but the version is {version}; change one of them.")
+    check(wheel)
+    files = [wheel, sdist]
+    for python, path in pythons().items():
+        if path is None:
+            print(f"Python {python}: not here, not tried")
+            continue
+        for file in files:
+            print(f"Python {python}, {file.name}: {smoke(path, file, options.extra, version)}", flush=True)
+        files = [wheel]
 
 
 def build():
