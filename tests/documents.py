@@ -1,4 +1,4 @@
-"""The pages that people read, cut into what the tests check: blocks of code, commands, links."""
+"""Parts of the pages that tests check: blocks of code, commands, links."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def run(page, scope=None):
 
 
 def files(page):
-    """The files that a page shows: a block below a line that is nothing but its path."""
+    """The files that a page shows: blocks below a line with a path alone."""
     return dict(re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", text(page), re.DOTALL | re.MULTILINE))
 
 
@@ -66,7 +66,7 @@ def links(page):
 
 
 def anchors(page):
-    """What a link to one of the page's headings ends with, as GitHub has it."""
+    """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", text(page)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""What a manifest may leave out, because the kernel's file says it, and steps that are done on a condition."""
+"""Inference of arrays, template constants and grids that a manifest leaves out, and steps with conditions."""
 
 import re
 import shutil
