@@ -1,5 +1,5 @@
-"""Apple's fast functions, emulated with the largest error of its specification: `rglru_gated` near A = 1 calls the precise
-ones, and would miss its bounds with the fast ones."""
+"""Apple's fast functions, emulated with the largest error of its specification: near A = 1 `rglru_gated` needs the
+precise ones, and would miss its bounds with the fast ones."""
 
 from types import SimpleNamespace
 

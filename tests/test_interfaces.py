@@ -1,4 +1,4 @@
-"""What a user meets first: names, types, help, calls by name, warnings, and what an import brings along."""
+"""The interface: names, types, help, calls by name, warnings, and the modules that an import loads."""
 
 import copy
 import importlib

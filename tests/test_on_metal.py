@@ -1,4 +1,4 @@
-"""What the manifest does otherwise on an Apple GPU, run by the engine in use: results are as exact."""
+"""The manifest's choices for Apple GPUs, run by the engine in use: results are as exact."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""docs/your-own-ops.md: tools.new makes its project, which with the page's files runs, is right, and packs."""
+"""docs/your-own-ops.md: tools.new makes its project; with the page's files it runs, is correct, and packs."""
 
 import importlib
 import shutil

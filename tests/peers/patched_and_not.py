@@ -1,4 +1,4 @@
-"""What patched models give beside what their package gives as it is."""
+"""Compares results of a package's models with and without the patch."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Several processes on this machine that talk by MLX's ring or by NCCL, and what they find when they run a suite."""
+"""Runs a suite in several processes on this machine that talk by MLX's ring or by NCCL."""
 
 import json
 import os
@@ -13,8 +13,8 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 def start(count, *arguments, backend=None, network="ring"):
-    """Run `python -m ranks.worker` with these arguments as `count` ranks, and wait: their exit codes, what each printed
-    last, read as JSON where it is, and what each complained of. With the network "nccl" a rank has a GPU of its own."""
+    """Run `python -m ranks.worker` with these arguments as `count` ranks. Returns for each its exit code, last line,
+    parsed if it is JSON, and standard error. With the network "nccl" each rank has its own GPU."""
     places = [TESTS.parent, TESTS, TESTS / "peers", *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
     environment |= {"LOADER_BACKEND": backend} if backend else {}
