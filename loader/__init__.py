@@ -27,9 +27,8 @@ except ImportError as error:
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
     ) from error
 
-from . import backends, kernel, manifest, reference
-from .document import suggest
-from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
+from . import backends, kernel, reference
+from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
@@ -95,6 +94,8 @@ def load(
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
+    from . import manifest
+
     references = references or {}
     ops = {name: Op(spec, engine, references.get(name)) for name, spec in manifest.load(path).items()}
     _loaded.update((_pickled(op), op) for op in ops.values())
@@ -108,10 +109,10 @@ def get(name: str, backend: str | None = None) -> Op:
     Raises ValueError for a name that is not in `names()`.
     """
     engine = _engine if backend in (None, _engine.NAME) else _chosen(backend)
-    if name not in _entries:
-        known = f"expected one of {', '.join(_entries)}.{suggest(name, _entries)}"
-        raise ValueError(f"[loader] there is no op {name!r}; {known}")
     with _lock:
+        if name not in _entries():
+            known = f"expected one of {', '.join(names())}.{suggest(name, names())}"
+            raise ValueError(f"[loader] there is no op {name!r}; {known}")
         return _op(name, engine)
 
 
@@ -127,12 +128,20 @@ def _op(name, engine):
 
 @functools.cache
 def _spec(name):
-    return _entries[name]()
+    return _entries()[name]()
+
+
+@functools.cache
+def _entries():
+    """The functions that read one entry each. The first `get` imports YAML and reads the manifest."""
+    from . import manifest
+
+    return manifest.entries(_PATH)
 
 
 def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
-    return tuple(_entries)
+    return tuple(_entries())
 
 
 def backend() -> str:
@@ -232,6 +241,4 @@ _engine = backends.choose()
 _loaded = weakref.WeakValueDictionary()
 copyreg.pickle(Op, _reduce)
 copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))
-# An op's entry and kernels are read when `get` is first asked for it: a program pays for the ops that it uses.
-_entries = manifest.entries(_PATH)
 _lock = threading.RLock()

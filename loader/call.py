@@ -5,7 +5,7 @@ import inspect
 import mlx.core as mx
 
 from .arguments import OPTIONS, shown
-from .document import suggest
+from .errors import suggest
 
 
 class Reader:

@@ -1,5 +1,6 @@
-"""The loader's exceptions. Wrong arguments raise ValueError and TypeError instead."""
+"""The loader's exceptions, warnings and suggestions. Wrong arguments raise ValueError and TypeError instead."""
 
+import difflib
 import sys
 import warnings
 from collections.abc import Iterable
@@ -35,3 +36,11 @@ def warn(message):
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, RuntimeWarning, stacklevel=level + 1)
+
+
+def suggest(word, known):
+    """`" Did you mean 'x'?"` for the nearest known word, else an empty string."""
+    if len(str(word)) > 100:
+        return ""
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -8,7 +8,7 @@ from functools import lru_cache
 import mlx.core as mx
 
 from .arguments import LARGEST
-from .document import suggest
+from .errors import suggest
 
 _DTYPES = (
     *("float32", "float16", "bfloat16", "complex64"),

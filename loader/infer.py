@@ -1,6 +1,6 @@
 """Arrays and template constants of a step that its entry leaves out, taken from the signature in the kernel's file."""
 
-from .document import suggest
+from .errors import suggest
 from .spec import Array
 
 _NUMBERS = ("int", "bool", "uint")

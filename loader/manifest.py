@@ -7,7 +7,6 @@ from pathlib import Path
 
 from . import document, infer, source, steps
 from .expression import DTYPES, ON_METAL, RESERVED
-from .names import Names
 from .spec import (
     BATCH,
     FLOATS,
@@ -18,6 +17,7 @@ from .spec import (
     Option,
     Variant,
 )
+from .vocabulary import Names
 
 EDITION = 1
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 
-from .document import suggest
+from .errors import suggest
 from .operators import OPERATORS
 
 _Tree = TypeVar("_Tree")

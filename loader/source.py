@@ -10,8 +10,7 @@ from pathlib import Path
 from . import files
 from .backends.metal import MATH_MODE
 from .backends.text import NOT_ASCII, QUIET, spaces
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .files import line_of
 
 # Each pattern takes time linear in the text: no two repeats in a row may match the same characters.

@@ -9,8 +9,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from . import infer
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .expression import Expression
 from .spec import MOST_RESIDENT, MOST_THREADS, KernelStep, OpSpec, SumStep
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .expression import Expression, Scope
 
 
