@@ -16,18 +16,19 @@ constexpr constant int SPAN_VALUES = 64;
 constexpr constant int SPAN_WIDE = 2;
 
 // Sizes that follow from R numbers in a query and key and V in a value. Queries and keys are staged 64
-// columns at a time, a slice, or 32 where that is enough. A simdgroup owns two slices of the state at most.
-template <int R, int V>
+// columns at a time, a slice, or 32 where that is enough. A simdgroup owns DEEP slices of the state at most.
+template <int R, int V, int DEEP>
 struct span_sizes {
+  static_assert(DEEP == 1 || DEEP == 2, "a simdgroup must own one or two slices of the state");
   static constexpr constant int GROUPS = (V + SPAN_VALUES - 1) / SPAN_VALUES;
   static constexpr constant int OWNERS = V > 32 ? 4 : V > 16 ? 2 : 1;
   static constexpr constant int SLICES = (R + 63) / 64;
-  static constexpr constant int PARTS = (SLICES + 1) / 2;
+  static constexpr constant int PARTS = (SLICES + DEEP - 1) / DEEP;
   static constexpr constant int SIMDGROUPS = OWNERS * PARTS;
   static constexpr constant int TILES = R > 32 ? 2 : 1;
   static constexpr constant int VALUE_TILES = V > 32 ? 2 : 1;
   static constexpr constant int BLOCKS = R > 48 ? 8 : (R + 15) / 16 * 2;
-  static constexpr constant int TALL = SLICES > 1 ? 16 : BLOCKS;
+  static constexpr constant int TALL = SLICES > 1 ? DEEP * 8 : BLOCKS;
   static constexpr constant int ROWS = TILE / SIMDGROUPS;
 };
 
@@ -45,9 +46,9 @@ struct span_columns {
   T at[TILES][ROWS];
 };
 
-// They come from `source`, 0 in rows and columns that are not there. Fetched early, they arrive while others
-// do.
-template <typename T, int ROWS, int TILES, typename Source>
+// They come from `source`, 0 in rows and columns that are not there, if NOW: before others that arrive
+// meanwhile, or right before they are kept, where registers do not hold them so long.
+template <bool NOW, typename T, int ROWS, int TILES, typename Source>
 METAL_FUNC void span_fetch(
     thread span_columns<T, ROWS, TILES>& fetched,
     Source source,
@@ -55,7 +56,7 @@ METAL_FUNC void span_fetch(
     int columns,
     thread const span_rows& rows) {
 #pragma unroll
-  for (int t = 0; t < TILES; ++t) {
+  for (int t = 0; NOW && t < TILES; ++t) {
     const int more = columns - t * TILE;
     auto from = source + (more > 0 ? t * TILE : 0);
     tile_fetch<T, ROWS>(fetched.at[t], from, stride, more, rows.begin, rows.end, rows.simdgroup, rows.lane);
@@ -204,7 +205,7 @@ METAL_FUNC void span_read(
 // Sums up in part 0 what PARTS parts of a state have of the same values, through `scratch`.
 template <int OWNERS, int PARTS, typename Scratch>
 METAL_FUNC void span_sum(thread steps_values<SPAN_WIDE>& out, Scratch scratch, int simdgroup) {
-  static_assert(PARTS <= 2, "a query and a key must not have more than 256 numbers");
+  static_assert(PARTS <= 2, "a state must not have more than two parts");
   constexpr int SIZE = TILE_BLOCKS * SPAN_WIDE * BLOCK;
   if (PARTS > 1) {
     auto own = scratch + simdgroup % OWNERS * SIZE;
@@ -274,11 +275,11 @@ struct span_blocks {
 };
 
 // Blocks of a state are stored by key, then by value; where the simdgroup has a row a key they are TURNED.
-template <int R, int V, bool TURNED>
+template <int R, int V, int DEEP, bool TURNED>
 METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
   constexpr int KEYS = (R + 7) / 8;
   constexpr int VALUES = (V + 7) / 8;
-  const int key_block = part * 16;
+  const int key_block = part * DEEP * 8;
   const int value_block = value / 8;
   span_blocks at;
   at.down = TURNED ? 1 : VALUES;
