@@ -38,6 +38,7 @@ template <
     int Dv,
     int H,
     int Hk,
+    bool AHEAD,
     bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys_by_key(
@@ -176,10 +177,10 @@ template <
         key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
         key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
         key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
-        if (meets_state) {
+        if (AHEAD && meets_state) {
           key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
-        if (meets_adjoint) {
+        if (AHEAD && meets_adjoint) {
           key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -187,9 +188,15 @@ template <
         tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
         tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (!AHEAD && meets_state) {
+          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
           key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
+        }
+        if (!AHEAD && meets_adjoint) {
+          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);

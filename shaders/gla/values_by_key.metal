@@ -30,6 +30,7 @@ template <
     int Hk,
     bool REVERSE,
     bool RATED,
+    bool AHEAD,
     bool HAS_RESET>
 [[kernel]] void gla_values_by_key(
     const device TQ* q,               // [B, L, Hk, Dk]
@@ -105,8 +106,8 @@ template <
         }
         key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
         const int rows = ROWS - key / 8;
-        if (meets_state) {
-          auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+        auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+        if (AHEAD && meets_state) {
 #pragma unroll
           for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
             columns_state_row<WHOLE>(
@@ -145,6 +146,10 @@ template <
 #pragma unroll
         for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
           if (meets_state && (WHOLE || inner < rows)) {
+            if (!AHEAD) {
+              columns_state_row<WHOLE>(
+                  entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+            }
 #pragma unroll
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
               columns_multiply<false, float, float>(
