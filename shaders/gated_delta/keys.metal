@@ -120,8 +120,7 @@ template <
       behind,
       rates,
       grad_gates};
-  const readouts_source<decltype(grad_row), decltype(error_row)> source = {
-      grad_row, update_row, error_row, H * Dv};
+  const auto source = readouts_of(grad_row, update_row, error_row, H * Dv);
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);

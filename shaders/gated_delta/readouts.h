@@ -47,6 +47,12 @@ struct readouts_source {
   int stride;
 };
 
+template <typename Grads, typename Errors>
+METAL_FUNC readouts_source<Grads, Errors> readouts_of(
+    Grads grad_o, Errors grad_update, Errors error, int stride) {
+  return readouts_source<Grads, Errors>{grad_o, grad_update, error, stride};
+}
+
 // Those of `columns` values from `value` on to their tiles: they arrive together if AHEAD, else in turn, in
 // fewer registers.
 template <typename TV, bool AHEAD, typename Floats, typename Source>
