@@ -131,7 +131,7 @@ template <
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
       }
@@ -151,7 +151,7 @@ template <
       scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       const int cell = key_cell(place, i);
       pairs[cell] *= factor * rates[lane];
@@ -229,7 +229,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         const float rate = rates[simdgroup * KEY_STEPS + i];
@@ -241,7 +241,7 @@ template <
         own.leaving[i] = rate * errors[cell];
       }
       key_gradients<READS, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];

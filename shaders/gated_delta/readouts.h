@@ -110,7 +110,7 @@ struct readouts_sums {
 METAL_FUNC void readouts_clear(thread readouts_sums& sums) {
   tile_clear(sums.later);
   tile_clear(sums.earlier);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     sums.grad_rate[i] = 0.0f;
   }
@@ -122,7 +122,7 @@ METAL_FUNC void readouts_add(
     thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, thread const readouts_place& place) {
   scores_product<TV, float>(sums.later, at.outputs, at.errors, place.simdgroup);
   scores_product(sums.earlier, at.updates, at.errors, place.simdgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int cell = (place.simdgroup * TILE_ROWS + i) * TILE_STRIDE + place.lane;
     sums.grad_rate[i] = metal::fma(at.updates[cell], at.errors[cell], sums.grad_rate[i]);
@@ -164,7 +164,7 @@ METAL_FUNC void readouts_weigh(
   tile_put(sums.earlier, earlier_scores, place.simdgroup);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   float weight = gates_between<RESETS>(at.gates, first, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int s = 0; s < TILE_ROWS; ++s) {
     const int i = first + s;
     const int pair = i * TILE_STRIDE + lane;
@@ -179,7 +179,7 @@ METAL_FUNC void readouts_weigh(
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   grad_gates_of_pairs<RESETS>(
       at.grad_gates, adjoints, products, at.gates, place.begin, place.end, place.simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int s = 0; s < TILE_ROWS; ++s) {
     const int i = first + s;
     if (!SPLIT && lane > i) {

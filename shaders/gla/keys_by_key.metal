@@ -108,7 +108,7 @@ template <
       scores_put_square(after.at, pairs, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       pairs[key_cell(place, i)] *= factor;
     }
@@ -173,7 +173,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         own.q[i] = static_cast<float>(q_rows[i]);
@@ -183,7 +183,7 @@ template <
         own.leaving[i] = values[cell];
       }
       key_gradients<KEY_READS_NONE, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];

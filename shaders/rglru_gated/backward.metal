@@ -102,7 +102,7 @@ template <
       float value[STEPS];
       float local = 0.0f;
       // Unrolled by name: long loops else keep their arrays in memory.
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         power[i] = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power[i])) * input[i];
@@ -110,7 +110,7 @@ template <
         local = decay_apply<HAS_RESET>(gate, value[i], local);
       }
       float adjoint = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
@@ -148,14 +148,14 @@ template <
       from_right += rest;
 
       // From here on value[i] holds h[t-1].
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float previous = h;
         h = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], value[i], h);
         value[i] = previous;
       }
       float rate_sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         const float r = grad[i] + from_right;
         from_right = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, r);

@@ -85,7 +85,7 @@ template <
       float value[STEPS];
       float local = 0.0f;
       // Unrolled by name: long loops else keep their arrays in memory.
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float power = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power)) * input[i];
@@ -127,7 +127,7 @@ template <
         }
       }
       h += rest;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] += h;

@@ -148,7 +148,7 @@ template <
       steps_clear<SPAN_WIDE>(out);
       scores_clear(scores);
       for (int owning = 0; owning < sizes::PARTS; ++owning) {
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int own = 0; own < DEEP && own < sizes::SLICES; ++own) {
           const int slice = owning * DEEP + own;
           if (slice < sizes::SLICES) {

@@ -55,7 +55,7 @@ METAL_FUNC void span_fetch(
     int stride,
     int columns,
     thread const span_rows& rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int t = 0; NOW && t < TILES; ++t) {
     const int more = columns - t * TILE;
     auto from = source + (more > 0 ? t * TILE : 0);
@@ -67,7 +67,7 @@ METAL_FUNC void span_fetch(
 template <typename T, int ROWS, int TILES, typename Tiles>
 METAL_FUNC void span_keep(
     Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const span_rows& rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched.at[t], 1.0f, rows.simdgroup, rows.lane);
   }
@@ -77,10 +77,10 @@ METAL_FUNC void span_keep(
 template <typename T, int ROWS, int TILES, typename Tiles, typename Destination>
 METAL_FUNC void span_store(
     Tiles tiles, Destination destination, int stride, int columns, bool add, thread const span_rows& rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     const int column = t * TILE + rows.lane;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       const int row = rows.simdgroup * ROWS + i;
       if (row >= rows.begin && row < rows.end && column < columns) {
@@ -143,9 +143,9 @@ METAL_FUNC span_decays span_decays_of(float x, int lane) {
 // The values of a simdgroup as left operands of a product: a row a value, a column a step.
 template <typename Tiles>
 METAL_FUNC void span_values(thread steps_values<SPAN_WIDE>& values, Tiles tiles, int owner) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < TILE_BLOCKS; ++j) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       values.at[j][w] = span_matrix<true>(tiles, owner * SPAN_WIDE + w, j);
     }
@@ -159,9 +159,9 @@ METAL_FUNC void span_write(
     thread steps_values<SPAN_WIDE>& values,
     Tiles keys,
     int first) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < BLOCKS; r += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int j = 0; j < TILE_BLOCKS; ++j) {
       metal::simdgroup_float8x8 right = span_matrix<false>(keys, j, r);
       metal::simdgroup_float8x8 next = span_matrix<false>(keys, j, r + 1);
@@ -174,9 +174,9 @@ METAL_FUNC void span_write(
 // BLOCKS rows of a state's blocks from `first` on times `decay`, or 0 where nothing carries.
 template <int BLOCKS, int TALL>
 METAL_FUNC void span_fade(thread walk_state<SPAN_WIDE, TALL>& state, int first, float decay, bool carries) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < BLOCKS; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       const metal::float2 x = state.at[first + r][w].thread_elements();
       state.at[first + r][w].thread_elements() = carries ? decay * x : metal::float2(0.0f);
@@ -191,9 +191,9 @@ METAL_FUNC void span_read(
     thread walk_state<SPAN_WIDE, TALL>& state,
     Tiles queries,
     int first) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; i += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < BLOCKS; ++r) {
       metal::simdgroup_float8x8 right = span_matrix<true>(queries, r, i);
       metal::simdgroup_float8x8 next = span_matrix<true>(queries, r, i + 1);
@@ -213,9 +213,9 @@ METAL_FUNC void span_sum(thread steps_values<SPAN_WIDE>& out, Scratch scratch, i
       blocks_store<false, true>(out.at, own, SPAN_WIDE, TILE_BLOCKS, SPAN_WIDE);
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_BLOCKS; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < SPAN_WIDE; ++w) {
         metal::simdgroup_float8x8 more = block_load<false>(own + (i * SPAN_WIDE + w) * BLOCK);
         if (simdgroup < OWNERS) {
@@ -231,10 +231,10 @@ template <int OWNERS, typename Tiles>
 METAL_FUNC float span_dot(
     thread steps_values<SPAN_WIDE>& out, Tiles partner, Tiles scratch, int part, int owner, int lane) {
   if (part == 0) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_BLOCKS; ++i) {
       metal::simdgroup_float8x8 products(0.0f);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < SPAN_WIDE; ++w) {
         metal::simdgroup_float8x8 other = span_matrix<true>(partner, owner * SPAN_WIDE + w, i);
         products.thread_elements() += other.thread_elements() * out.at[i][w].thread_elements();
@@ -254,9 +254,9 @@ METAL_FUNC float span_dot(
 template <typename Tiles>
 METAL_FUNC void span_put(thread steps_values<SPAN_WIDE>& out, Tiles tiles, int owner) {
   auto own = tiles + owner / 2 * TILE_SIZE + owner % 2 * 16;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       metal::simdgroup_store(
           out.at[i][w], own + i * 8 * TILE_STRIDE + w * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
@@ -293,9 +293,9 @@ METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_load(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       if (r < at.rows && w < at.columns) {
@@ -308,9 +308,9 @@ METAL_FUNC void span_load(
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_save(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       if (r < at.rows && w < at.columns) {
         block_store<TURNED>(state.at[r][w], blocks + (at.first + r * at.down + w * at.along) * BLOCK);

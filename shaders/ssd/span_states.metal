@@ -97,7 +97,7 @@ template <
     span_keep(value_tiles, own_values, rows);
     span_fade<sizes::TALL, sizes::TALL>(S, 0, decays.whole, carries);
     steps_values<SPAN_WIDE> own;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int slice = 0; slice < sizes::SLICES; ++slice) {
       if (slice > 0) {
         span_fetch<true>(own_keys, key_rows + slice * 64, G * R, R - slice * 64, rows);
