@@ -164,6 +164,10 @@ template <
             span_fetch<!AHEAD>(own_k, k_slice, K_HEADS * R, R - slice * 64, rows);
             span_keep(key_tiles, own_k, rows);
             threadgroup_barrier(mem_flags::mem_threadgroup);
+            if (AHEAD && slice == 0) {
+              span_values(written, value_tiles, owner);
+              steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
+            }
             if (REVERSE) {
               scores_add<sizes::BLOCKS, TK, TQ>(scores, key_tiles, query_tiles, simdgroup);
             } else {
@@ -174,7 +178,7 @@ template <
               span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, block);
               span_fade<sizes::BLOCKS, sizes::TALL>(
                   S, block, last_piece ? decays.whole : 1.0f, carries || !last_piece);
-              if (own == 0) {
+              if (!AHEAD && own == 0) {
                 span_values(written, value_tiles, owner);
                 steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
               }
