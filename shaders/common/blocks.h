@@ -28,7 +28,7 @@ METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_mat
   return metal::simdgroup_convert<float>(m);
 #else
   metal::simdgroup_float8x8 wide;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
     wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
   }
@@ -54,9 +54,9 @@ METAL_FUNC void blocks_store(
     int wide,
     int rows,
     int columns) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < ROWS; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < COLUMNS; ++c) {
       if (WHOLE || (r < rows && c < columns)) {
         block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
@@ -75,7 +75,7 @@ METAL_FUNC void tile_product_state(
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       if (WHOLE || c < columns) {
         // Past the last column, load the last one again; its product is not used.
@@ -94,12 +94,12 @@ METAL_FUNC void tile_product_state(
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     const int own = simdgroup * TILE_OWN + r;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int part = 0; part < BLOCK; part += 32) {
         const int cell = part + lane;
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);

@@ -45,12 +45,12 @@ METAL_FUNC void tile_fetch(
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
   if (begin <= own && own + ROWS <= end && columns >= TILE) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       rows[i] = static_cast<T>(from[i * stride]);
     }
   } else {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
     }
@@ -68,7 +68,7 @@ METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
 template <bool RESETS, typename T>
 METAL_FUNC void rows_read(
     thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
@@ -78,7 +78,7 @@ METAL_FUNC void rows_read(
 // Stores the simdgroup's rows of a tile: rows from tile_fetch times `factor`.
 template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
@@ -138,7 +138,7 @@ METAL_FUNC void rows_store(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
@@ -150,7 +150,7 @@ METAL_FUNC void rows_store(
 // Loads the simdgroup's rows of a tile, a column a lane.
 template <int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
@@ -159,7 +159,7 @@ METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, 
 // Sets the simdgroup's rows of a tile to 0 outside of the columns [begin, end), even NaN.
 template <typename Tile>
 METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
     tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
@@ -193,16 +193,16 @@ METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column)
 }
 
 METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
 METAL_FUNC void tile_clear(thread tile_sum& sum) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
     }
@@ -210,9 +210,9 @@ METAL_FUNC void tile_clear(thread tile_sum& sum) {
 }
 
 METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
@@ -220,9 +220,9 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       carry_settle(state.at[r][c], rest.at[r][c]);
     }
@@ -231,9 +231,9 @@ METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
 
 // Multiplies the simdgroup's rows of a sum by `factor`.
 METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() *= factor;
     }
@@ -286,7 +286,7 @@ METAL_FUNC void tile_multiply(
 template <bool TRANSPOSED, typename Tile>
 METAL_FUNC void tile_own(
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
   }
@@ -297,7 +297,7 @@ template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, t
 METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
   metal::simdgroup_float8x8 a[TILE_OWN];
   tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < TILE_BLOCKS; c += 2) {
     metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
     metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
@@ -315,7 +315,7 @@ template <
     typename Right>
 METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // Products that depend on one another wait; a CPU has no use for it.
-#pragma unroll
+#pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
@@ -335,10 +335,10 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
 // Stores the simdgroup's rows of a tile from matrices.
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
     }
@@ -348,9 +348,9 @@ METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
 // Loads the simdgroup's rows of a tile as matrices.
 template <typename Tile>
 METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
     }
@@ -363,9 +363,9 @@ template <bool RESETS, int COLUMNS, typename Weights>
 METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
   metal::simdgroup_float8x8 weight;
   metal::simdgroup_load(weight, weights, ROW_STRIDE);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < COLUMNS; ++c) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
       const float w = weight.thread_elements()[e];
       const float x = row[c].thread_elements()[e];
@@ -377,7 +377,7 @@ METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], We
 // Multiplies the simdgroup's rows of a sum by their weights.
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
@@ -392,12 +392,12 @@ METAL_FUNC void tile_weigh(
     Tile other,
     Weights weights,
     int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
     metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
       grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();

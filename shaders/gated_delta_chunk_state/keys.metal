@@ -97,7 +97,7 @@ template <typename TK, typename TW, int Dk, int Dv>
       tile_put(read, updates, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < TILE_ROWS; ++i) {
         const int step = simdgroup * TILE_ROWS + i;
         if (step < present && lane < Dk - key) {
@@ -107,7 +107,7 @@ template <typename TK, typename TW, int Dk, int Dv>
         }
       }
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_ROWS; ++i) {
       const float total = uniform_sum(grad[i]);
       if (lane == 0) {

@@ -24,7 +24,7 @@ struct steps_keys {
 // Loads 8 steps to `scratch`; steps from `steps` on are 0.
 template <typename Tile, typename Rows>
 METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int keys, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int row = 0; row < 8; ++row) {
     const bool live = row < steps && lane < keys;
     scratch[row * TILE_STRIDE + lane] = live ? static_cast<float>(rows[row * stride + lane]) : 0.0f;
@@ -35,7 +35,7 @@ METAL_FUNC void steps_load(Tile scratch, Rows rows, int stride, int steps, int k
 // The same as matrices or, TRANSPOSED, each transposed.
 template <bool TRANSPOSED, typename Tile>
 METAL_FUNC void steps_take(thread steps_keys& keys, Tile scratch) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     keys.at[r] = tile_matrix<TRANSPOSED>(scratch, TRANSPOSED ? r : 0, TRANSPOSED ? 0 : r);
   }
@@ -52,11 +52,11 @@ METAL_FUNC void steps_product(
   metal::simdgroup_float8x8 nexts[WIDE];
   walk_clear<WIDE>(sums);
   walk_clear<WIDE>(nexts);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     walk_multiply<WIDE>(sums, nexts, state.at[r], former.at[r], latter.at[r]);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int w = 0; w < WIDE; ++w) {
     auto to = product + w * 8;
     metal::simdgroup_store(sums[w], to, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
@@ -92,11 +92,11 @@ template <int WIDE, typename Values>
 METAL_FUNC void steps_update(
     thread walk_state<WIDE, TILE_BLOCKS>& rest, thread steps_keys& keys, Values values) {
   metal::simdgroup_float8x8 left[WIDE];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int w = 0; w < WIDE; ++w) {
     metal::simdgroup_load(left[w], values + w * 8, STEPS_STRIDE<WIDE>, metal::ulong2(0, 0), true);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; r += 2) {
     walk_multiply<WIDE>(rest.at[r], rest.at[r + 1], left, keys.at[r], keys.at[r + 1]);
   }
@@ -140,9 +140,9 @@ METAL_FUNC void steps_decay(
   const float whole = metal::precise::exp(g);
   carry_decay decay;
   carry_decay_from(decay, whole, exp_minus_one(g, whole));
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < TILE_BLOCKS; ++r) {
       carry_fade(state.at[r][w], rest.at[r][w], decay.base, decay.change);
     }

@@ -102,8 +102,8 @@ template <
       float power[STEPS];
       float value[STEPS];
       float local = 0.0f;
-      // Unroll explicitly: a long loop otherwise keeps its arrays in memory.
-#pragma unroll
+      // Unroll by name: a long loop otherwise keeps its arrays in memory.
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         power[i] = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power[i])) * input[i];
@@ -111,7 +111,7 @@ template <
         local = decay_apply<HAS_RESET>(gate, value[i], local);
       }
       float adjoint = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
@@ -149,14 +149,14 @@ template <
       from_right += rest;
 
       // From here on value[i] is h[t-1].
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float previous = h;
         h = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], value[i], h);
         value[i] = previous;
       }
       float rate_sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         const float r = grad[i] + from_right;
         from_right = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, r);

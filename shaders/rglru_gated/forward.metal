@@ -84,8 +84,8 @@ template <
       float gate[STEPS];
       float value[STEPS];
       float local = 0.0f;
-      // Unroll explicitly: a long loop otherwise keeps its arrays in memory.
-#pragma unroll
+      // Unroll by name: a long loop otherwise keeps its arrays in memory.
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float power = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power)) * input[i];
@@ -128,7 +128,7 @@ template <
         }
       }
       h += rest;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] += h;
