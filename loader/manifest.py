@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from . import document, infer, source, steps
-from .expression import DTYPES, ON_METAL, RESERVED
+from .expression import DTYPES, ENGINES, RESERVED
 from .names import Names
 from .spec import (
     BATCH,
@@ -53,7 +53,7 @@ def _op(name, value, path, kernels):
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
-    names = Names(dims | {o.name for o in options if o.kind != "float"} | {ON_METAL}, arrays)
+    names = Names(dims | {o.name for o in options if o.kind != "float"} | ENGINES.keys(), arrays)
     spec = OpSpec(
         name=name,
         summary=fields["summary"].text().strip(),

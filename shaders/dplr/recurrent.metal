@@ -3,7 +3,8 @@
 // Dk], v and o [B, L, H, Dv]. Peng et al. 2025, RWKV-7, arXiv:2503.14456, section 3.
 //
 // A simdgroup owns VALUES values of one head, its lanes share the keys: the state stays in registers, and is
-// read and written once, in order.
+// read and written once, in order. For recurrent_backward.metal it keeps the reads u = S a[t], and the state at
+// every SPAN steps but the first.
 #include <metal_stdlib>
 
 #include "../common/uniform.h"
@@ -22,6 +23,7 @@ template <
     bool PER_KEY,
     int SIMDGROUPS,
     int VALUES,
+    int SPAN,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void dplr_recurrent(
@@ -36,6 +38,8 @@ template <
     const device float* scale,          // [1]
     device TV* o,                       // [B, L, H, Dv]
     device float* final_state,          // [B, H, Dv, Dk]
+    device float* update,               // [B, L, H, Dv]
+    device float* span_state,           // [B, H, KEPT, Dv, Dk]
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -50,7 +54,10 @@ template <
   const int value = (threadgroup_position_in_grid.x * SIMDGROUPS + thread_position_in_threadgroup.y) * VALUES;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
-  const long state = ((static_cast<long>(batch) * H + head) * Dv + value) * Dk + lane;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const long state = (own_head * Dv + value) * Dk + lane;
+  const int spans = max((L + SPAN - 1) / SPAN - 1, 1);
+  auto kept = span_state + (own_head * spans * Dv + value) * Dk + lane;
 
   float S[VALUES * KEYS];
 #pragma clang loop unroll(full)
@@ -64,6 +71,14 @@ template <
     const long row = step * H + head;
     const long source = row * Dk + lane;
     const bool forgets = HAS_RESET && reset[step];
+    if (t > 0 && t % SPAN == 0) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < VALUES * KEYS; ++i) {
+        if (value + i / KEYS < Dv && lane + i % KEYS * 32 < Dk) {
+          kept[(t / SPAN - 1) * Dv * Dk + i / KEYS * Dk + i % KEYS * 32] = S[i];
+        }
+      }
+    }
     float read[VALUES] = {};
     float sum[VALUES] = {};
 #pragma clang loop unroll(full)
@@ -78,6 +93,9 @@ template <
 #pragma clang loop unroll(full)
     for (int r = 0; r < VALUES; ++r) {
       read[r] = uniform_sum(read[r]);
+      if (value + r < Dv && lane == 0) {
+        update[row * Dv + value + r] = read[r];
+      }
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < KEYS; ++i) {
