@@ -138,7 +138,7 @@ template <
       const long step = static_cast<long>(batch) * L + t;
       const long row = step * H + head;
       const bool forgets = HAS_RESET && reset[step];
-      auto S = entering + (t - begin) * STATE + lane;
+      auto S = entering + (t - begin) * STATE;
       float key[KEYS];
       float added[KEYS];
       float gate[KEYS];
@@ -152,7 +152,7 @@ template <
         const float output = scale[0] * static_cast<float>(grad_o[row * Dv + value]);
 #pragma unroll
         for (int i = 0; i < KEYS; ++i) {  // (1)
-          const int at = value * LANES + i * 32;
+          const int at = value * LANES + i * 32 + lane;
           const float decayed = forgets ? 0.0f : gate[i] * S[at];
           const float leaving = fma(written, key[i], fma(read, added[i], decayed));
           grad_query[i] = fma(output, leaving, grad_query[i]);
@@ -168,8 +168,7 @@ template <
       const long step = static_cast<long>(batch) * L + t;
       const long row = step * H + head;
       const bool forgets = HAS_RESET && reset[step];
-      auto S = entering + (t - begin) * STATE + lane;
-      auto G = adjoint + lane;
+      auto S = entering + (t - begin) * STATE;
       float query[KEYS];
       float key[KEYS];
       float erase[KEYS];
@@ -193,7 +192,7 @@ template <
         float by_added = 0.0f;
 #pragma unroll
         for (int i = 0; i < KEYS; ++i) {  // (2)
-          own[i] = fma(output, query[i], G[value * LANES + i * 32]);
+          own[i] = fma(output, query[i], adjoint[value * LANES + i * 32 + lane]);
           by_key = fma(own[i], key[i], by_key);
           by_added = fma(own[i], added[i], by_added);
         }
@@ -201,12 +200,12 @@ template <
         by_added = uniform_sum(by_added);
 #pragma unroll
         for (int i = 0; i < KEYS; ++i) {  // (3), (4)
-          const int at = value * LANES + i * 32;
+          const int at = value * LANES + i * 32 + lane;
           grad_key[i] = fma(written, own[i], grad_key[i]);
           grad_added[i] = fma(read, own[i], grad_added[i]);
           grad_erase[i] = fma(by_added, S[at], grad_erase[i]);
           grad_gate[i] = fma(S[at], own[i], grad_gate[i]);
-          G[at] = forgets ? 0.0f : fma(by_added, erase[i], gate[i] * own[i]);
+          adjoint[at] = forgets ? 0.0f : fma(by_added, erase[i], gate[i] * own[i]);
         }
         if (lane == 0) {
           grad_v[row * Dv + value] = static_cast<TV>(by_key);
