@@ -11,51 +11,18 @@
 // steps: from there (1) makes the states of a span anew, into `states`, and (2) to (4) walk back over it.
 #include <metal_stdlib>
 
+#include "../common/lane_keys.h"
 #include "../common/uniform.h"
 
 using namespace metal;
-
-// The numbers of a row of `source` that a lane owns, as float; 0 past its Dk keys.
-template <int Dk, int KEYS, typename Source>
-METAL_FUNC void own_keys(thread float (&row)[KEYS], Source source, int lane) {
-#pragma unroll
-  for (int i = 0; i < KEYS; ++i) {
-    const bool live = Dk % 32 == 0 || lane + i * 32 < Dk;
-    row[i] = live ? static_cast<float>(source[i * 32 + lane]) : 0.0f;
-  }
-}
-
-// A step's gates of these keys, one for all unless PER_KEY.
-template <bool PER_KEY, int Dk, int KEYS, typename Source>
-METAL_FUNC void own_gates(thread float (&gate)[KEYS], Source source, int lane) {
-  if (PER_KEY) {
-    own_keys<Dk, KEYS>(gate, source, lane);
-  } else {
-#pragma unroll
-    for (int i = 0; i < KEYS; ++i) {
-      gate[i] = static_cast<float>(source[0]);
-    }
-  }
-}
-
-// The opposite of own_keys, rounded to T.
-template <int Dk, int KEYS, typename T, typename Destination>
-METAL_FUNC void keep_keys(thread const float (&row)[KEYS], Destination destination, int lane) {
-#pragma unroll
-  for (int i = 0; i < KEYS; ++i) {
-    if (Dk % 32 == 0 || lane + i * 32 < Dk) {
-      destination[i * 32 + lane] = static_cast<T>(row[i]);
-    }
-  }
-}
 
 // A state of Dk keys for each of Dv values, to one whose rows are padded to 32 * KEYS numbers.
 template <int Dk, int Dv, int KEYS, typename Source, typename Destination>
 METAL_FUNC void state_load(Source source, Destination destination, int lane) {
   for (int value = 0; value < Dv; ++value) {
     float row[KEYS];
-    own_keys<Dk, KEYS>(row, source + value * Dk, lane);
-    keep_keys<32, KEYS, float>(row, destination + value * 32 * KEYS, lane);
+    lane_keys_load<Dk, KEYS>(row, source + value * Dk, lane);
+    lane_keys_store<float, 32, KEYS>(row, destination + value * 32 * KEYS, lane);
   }
 }
 
@@ -143,9 +110,9 @@ template <
       float added[KEYS];
       float gate[KEYS];
       float grad_query[KEYS] = {};
-      own_keys<Dk, KEYS>(key, k + row * Dk, lane);
-      own_keys<Dk, KEYS>(added, b + row * Dk, lane);
-      own_gates<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
+      lane_keys_load<Dk, KEYS>(key, k + row * Dk, lane);
+      lane_keys_load<Dk, KEYS>(added, b + row * Dk, lane);
+      lane_gates_load<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
       for (int value = 0; value < Dv; ++value) {
         const float written = static_cast<float>(v[row * Dv + value]);
         const float read = update[row * Dv + value];
@@ -161,7 +128,7 @@ template <
           }
         }
       }
-      keep_keys<Dk, KEYS, TQ>(grad_query, grad_q + row * Dk, lane);
+      lane_keys_store<TQ, Dk, KEYS>(grad_query, grad_q + row * Dk, lane);
     }
 
     for (int t = end - 1; t >= begin; --t) {
@@ -178,11 +145,12 @@ template <
       float grad_erase[KEYS] = {};
       float grad_added[KEYS] = {};
       float grad_gate[KEYS] = {};
-      own_keys<Dk, KEYS>(query, q + row * Dk, lane);
-      own_keys<Dk, KEYS>(key, k + row * Dk, lane);
-      own_keys<Dk, KEYS>(erase, a + row * Dk, lane);
-      own_keys<Dk, KEYS>(added, b + row * Dk, lane);
-      own_gates<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
+      float own_value = 0.0f;  // that of every 32 values which has the lane's number, so that they are stored at once
+      lane_keys_load<Dk, KEYS>(query, q + row * Dk, lane);
+      lane_keys_load<Dk, KEYS>(key, k + row * Dk, lane);
+      lane_keys_load<Dk, KEYS>(erase, a + row * Dk, lane);
+      lane_keys_load<Dk, KEYS>(added, b + row * Dk, lane);
+      lane_gates_load<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
       for (int value = 0; value < Dv; ++value) {
         const float written = static_cast<float>(v[row * Dv + value]);
         const float read = update[row * Dv + value];
@@ -207,8 +175,12 @@ template <
           grad_gate[i] = fma(S[at], own[i], grad_gate[i]);
           adjoint[at] = forgets ? 0.0f : fma(by_added, erase[i], gate[i] * own[i]);
         }
-        if (lane == 0) {
-          grad_v[row * Dv + value] = static_cast<TV>(by_key);
+        own_value = lane == value % 32 ? by_key : own_value;
+        if (value % 32 == 31 || value == Dv - 1) {
+          const int at = value / 32 * 32 + lane;
+          if (at <= value) {
+            grad_v[row * Dv + at] = static_cast<TV>(own_value);
+          }
         }
       }
 #pragma unroll
@@ -216,11 +188,11 @@ template <
         grad_erase[i] = forgets ? 0.0f : grad_erase[i];
         grad_gate[i] = forgets ? 0.0f : grad_gate[i];
       }
-      keep_keys<Dk, KEYS, TK>(grad_key, grad_k + row * Dk, lane);
-      keep_keys<Dk, KEYS, TA>(grad_erase, grad_a + row * Dk, lane);
-      keep_keys<Dk, KEYS, TB>(grad_added, grad_b + row * Dk, lane);
+      lane_keys_store<TK, Dk, KEYS>(grad_key, grad_k + row * Dk, lane);
+      lane_keys_store<TA, Dk, KEYS>(grad_erase, grad_a + row * Dk, lane);
+      lane_keys_store<TB, Dk, KEYS>(grad_added, grad_b + row * Dk, lane);
       if (PER_KEY) {
-        keep_keys<Dk, KEYS, TG>(grad_gate, grad_g + row * GATES, lane);
+        lane_keys_store<TG, Dk, KEYS>(grad_gate, grad_g + row * GATES, lane);
       } else {
         float sum = 0.0f;
 #pragma unroll
@@ -236,7 +208,7 @@ template <
   }
   for (int value = 0; HAS_INITIAL_STATE && value < Dv; ++value) {
     float own[KEYS];
-    own_keys<32, KEYS>(own, adjoint + value * LANES, lane);
-    keep_keys<Dk, KEYS, float>(own, grad_initial_state + state + value * Dk, lane);
+    lane_keys_load<32, KEYS>(own, adjoint + value * LANES, lane);
+    lane_keys_store<float, Dk, KEYS>(own, grad_initial_state + state + value * Dk, lane);
   }
 }
