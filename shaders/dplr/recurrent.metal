@@ -3,8 +3,8 @@
 // Dk], v and o [B, L, H, Dv]. Peng et al. 2025, RWKV-7, arXiv:2503.14456, section 3.
 //
 // A simdgroup owns VALUES values of one head, its lanes share the keys: the state stays in registers, and is
-// read and written once, in order. For recurrent_backward.metal it keeps the reads u = S a[t], and the state at
-// every SPAN steps but the first.
+// read and written once, in order. For recurrent_backward.metal it keeps the reads u = S a[t], and the state
+// at every SPAN steps but the first.
 #include <metal_stdlib>
 
 #include "../common/lane_keys.h"

@@ -145,7 +145,8 @@ template <
       float grad_erase[KEYS] = {};
       float grad_added[KEYS] = {};
       float grad_gate[KEYS] = {};
-      float own_value = 0.0f;  // that of every 32 values which has the lane's number, so that they are stored at once
+      float own_value =
+          0.0f;  // that of every 32 values which has the lane's number, so that they are stored at once
       lane_keys_load<Dk, KEYS>(query, q + row * Dk, lane);
       lane_keys_load<Dk, KEYS>(key, k + row * Dk, lane);
       lane_keys_load<Dk, KEYS>(erase, a + row * Dk, lane);
