@@ -6,7 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from . import document, infer, source, steps
-from .expression import DTYPES, ON_METAL, RESERVED
+from .expression import DTYPES, ENGINES, RESERVED
 from .spec import (
     BATCH,
     FLOATS,
@@ -54,7 +54,7 @@ def _op(name, value, path, kernels):
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
-    names = Names(dims | {o.name for o in options if o.kind != "float"} | {ON_METAL}, arrays)
+    names = Names(dims | {o.name for o in options if o.kind != "float"} | ENGINES.keys(), arrays)
     spec = OpSpec(
         name=name,
         summary=fields["summary"].text().strip(),
