@@ -165,7 +165,8 @@ def _cases():
     for name in loader.names():
         for ranks in rank_sets(loader.get(name)):
             label = "-".join([name, *(str(choice) for pair in ranks.items() for choice in pair)])
-            yield pytest.param(name, ranks, id=label)
+            marks = pytest.mark.full("each rank has programs of its own") if ranks else ()
+            yield pytest.param(name, ranks, id=label, marks=marks)
 
 
 def _lengths(lengths):
