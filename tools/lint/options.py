@@ -3,8 +3,14 @@
 from pathlib import Path
 from typing import NamedTuple
 
-# The library's declarations.
-INCLUDE = Path(__file__).parent / "include"
+_HEADERS = Path(__file__).parents[2] / "loader/portable/include"
+# Metal's library as clang takes it, by the path alone: lint runs while the package cannot be imported.
+LIBRARY = _HEADERS / "library"
+DIALECT = _HEADERS / "dialects/check"
+# <loader/...>, the project's own helpers.
+HELPERS = Path(__file__).parent / "include"
+# Where clang looks for headers, in order.
+FOLDERS = (DIALECT, _HEADERS / "names", HELPERS)
 
 
 class Options(NamedTuple):

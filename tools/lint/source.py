@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import kernels
 from .finding import Lines
-from .options import DEFAULT, INCLUDE
+from .options import DEFAULT, DIALECT, HELPERS
 from .prepass import Prepass, declared_types
 from .tokens import tokenize
 
@@ -89,7 +89,7 @@ class Source:
             at, source = waiting.pop()
             for match in _INCLUDE.finditer(source.text):
                 folders = [at.parent, *self.options.include] if match[1] == '"' else [*self.options.include]
-                folders += [INCLUDE] if match[2].startswith("loader/") else []
+                folders += [HELPERS] if match[2].startswith("loader/") else []
                 paths = [Path(os.path.normpath(folder / match[2])) for folder in folders]
                 path = next(filter(os.path.exists, paths), None)
                 if path and path not in (self.path, *found):
@@ -173,7 +173,7 @@ def _library_functions():
     """The functions of the library that take any type: words before a bracket, and what the macros declare."""
     names = set()
     for name in ("math", "integer", "relational", "geometric", "pack", "simd"):
-        text = (INCLUDE / f"msl/{name}.h").read_text()
+        text = (DIALECT / f"{name}.h").read_text()
         names |= set(re.findall(r"\b([a-z]\w*)\(", text)) | set(re.findall(r"MSL_\w+, (\w+)\)", text))
     return frozenset(names)
 
