@@ -1,67 +1,10 @@
-// <metal_matrix> and <metal_simdgroup_matrix>.
+// <metal_simdgroup_matrix>, and the names of matrices, which are global too.
 #pragma once
 
 #include "vector.h"
+#include "../../library/matrix.h"
 
 namespace metal {
-/// C columns of R elements each.
-template <typename T, int C, int R>
-struct matrix {
-  vec<T, R> columns[C];
-  matrix() = default;
-  template <typename... A>
-  explicit matrix(A...);
-  thread vec<T, R>& operator[](int column);
-  const thread vec<T, R>& operator[](int column) const;
-  device vec<T, R>& operator[](int column) device;
-  const device vec<T, R>& operator[](int column) const device;
-  threadgroup vec<T, R>& operator[](int column) threadgroup;
-  const threadgroup vec<T, R>& operator[](int column) const threadgroup;
-  const constant vec<T, R>& operator[](int column) const constant;
-  matrix operator+=(matrix);
-  matrix operator-=(matrix);
-  matrix operator*=(matrix);
-  matrix operator*=(T);
-};
-template <typename T, int C, int R>
-matrix<T, C, R> operator+(matrix<T, C, R>, matrix<T, C, R>);
-template <typename T, int C, int R>
-matrix<T, C, R> operator-(matrix<T, C, R>, matrix<T, C, R>);
-template <typename T, int C, int R>
-matrix<T, C, R> operator-(matrix<T, C, R>);
-template <typename T, int C, int R>
-bool operator==(matrix<T, C, R>, matrix<T, C, R>);
-template <typename T, int C, int R>
-bool operator!=(matrix<T, C, R>, matrix<T, C, R>);
-template <typename T, int C, int R>
-matrix<T, C, R> operator*(matrix<T, C, R>, type_identity_t<T>);
-template <typename T, int C, int R>
-matrix<T, C, R> operator*(type_identity_t<T>, matrix<T, C, R>);
-template <typename T, int C, int R>
-vec<T, R> operator*(matrix<T, C, R>, type_identity_t<vec<T, C>>);
-template <typename T, int C, int R>
-vec<T, C> operator*(type_identity_t<vec<T, R>>, matrix<T, C, R>);
-template <typename T, int K, int R, int C>
-matrix<T, C, R> operator*(matrix<T, K, R>, matrix<T, C, K>);
-template <typename T, int C, int R>
-matrix<T, R, C> transpose(matrix<T, C, R>);
-template <typename T, int N>
-T determinant(matrix<T, N, N>);
-
-#define MSL_MATRICES(T)             \
-  typedef matrix<T, 2, 2> T##2x2;   \
-  typedef matrix<T, 2, 3> T##2x3;   \
-  typedef matrix<T, 2, 4> T##2x4;   \
-  typedef matrix<T, 3, 2> T##3x2;   \
-  typedef matrix<T, 3, 3> T##3x3;   \
-  typedef matrix<T, 3, 4> T##3x4;   \
-  typedef matrix<T, 4, 2> T##4x2;   \
-  typedef matrix<T, 4, 3> T##4x3;   \
-  typedef matrix<T, 4, 4> T##4x4;
-MSL_MATRICES(float)
-MSL_MATRICES(half)
-#undef MSL_MATRICES
-
 /// A matrix whose elements are spread over the threads of a simdgroup; Metal has it 8 by 8.
 template <typename T, int C, int R>
 struct simdgroup_matrix {

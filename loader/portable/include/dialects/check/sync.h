@@ -3,23 +3,12 @@
 
 #include "types.h"
 
+#include "../../library/sync.h"
+
 namespace metal {
-/// Which memory a barrier puts in order.
-enum class mem_flags : uint {
-  mem_none = 0,
-  mem_device = 1,
-  mem_threadgroup = 2,
-  mem_texture = 4,
-  mem_threadgroup_imageblock = 8,
-  mem_object_data = 16,
-};
-constexpr mem_flags operator|(mem_flags a, mem_flags b) {
-  return mem_flags((uint)a | (uint)b);
-}
 // Atomics are relaxed; the other orders are those of fences and barriers.
 enum memory_order { memory_order_relaxed };
 enum fence_order { memory_order_acquire, memory_order_release, memory_order_acq_rel, memory_order_seq_cst };
-enum thread_scope { thread_scope_thread, thread_scope_simdgroup, thread_scope_threadgroup, thread_scope_device };
 
 /// Wait until every thread of the threadgroup is here, and the memory named by `flags` is in order.
 /// All of them must come by: never under a condition that differs between threads.

@@ -62,6 +62,23 @@ constexpr enable_if_t<sizeof(To) == sizeof(From), To> as_type(From x) {
 }
 
 }  // namespace metal
+
+// As the library asks of all dialects.
+namespace msl {
+template <typename V>
+using element = metal::element_t<V>;
+template <typename V>
+constexpr constant int size = metal::vector_traits<V>::size;
+template <typename To, typename From>
+constexpr To cast(From x) {
+  return metal::convert<To>(x);
+}
+// x with elements of type E.
+template <typename E, typename V>
+constexpr auto to(V x) {
+  return metal::convert<metal::vec_t<E, size<V>>>(x);
+}
+}  // namespace msl
 using metal::as_type;
 using metal::bool2;
 using metal::bool3;

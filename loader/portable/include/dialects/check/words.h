@@ -18,6 +18,13 @@
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST static constant constexpr const
 
+// What a dialect says of address spaces: members for those that the bare one does not serve, and by name.
+#define MSL_SPACES(...) __VA_ARGS__
+#define MSL_PLACES(M) M(thread) M(device) M(threadgroup)
+#define MSL_DEFAULT(self, ...) \
+  constexpr self() : __VA_ARGS__ {}
+#define MSL_UNROLL _Pragma("clang loop unroll(full)")
+
 #ifndef __METAL__
 #define __METAL__ 1
 #endif

@@ -33,6 +33,12 @@ constexpr bool all_integers = all_values<A...> && is_integer<element<together_t<
 template <typename V, typename E>
 using like = conditional<is_vector<V>, metal::vec<E, is_vector<V> ? size<V> : 2>, E>;
 
+template <typename T, typename U>
+METAL_FUNC T cast(const U& x) { return static_cast<T>(x); }
+// x with elements of type E.
+template <typename E, typename V>
+METAL_FUNC like<V, E> to(const V& x) { return static_cast<like<V, E>>(x); }
+
 // f of each element of type E of the arguments, as R; vectors of other elements convert first.
 template <typename R, typename E, typename F, typename... A>
 R map(F f, const A&... x) {

@@ -37,7 +37,7 @@ struct small_float {
   static constexpr small_float of_bits(unsigned short bits) { return small_float(bits, 0); }
 
   operator float() const { return Format::decode(bits); }
-  small_float operator-() const { return of_bits(bits ^ 0x8000); }
+  constexpr small_float operator-() const { return of_bits(bits ^ 0x8000); }
   small_float operator+() const { return *this; }
   small_float& operator++() { return *this = small_float((float)*this + 1.0f); }
   small_float& operator--() { return *this = small_float((float)*this - 1.0f); }

@@ -275,7 +275,7 @@ MSL_NAMES(bfloat)
 #undef MSL_NAMES
 
 template <typename T, typename U>
-T as_type(const U& x) { return msl::bits_as<T>(static_cast<const msl::plain<U>&>(x)); }
+METAL_FUNC T as_type(const U& x) { return msl::bits_as<T>(static_cast<const msl::plain<U>&>(x)); }
 }  // namespace metal
 
 namespace simd {

@@ -52,12 +52,6 @@ using ::memory_order_acquire;
 using ::memory_order_relaxed;
 using ::memory_order_release;
 using ::memory_order_seq_cst;
-enum thread_scope {
-  thread_scope_thread,
-  thread_scope_simdgroup,
-  thread_scope_threadgroup,
-  thread_scope_device
-};
 
 METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_device) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -16,6 +16,13 @@
 #define METAL_FUNC inline __attribute__((always_inline))
 #define METAL_CONST static constant constexpr
 
+// What a dialect says of address spaces: members for those that the bare one does not serve, and by name.
+#define MSL_SPACES(...) __VA_ARGS__
+#define MSL_PLACES(M) M()
+#define MSL_DEFAULT(self, ...) \
+  constexpr self() : __VA_ARGS__ {}
+#define MSL_UNROLL _Pragma("clang loop unroll(full)")
+
 // OpenCL declares functions of the same names globally. Between two equal overloads clang takes the
 // one with enable_if, so an unqualified call in a kernel means Metal's function, not OpenCL's.
 #define MSL_FN METAL_FUNC __attribute__((enable_if(true, "")))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlx.h"
+#include "../../library/special.h"
 
 // Templates, so that a kernel's own function of the same name is taken before these.
 namespace metal {
@@ -11,14 +12,6 @@ template <typename T, typename = enable_if_t<is_floating_point_v<T> && !is_same_
 METAL_FUNC T erf(T x) { return (T)::erf((float)x); }
 template <typename T>
 METAL_FUNC T expm1f(T x) { return (T)::expm1((float)x); }
-
-// Real part from |1 + z|^2 - 1 where that is near 0, so that small z keep their digits.
-template <typename T>
-METAL_FUNC complex_t<T> log1p(complex_t<T> z) {
-  float x = z.real, y = z.imag, excess = x * (2.0f + x) + y * y;
-  float modulus = ::fabs(excess) < 0.5f ? 0.5f * ::log1p(excess) : ::log(::hypot(1.0f + x, y));
-  return {(T)modulus, (T)::atan2(y, 1.0f + x)};
-}
 
 // The inverse of erf: a rational start (Winitzki), then Newton steps on erf or, in the tails, on erfc.
 template <typename T>

@@ -88,6 +88,8 @@ struct shape<metal::vec<T, N>> {
 };
 template <typename V>
 using element = typename shape<V>::element;
+template <typename V>
+constexpr constant int size = shape<V>::size;
 
 // The vector of N elements, and for N = 1 the scalar.
 template <typename T, int N>

@@ -1,18 +1,20 @@
-// metal::array.
+// <metal_array>.
 #pragma once
 
-#include "types.h"
-
 namespace metal {
+/// N elements of T that are copied as one value.
 template <typename T, size_t N>
 struct array {
   T elements[N];
 
   static constexpr size_t size() { return N; }
   static constexpr bool empty() { return N == 0; }
-  constexpr T& operator[](size_t i) { return elements[i]; }
-  constexpr const T& operator[](size_t i) const { return elements[i]; }
-  constexpr const constant T& operator[](size_t i) const constant { return elements[i]; }
+#define MSL_ELEMENT(space)                                                        \
+  constexpr space T& operator[](size_t i) space { return elements[i]; }           \
+  constexpr const space T& operator[](size_t i) const space { return elements[i]; }
+  MSL_PLACES(MSL_ELEMENT)
+#undef MSL_ELEMENT
+  MSL_SPACES(constexpr const constant T& operator[](size_t i) const constant { return elements[i]; })
   constexpr T* data() { return elements; }
   constexpr const T* data() const { return elements; }
   constexpr T* begin() { return elements; }

@@ -1,8 +1,6 @@
 // floatCxR and halfCxR: C columns of R rows, held by column.
 #pragma once
 
-#include "packed.h"
-
 namespace metal {
 template <typename T, int C, int R>
 struct matrix {
@@ -11,19 +9,19 @@ struct matrix {
 
   matrix() = default;
   matrix(const matrix&) = default;
-  matrix(const constant matrix& m) {
-    for (int c = 0; c < C; ++c)
-      columns[c] = m.columns[c];
-  }
+  matrix& operator=(const matrix&) = default;
+  // From constant memory.
+  MSL_SPACES(matrix(const constant matrix& m) {
+    for (int c = 0; c < C; ++c) columns[c] = m.columns[c];
+  })
+  MSL_SPACES(matrix& operator=(const constant matrix& m) { return *this = matrix(m); })
   explicit matrix(T diagonal) {
     for (int c = 0; c < C; ++c)
-      for (int r = 0; r < R; ++r)
-        columns[c][r] = r == c ? diagonal : (T)0;
+      for (int r = 0; r < R; ++r) columns[c][r] = r == c ? diagonal : (T)0;
   }
   template <typename U>
   explicit matrix(matrix<U, C, R> m) {
-    for (int c = 0; c < C; ++c)
-      columns[c] = msl::to<T>(m.columns[c]);
+    for (int c = 0; c < C; ++c) columns[c] = msl::to<T>(m.columns[c]);
   }
   // From C columns, or from C * R scalars column by column.
   template <typename A, typename B, typename... Rest>
@@ -33,18 +31,19 @@ struct matrix {
     append(i, b);
     (append(i, rest), ...);
   }
-  matrix& operator=(const matrix&) = default;
-  matrix& operator=(const constant matrix& m) { return *this = matrix(m); }
 
-  column& operator[](int c) { return columns[c]; }
-  const column& operator[](int c) const { return columns[c]; }
-  const constant column& operator[](int c) const constant { return columns[c]; }
+#define MSL_COLUMN(space)                                              \
+  space column& operator[](int c) space { return columns[c]; }         \
+  const space column& operator[](int c) const space { return columns[c]; }
+  MSL_PLACES(MSL_COLUMN)
+#undef MSL_COLUMN
+  MSL_SPACES(const constant column& operator[](int c) const constant { return columns[c]; })
 
  private:
   template <typename A>
   void append(int& i, A a) {
-    if constexpr (msl::shape<A>::size > 1) {
-      columns[i / R] = a;
+    if constexpr (msl::size<A> > 1) {
+      columns[i / R] = msl::to<T>(a);
       i += R;
     } else {
       columns[i / R][i % R] = (T)a;
@@ -55,28 +54,24 @@ struct matrix {
 
 template <typename T, int C, int R>
 METAL_FUNC matrix<T, C, R> operator-(matrix<T, C, R> a) {
-  for (int c = 0; c < C; ++c)
-    a.columns[c] = -a.columns[c];
+  for (int c = 0; c < C; ++c) a.columns[c] = -a.columns[c];
   return a;
 }
 template <typename T, int C, int R>
 METAL_FUNC matrix<T, C, R> operator+(matrix<T, C, R> a, matrix<T, C, R> b) {
-  for (int c = 0; c < C; ++c)
-    a.columns[c] += b.columns[c];
+  for (int c = 0; c < C; ++c) a.columns[c] += b.columns[c];
   return a;
 }
 template <typename T, int C, int R>
 METAL_FUNC matrix<T, C, R> operator-(matrix<T, C, R> a, matrix<T, C, R> b) {
-  for (int c = 0; c < C; ++c)
-    a.columns[c] -= b.columns[c];
+  for (int c = 0; c < C; ++c) a.columns[c] -= b.columns[c];
   return a;
 }
 template <typename T, int C, int R>
 METAL_FUNC bool operator==(matrix<T, C, R> a, matrix<T, C, R> b) {
   bool equal = true;
   for (int c = 0; c < C; ++c)
-    for (int r = 0; r < R; ++r)
-      equal &= a.columns[c][r] == b.columns[c][r];
+    for (int r = 0; r < R; ++r) equal &= a.columns[c][r] == b.columns[c][r];
   return equal;
 }
 template <typename T, int C, int R>
@@ -85,8 +80,7 @@ METAL_FUNC bool operator!=(matrix<T, C, R> a, matrix<T, C, R> b) {
 }
 template <typename T, int C, int R, typename S, typename = decltype((T)S())>
 METAL_FUNC matrix<T, C, R> operator*(matrix<T, C, R> a, S s) {
-  for (int c = 0; c < C; ++c)
-    a.columns[c] *= (T)s;
+  for (int c = 0; c < C; ++c) a.columns[c] *= (T)s;
   return a;
 }
 template <typename T, int C, int R, typename S, typename = decltype((T)S())>
@@ -96,8 +90,14 @@ METAL_FUNC matrix<T, C, R> operator*(S s, matrix<T, C, R> a) {
 template <typename T, int C, int R>
 METAL_FUNC vec<T, R> operator*(matrix<T, C, R> a, vec<T, C> v) {
   vec<T, R> r = a.columns[0] * v[0];
-  for (int c = 1; c < C; ++c)
-    r += a.columns[c] * v[c];
+  for (int c = 1; c < C; ++c) r += a.columns[c] * v[c];
+  return r;
+}
+template <typename T, int C, int R>
+METAL_FUNC matrix<T, R, C> transpose(matrix<T, C, R> a) {
+  matrix<T, R, C> r;
+  for (int c = 0; c < C; ++c)
+    for (int i = 0; i < R; ++i) r.columns[i][c] = a.columns[c][i];
   return r;
 }
 template <typename T, int C, int R>
@@ -107,8 +107,7 @@ METAL_FUNC vec<T, C> operator*(vec<T, R> v, matrix<T, C, R> a) {
 template <typename T, int C, int K, int R>
 METAL_FUNC matrix<T, C, R> operator*(matrix<T, K, R> a, matrix<T, C, K> b) {
   matrix<T, C, R> r;
-  for (int c = 0; c < C; ++c)
-    r.columns[c] = a * b.columns[c];
+  for (int c = 0; c < C; ++c) r.columns[c] = a * b.columns[c];
   return r;
 }
 #define MSL_MATRIX_ASSIGN(op)                                              \
@@ -120,15 +119,6 @@ MSL_MATRIX_ASSIGN(+)
 MSL_MATRIX_ASSIGN(-)
 MSL_MATRIX_ASSIGN(*)
 #undef MSL_MATRIX_ASSIGN
-
-template <typename T, int C, int R>
-METAL_FUNC matrix<T, R, C> transpose(matrix<T, C, R> a) {
-  matrix<T, R, C> r;
-  for (int c = 0; c < C; ++c)
-    for (int i = 0; i < R; ++i)
-      r.columns[i][c] = a.columns[c][i];
-  return r;
-}
 
 template <typename T>
 METAL_FUNC T determinant(matrix<T, 2, 2> m) {
