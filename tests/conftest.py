@@ -21,8 +21,9 @@ import pytest  # noqa: E402
 if EMULATE:
     mx.cuda.is_available = lambda: True
 
-import loader  # noqa: E402
 from oracle import FULL  # noqa: E402
+
+import loader  # noqa: E402
 
 if EMULATE:
     from ptx.emulator import Emulator

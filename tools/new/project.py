@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import shutil
-from pathlib import Path
 
 from . import write
 from .write import MANIFEST, NewError

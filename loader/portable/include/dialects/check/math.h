@@ -1,46 +1,83 @@
-// <metal_math> and the float part of <metal_common>: overloads, as Metal's own, so that mixed types are ambiguous here too.
+// The functions of each element: overloads, as Metal's own, so that mixed types are ambiguous here too.
 #pragma once
 
 #include "limits.h"
-#include "vector.h"
+#include "packed.h"
 
 #define MSL_WIDTHS(M, name, T) M(name, T) M(name, T##2) M(name, T##3) M(name, T##4)
-#define MSL_FLOATS(M, name) MSL_WIDTHS(M, name, float) MSL_WIDTHS(M, name, half) M(name, bfloat)
+#define MSL_FLOATS(M, name) MSL_WIDTHS(M, name, float) MSL_OF_SMALL(M, name)
+#define MSL_INTEGERS(M, name)                                                                    \
+  MSL_WIDTHS(M, name, char) MSL_WIDTHS(M, name, uchar) MSL_WIDTHS(M, name, short)                \
+  MSL_WIDTHS(M, name, ushort) MSL_WIDTHS(M, name, int) MSL_WIDTHS(M, name, uint)                 \
+  MSL_WIDTHS(M, name, long) MSL_WIDTHS(M, name, ulong)
 #define MSL_UNARY(name, T) T name(T x);
 #define MSL_BINARY(name, T) T name(T x, T y);
 #define MSL_TERNARY(name, T) T name(T x, T y, T z);
 #define MSL_SPLIT(name, T) T name(T x, thread T& y);
-#define MSL_TEST(name, T) vector_bool_t<T> name(T x);
+#define MSL_TRUTH_1(name, T) vector_bool_t<T> name(T x);
+#define MSL_TRUTH_2(name, T) vector_bool_t<T> name(T x, T y);
 
-#define MSL_MATH(M)                                                                                     \
-  M(MSL_UNARY, acos) M(MSL_UNARY, acosh) M(MSL_UNARY, asin) M(MSL_UNARY, asinh) M(MSL_UNARY, atan)      \
-  M(MSL_UNARY, atanh) M(MSL_UNARY, ceil) M(MSL_UNARY, cos) M(MSL_UNARY, cosh) M(MSL_UNARY, cospi)       \
-  M(MSL_UNARY, exp) M(MSL_UNARY, exp2) M(MSL_UNARY, exp10) M(MSL_UNARY, fabs) M(MSL_UNARY, floor)       \
-  M(MSL_UNARY, fract) M(MSL_UNARY, log) M(MSL_UNARY, log2) M(MSL_UNARY, log10) M(MSL_UNARY, rint)       \
-  M(MSL_UNARY, round) M(MSL_UNARY, rsqrt) M(MSL_UNARY, sin) M(MSL_UNARY, sinh) M(MSL_UNARY, sinpi)      \
-  M(MSL_UNARY, sqrt) M(MSL_UNARY, tan) M(MSL_UNARY, tanh) M(MSL_UNARY, tanpi) M(MSL_UNARY, trunc)       \
-  M(MSL_UNARY, abs) M(MSL_UNARY, saturate) M(MSL_UNARY, sign) M(MSL_BINARY, atan2)                      \
-  M(MSL_BINARY, copysign) M(MSL_BINARY, divide) M(MSL_BINARY, fdim) M(MSL_BINARY, fmax)                 \
-  M(MSL_BINARY, fmin) M(MSL_BINARY, fmod) M(MSL_BINARY, max) M(MSL_BINARY, min)                         \
-  M(MSL_BINARY, nextafter) M(MSL_BINARY, pow) M(MSL_BINARY, powr) M(MSL_BINARY, step)                   \
-  M(MSL_TERNARY, clamp) M(MSL_TERNARY, fma) M(MSL_TERNARY, fmax3) M(MSL_TERNARY, fmedian3)              \
-  M(MSL_TERNARY, fmin3) M(MSL_TERNARY, max3) M(MSL_TERNARY, median3) M(MSL_TERNARY, min3)               \
-  M(MSL_TERNARY, mix) M(MSL_TERNARY, smoothstep) M(MSL_SPLIT, modf) M(MSL_SPLIT, sincos)                \
-  M(MSL_TEST, isfinite) M(MSL_TEST, isinf) M(MSL_TEST, isnan) M(MSL_TEST, isnormal) M(MSL_TEST, signbit)
+#define MSL_FLOAT_1(name, ...) MSL_FLOATS(MSL_UNARY, name)
+#define MSL_FLOAT_2(name, ...) MSL_FLOATS(MSL_BINARY, name)
+#define MSL_FLOAT_3(name, ...) MSL_FLOATS(MSL_TERNARY, name)
+#define MSL_NATIVE_1 MSL_FLOAT_1
+#define MSL_NATIVE_2 MSL_FLOAT_2
+#define MSL_NATIVE_3 MSL_FLOAT_3
+#define MSL_OPENCL_1 MSL_FLOAT_1
+#define MSL_OPENCL_2 MSL_FLOAT_2
+#define MSL_TEST_1(name, ...) MSL_FLOATS(MSL_TRUTH_1, name)
+#define MSL_FORMULA_TEST_1 MSL_TEST_1
+#define MSL_TEST_2(name, ...) MSL_FLOATS(MSL_TRUTH_2, name)
+// Of vectors, and of packed vectors, which become vectors first.
+#define MSL_SCALAR_1(name, ...)     \
+  template <typename T, int N>      \
+  T name(vec<T, N> x);              \
+  template <typename T, int N>      \
+  T name(packed_vec<T, N> x);
+#define MSL_SCALAR_2(name, ...)                           \
+  template <typename T, int N>                            \
+  T name(vec<T, N> x, type_identity_t<vec<T, N>> y);      \
+  template <typename T, int N>                            \
+  T name(packed_vec<T, N> x, type_identity_t<vec<T, N>> y);
+#define MSL_VECTOR_1(name, ...)     \
+  template <typename T, int N>      \
+  vec<T, N> name(vec<T, N> x);      \
+  template <typename T, int N>      \
+  vec<T, N> name(packed_vec<T, N> x);
+#define MSL_VECTOR_2(name, ...) \
+  template <typename T, int N>  \
+  vec<T, N> name(vec<T, N> x, type_identity_t<vec<T, N>> y);
+#define MSL_VECTOR_3(name, ...) \
+  template <typename T, int N>  \
+  vec<T, N> name(vec<T, N> x, type_identity_t<vec<T, N>> y, type_identity_t<vec<T, N>> z);
+#define MSL_OTHERS MSL_FLOATS(MSL_SPLIT, modf) MSL_FLOATS(MSL_SPLIT, sincos) MSL_FLOATS(MSL_BINARY, nextafter)
 
 namespace metal {
-#define MSL_EVERY_FLOAT(M, name) MSL_FLOATS(M, name)
-#define MSL_FLOAT_ONLY(M, name) MSL_WIDTHS(M, name, float)
-MSL_MATH(MSL_EVERY_FLOAT)
-// With less accuracy, and with the accuracy of the standard: fast::exp(x), precise::exp(x).
+#define MSL_OF_SMALL(M, name) MSL_WIDTHS(M, name, half) M(name, bfloat)
+#include "../../library/elementwise.h"
+MSL_OTHERS
+template <typename T, int N>
+vec<T, N> refract(vec<T, N> incident, type_identity_t<vec<T, N>> normal, type_identity_t<T> eta);
+float3 cross(float3 x, float3 y);
+half3 cross(half3 x, half3 y);
+
+// Of float alone with less accuracy, and with the accuracy of the standard: fast::exp(x), precise::exp(x).
+#undef MSL_OF_SMALL
+#define MSL_OF_SMALL(M, name)
 namespace fast {
-MSL_MATH(MSL_FLOAT_ONLY)
-}
+#include "../../library/elementwise.h"
+MSL_OTHERS
+using metal::cross;
+using metal::refract;
+}  // namespace fast
 namespace precise {
-MSL_MATH(MSL_FLOAT_ONLY)
-}
-#undef MSL_EVERY_FLOAT
-#undef MSL_FLOAT_ONLY
+#include "../../library/elementwise.h"
+MSL_OTHERS
+using metal::cross;
+using metal::refract;
+}  // namespace precise
+#undef MSL_OF_SMALL
+#define MSL_OF_SMALL(M, name) MSL_WIDTHS(M, name, half) M(name, bfloat)
 
 // A scalar bound or weight stands for a vector of it.
 #define MSL_WITH_SCALAR(T)       \

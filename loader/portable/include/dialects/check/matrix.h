@@ -52,24 +52,11 @@ simdgroup_matrix<T, C, R> operator*(simdgroup_matrix<T, C, R>, simdgroup_matrix<
 template <typename T, int C, int R>
 simdgroup_matrix<T, C, R> operator+(simdgroup_matrix<T, C, R>, simdgroup_matrix<T, C, R>);
 }  // namespace metal
-using metal::float2x2;
-using metal::float2x3;
-using metal::float2x4;
-using metal::float3x2;
-using metal::float3x3;
-using metal::float3x4;
-using metal::float4x2;
-using metal::float4x3;
-using metal::float4x4;
-using metal::half2x2;
-using metal::half2x3;
-using metal::half2x4;
-using metal::half3x2;
-using metal::half3x3;
-using metal::half3x4;
-using metal::half4x2;
-using metal::half4x3;
-using metal::half4x4;
-using metal::simdgroup_bfloat8x8;
-using metal::simdgroup_float8x8;
-using metal::simdgroup_half8x8;
+#define MSL_GLOBAL(T)                                        \
+  using metal::T##2x2, metal::T##2x3, metal::T##2x4;         \
+  using metal::T##3x2, metal::T##3x3, metal::T##3x4;         \
+  using metal::T##4x2, metal::T##4x3, metal::T##4x4;
+MSL_GLOBAL(float)
+MSL_GLOBAL(half)
+#undef MSL_GLOBAL
+using metal::simdgroup_bfloat8x8, metal::simdgroup_float8x8, metal::simdgroup_half8x8;

@@ -153,58 +153,21 @@ struct packed_vec<T, 4> {
 #undef MSL_PACKED_OPERATOR
 #undef MSL_PACKED_TEST
 
-template <typename T, int N>
-struct vector_traits<packed_vec<T, N>> {
-  using element = T;
-  static constexpr constant int size = N;
-};
-#define MSL_PACKED(T)                 \
+#define MSL_PACKED(_, T)                 \
   typedef packed_vec<T, 2> packed_##T##2; \
   typedef packed_vec<T, 3> packed_##T##3; \
   typedef packed_vec<T, 4> packed_##T##4;
-MSL_PACKED(float)
-MSL_PACKED(half)
-MSL_PACKED(bfloat)
-MSL_PACKED(char)
-MSL_PACKED(uchar)
-MSL_PACKED(short)
-MSL_PACKED(ushort)
-MSL_PACKED(int)
-MSL_PACKED(uint)
-MSL_PACKED(long)
-MSL_PACKED(ulong)
+MSL_VECTOR_ELEMENTS(MSL_PACKED, )
 #undef MSL_PACKED
 }  // namespace metal
-using metal::packed_bfloat2;
-using metal::packed_bfloat3;
-using metal::packed_bfloat4;
-using metal::packed_char2;
-using metal::packed_char3;
-using metal::packed_char4;
-using metal::packed_float2;
-using metal::packed_float3;
-using metal::packed_float4;
-using metal::packed_half2;
-using metal::packed_half3;
-using metal::packed_half4;
-using metal::packed_int2;
-using metal::packed_int3;
-using metal::packed_int4;
-using metal::packed_long2;
-using metal::packed_long3;
-using metal::packed_long4;
-using metal::packed_short2;
-using metal::packed_short3;
-using metal::packed_short4;
-using metal::packed_uchar2;
-using metal::packed_uchar3;
-using metal::packed_uchar4;
-using metal::packed_uint2;
-using metal::packed_uint3;
-using metal::packed_uint4;
-using metal::packed_ulong2;
-using metal::packed_ulong3;
-using metal::packed_ulong4;
-using metal::packed_ushort2;
-using metal::packed_ushort3;
-using metal::packed_ushort4;
+#define MSL_GLOBAL(_, T) using metal::packed_##T##2, metal::packed_##T##3, metal::packed_##T##4;
+MSL_VECTOR_ELEMENTS(MSL_GLOBAL, )
+#undef MSL_GLOBAL
+
+namespace msl {
+template <typename T, int N>
+struct shape<metal::packed_vec<T, N>> {
+  using element = T;
+  static constexpr constant int size = N;
+};
+}  // namespace msl

@@ -13,8 +13,4 @@ bool any(V condition);
 /// `b` where the condition is true, else `a`: mind the order.
 template <typename T, typename C>
 T select(T a, typename type_identity<T>::type b, C condition);
-template <typename T>
-vector_bool_t<T> isunordered(T x, T y);
-template <typename T>
-vector_bool_t<T> isordered(T x, T y);
 }  // namespace metal

@@ -4,17 +4,6 @@
 #include "traits.h"
 
 namespace metal {
-template <typename To, typename From>
-constexpr To convert(From x) {
-  if constexpr (vector_traits<To>::size > 1 && vector_traits<To>::size == vector_traits<From>::size) {
-    return __builtin_convertvector(x, To);
-  } else if constexpr (is_same_v<From, half> || is_same_v<From, bfloat>) {
-    return (To)(float)x;
-  } else {
-    return (To)x;
-  }
-}
-
 template <int N, typename... A>
 constexpr constant bool components_fit = sizeof...(A) == 0 || (0 + ... + vector_traits<A>::size) == N ||
                                          (sizeof...(A) == 1 && (0 + ... + vector_traits<A>::size) == 1) ||
@@ -22,9 +11,9 @@ constexpr constant bool components_fit = sizeof...(A) == 0 || (0 + ... + vector_
 
 /// A vector of N elements from one scalar, a vector of N, or pieces that add up to N; of 3 from 4 and of 4 from 3,
 /// which have one size in memory.
-template <typename T, int N, typename... A>
-constexpr enable_if_t<components_fit<N, A...>, vec<T, N>> make_vector(A... components) {
-  return vec<T, N>(0);
+template <typename V, typename... A>
+constexpr enable_if_t<components_fit<vector_traits<V>::size, A...>, V> make_vector(A... components) {
+  return V(0);
 }
 
 #define MSL_BOOL_VECTOR(N)                                  \
@@ -65,18 +54,20 @@ constexpr enable_if_t<sizeof(To) == sizeof(From), To> as_type(From x) {
 
 // As the library asks of all dialects.
 namespace msl {
-template <typename V>
-using element = metal::element_t<V>;
-template <typename V>
-constexpr constant int size = metal::vector_traits<V>::size;
 template <typename To, typename From>
 constexpr To cast(From x) {
-  return metal::convert<To>(x);
+  if constexpr (size<To> > 1 && size<To> == size<From>) {
+    return __builtin_convertvector(x, To);
+  } else if constexpr (same<From, half> || same<From, bfloat>) {
+    return (To)(float)x;
+  } else {
+    return (To)x;
+  }
 }
 // x with elements of type E.
 template <typename E, typename V>
 constexpr auto to(V x) {
-  return metal::convert<metal::vec_t<E, size<V>>>(x);
+  return cast<metal::vec_t<E, size<V>>>(x);
 }
 }  // namespace msl
 using metal::as_type;

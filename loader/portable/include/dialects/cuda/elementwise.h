@@ -61,6 +61,7 @@ using wide = conditional<is_small<T>, float, T>;
 #define MSL_FLOAT_FUNCTION(name, ...)                                                       \
   template <typename... A, msl::enable_if<msl::all_floats<A...>, int> = 0>                  \
   msl::together_t<A...> name(const A&... x) {                                               \
+    using E = msl::element<msl::together_t<A...>>;                                          \
     return msl::map<msl::together_t<A...>, float>(__VA_ARGS__, x...);                       \
   }
 // A function of integers, in the type of their elements.

@@ -78,31 +78,16 @@ E rotated(E x, E n) {
 }  // namespace msl
 
 namespace metal {
-#define MSL_1(name, ...) MSL_INTEGER_FUNCTION(name, [](E x) { return (E)(__VA_ARGS__); })
-#define MSL_2(name, ...) MSL_INTEGER_FUNCTION(name, [](E x, E y) { return (E)(__VA_ARGS__); })
-#define MSL_3(name, ...) MSL_INTEGER_FUNCTION(name, [](E x, E y, E z) { return (E)(__VA_ARGS__); })
-MSL_1(abs, x < (E)0 ? (E)(0 - (msl::unsigned_of<E>)x) : x)
-MSL_1(clz, msl::leading_zeros(x))
-MSL_1(ctz, msl::trailing_zeros(x))
-MSL_1(popcount, __popcll((unsigned long long)(msl::unsigned_of<E>)x))
-MSL_1(reverse_bits, msl::reverse(x))
-MSL_2(min, y < x ? y : x)
-MSL_2(max, x < y ? y : x)
-MSL_2(absdiff, x < y ? (msl::unsigned_of<E>)y - (msl::unsigned_of<E>)x : (msl::unsigned_of<E>)x - (msl::unsigned_of<E>)y)
-MSL_2(addsat, msl::add_saturated(x, y))
-MSL_2(subsat, msl::subtract_saturated(x, y))
-MSL_2(hadd, (x & y) + ((x ^ y) >> 1))
-MSL_2(rhadd, (x | y) - ((x ^ y) >> 1))
-MSL_2(mulhi, msl::multiply_high(x, y))
-MSL_2(mul24, x* y)
-MSL_2(rotate, msl::rotated(x, y))
-MSL_3(clamp, x < y ? y : x > z ? z : x)
-MSL_3(mad24, x* y + z)
-MSL_3(madhi, (msl::unsigned_of<E>)msl::multiply_high(x, y) + (msl::unsigned_of<E>)z)
-MSL_3(madsat, msl::multiply_add_saturated(x, y, z))
-#undef MSL_1
-#undef MSL_2
-#undef MSL_3
+#define MSL_INTEGER_OWN_1(name, ...) MSL_INTEGER_FUNCTION(name, [](E x) { return (E)(__VA_ARGS__); })
+#define MSL_INTEGER_OWN_2(name, ...) MSL_INTEGER_FUNCTION(name, [](E x, E y) { return (E)(__VA_ARGS__); })
+#define MSL_INTEGER_OWN_3(name, ...) MSL_INTEGER_FUNCTION(name, [](E x, E y, E z) { return (E)(__VA_ARGS__); })
+#define MSL_INTEGER_1(name, native, ...) MSL_INTEGER_OWN_1(name, __VA_ARGS__)
+#define MSL_INTEGER_2(name, native, ...) MSL_INTEGER_OWN_2(name, __VA_ARGS__)
+#define MSL_INTEGER_3(name, native, ...) MSL_INTEGER_OWN_3(name, __VA_ARGS__)
+#define MSL_NUMBER_3(name, ...)                            \
+  template <typename A, typename B, typename C>            \
+  auto name(const A& x, const B& y, const C& z) { return __VA_ARGS__; }
+#include "../../library/integer.h"
 
 // The field is moved to the top and back, so that signed types extend its sign.
 template <typename A, msl::enable_if<msl::all_integers<A>, int> = 0>

@@ -10,6 +10,10 @@ template <>
 constexpr float epsilon<half> = 0x1p-10f;
 template <>
 constexpr float epsilon<bfloat> = 0x1p-7f;
+template <typename T>
+constexpr float smallest = 0x1p-126f;
+template <>
+constexpr float smallest<half> = 0x1p-14f;
 
 template <typename T, int Digits, int Digits10, int MaxExponent, int MinExponent>
 struct small_limits {

@@ -1,68 +1,89 @@
-// The math library.
+// The functions of each element, as CUDA calls them.
 #pragma once
 
 #include "elementwise.h"
 #include "limits.h"
 
-namespace metal {
-#define MSL_1(name, value) MSL_FLOAT_FUNCTION(name, [](float x) { return value; })
-#define MSL_2(name, value) MSL_FLOAT_FUNCTION(name, [](float x, float y) { return value; })
-#define MSL_3(name, value) MSL_FLOAT_FUNCTION(name, [](float x, float y, float z) { return value; })
-MSL_1(acos, ::acosf(x))
-MSL_1(acosh, ::acoshf(x))
-MSL_1(asin, ::asinf(x))
-MSL_1(asinh, ::asinhf(x))
-MSL_1(atan, ::atanf(x))
-MSL_1(atanh, ::atanhf(x))
-MSL_1(cos, ::cosf(x))
-MSL_1(cosh, ::coshf(x))
-MSL_1(cospi, ::cospif(x))
-MSL_1(sin, ::sinf(x))
-MSL_1(sinh, ::sinhf(x))
-MSL_1(sinpi, ::sinpif(x))
-MSL_1(tan, ::tanf(x))
-MSL_1(tanh, ::tanhf(x))
-MSL_1(tanpi, ::sinpif(x) / ::cospif(x))
-MSL_1(exp, ::expf(x))
-MSL_1(exp2, ::exp2f(x))
-MSL_1(exp10, ::exp10f(x))
-MSL_1(log, ::logf(x))
-MSL_1(log2, ::log2f(x))
-MSL_1(log10, ::log10f(x))
-MSL_1(sqrt, ::sqrtf(x))
-MSL_1(rsqrt, ::rsqrtf(x))
-MSL_1(fabs, ::fabsf(x))
-MSL_1(ceil, ::ceilf(x))
-MSL_1(floor, ::floorf(x))
-MSL_1(trunc, ::truncf(x))
-MSL_1(rint, ::rintf(x))
-MSL_1(round, ::roundf(x))
-MSL_2(atan2, ::atan2f(x, y))
-MSL_2(copysign, ::copysignf(x, y))
-MSL_2(fdim, ::fdimf(x, y))
-MSL_2(fmod, ::fmodf(x, y))
-MSL_2(pow, ::powf(x, y))
-MSL_2(powr, ::powf(x, y))
-MSL_2(fmax, ::fmaxf(x, y))
-MSL_2(fmin, ::fminf(x, y))
-MSL_2(divide, x / y)
-MSL_2(hypot, ::hypotf(x, y))
-MSL_3(fma, ::fmaf(x, y, z))
-MSL_3(fmax3, ::fmaxf(x, ::fmaxf(y, z)))
-MSL_3(fmin3, ::fminf(x, ::fminf(y, z)))
-MSL_3(fmedian3, ::fmaxf(::fminf(x, y), ::fminf(::fmaxf(x, y), z)))
-// Metal's max and min of floats are fmax and fmin: a NaN loses.
-MSL_1(abs, ::fabsf(x))
-MSL_2(max, ::fmaxf(x, y))
-MSL_2(min, ::fminf(x, y))
-#undef MSL_2
-#undef MSL_3
+#define MSL_INFINITY __int_as_float(0x7f800000)
 
-template <typename A, msl::enable_if<msl::all_floats<A>, int> = 0>
-msl::plain<A> fract(const A& x) {
-  constexpr float top = 1.0f - 0.5f * msl::epsilon<msl::element<A>>;
-  return msl::map<msl::plain<A>, float>([](float x) { return x - ::floorf(x) > top ? top : x - ::floorf(x); }, x);
+namespace msl {
+template <typename A>
+using truth = like<A, bool>;
+template <typename A>
+float wide_dot(const A& x, const A& y) {
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < size<A>; ++i) sum = ::fmaf((float)at(x, i), (float)at(y, i), sum);
+  return sum;
 }
+// x as a vector of float.
+template <typename A>
+metal::vec<float, size<A>> widened(const A& x) {
+  return metal::vec<float, size<A>>(plain<A>(x));
+}
+template <typename A>
+float wide_length(const A& x) { return ::sqrtf(wide_dot(x, x)); }
+template <typename... A>
+using if_vectors = enable_if<(is_vector<A> && ...) && all_floats<A...>, int>;
+}  // namespace msl
+#define MSL_FLOAT_1(name, ...) \
+  MSL_FLOAT_FUNCTION(name, [](float x) { using X = float; return (float)(__VA_ARGS__); })
+#define MSL_FLOAT_2(name, ...) \
+  MSL_FLOAT_FUNCTION(name, [](float x, float y) { using X = float; return (float)(__VA_ARGS__); })
+#define MSL_FLOAT_3(name, ...) \
+  MSL_FLOAT_FUNCTION(name, [](float x, float y, float z) { using X = float; return (float)(__VA_ARGS__); })
+#define MSL_NATIVE_1(name) MSL_FLOAT_1(name, ::name(x))
+#define MSL_NATIVE_2(name) MSL_FLOAT_2(name, ::name(x, y))
+#define MSL_NATIVE_3(name) MSL_FLOAT_3(name, ::name(x, y, z))
+#define MSL_OPENCL_1 MSL_FLOAT_1
+#define MSL_OPENCL_2 MSL_FLOAT_2
+#define MSL_TEST_1(name, ...)                                                                                     \
+  template <typename A, msl::enable_if<msl::all_floats<A>, int> = 0>                                              \
+  msl::truth<A> name(const A& a) {                                                                                \
+    using E = msl::element<A>;                                                                                    \
+    return msl::map<msl::truth<A>, float>([](float x) { using X = float; return (bool)(__VA_ARGS__); }, a);       \
+  }
+#define MSL_FORMULA_TEST_1 MSL_TEST_1
+#define MSL_TEST_2(name, ...)                                                                                     \
+  template <typename A, typename B, msl::enable_if<msl::all_floats<A, B>, int> = 0>                               \
+  auto name(const A& a, const B& b) {                                                                             \
+    using R = msl::truth<msl::together_t<A, B>>;                                                                  \
+    return msl::map<R, float>([](float x, float y) { return (bool)(__VA_ARGS__); }, a, b);                        \
+  }
+// Functions of whole vectors, of which x, y and z are the wide ones.
+#define MSL_WHOLE_1(R, name, ...)                    \
+  template <typename A, msl::if_vectors<A> = 0>      \
+  R name(const A& a) {                               \
+    const auto x = msl::widened(a);                  \
+    return R(__VA_ARGS__);                           \
+  }
+#define MSL_WHOLE_2(R, name, ...)                                 \
+  template <typename A, typename B, msl::if_vectors<A, B> = 0>    \
+  R name(const A& a, const B& b) {                                \
+    const auto x = msl::widened(a), y = msl::widened(b);          \
+    return R(__VA_ARGS__);                                        \
+  }
+#define MSL_WHOLE_3(R, name, ...)                                                     \
+  template <typename A, typename B, typename C, msl::if_vectors<A, B, C> = 0>         \
+  R name(const A& a, const B& b, const C& c) {                                        \
+    const auto x = msl::widened(a), y = msl::widened(b), z = msl::widened(c);         \
+    return R(__VA_ARGS__);                                                            \
+  }
+#define MSL_SCALAR_1(...) MSL_WHOLE_1(msl::element<A>, __VA_ARGS__)
+#define MSL_SCALAR_2(...) MSL_WHOLE_2(msl::element<A>, __VA_ARGS__)
+#define MSL_VECTOR_1(...) MSL_WHOLE_1(msl::plain<A>, __VA_ARGS__)
+#define MSL_VECTOR_2(...) MSL_WHOLE_2(msl::plain<A>, __VA_ARGS__)
+#define MSL_VECTOR_3(...) MSL_WHOLE_3(msl::plain<A>, __VA_ARGS__)
+
+#include "../../library/directions.h"
+namespace metal {
+#include "../../library/elementwise.h"
+
+template <typename A, typename T, msl::if_vectors<A> = 0>
+msl::plain<A> refract(const A& incident, const A& n, T eta) {
+  return msl::plain<A>(msl::refracted(msl::widened(incident), msl::widened(n), (float)eta));
+}
+MSL_VECTOR_2(cross, x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0])
 template <typename A, msl::enable_if<msl::all_floats<A>, int> = 0>
 msl::plain<A> nextafter(const A& x, const A& y) {
   static_assert(msl::is_same<msl::element<A>, float>, "nextafter is of float only");
@@ -94,11 +115,36 @@ msl::like<A, int> ilogb(const A& x) {
 }
 
 // Special functions that MLX's kernels have and Metal lacks.
-MSL_1(log1p, ::log1pf(x))
-MSL_1(erf, ::erff(x))
-MSL_1(erfinv, ::erfinvf(x))
-MSL_1(expm1f, ::expm1f(x))
-#undef MSL_1
+MSL_NATIVE_1(log1p)
+MSL_NATIVE_1(erf)
+MSL_NATIVE_1(erfinv)
+MSL_FLOAT_1(expm1f, ::expm1f(x))
+MSL_NATIVE_2(hypot)
+
+template <typename A, msl::enable_if<msl::is_value<A>, int> = 0>
+bool any(const A& x) {
+  bool r = false;
+  for (int i = 0; i < msl::size<A>; ++i) r |= (bool)msl::at(x, i);
+  return r;
+}
+template <typename A, msl::enable_if<msl::is_value<A>, int> = 0>
+bool all(const A& x) {
+  bool r = true;
+  for (int i = 0; i < msl::size<A>; ++i) r &= (bool)msl::at(x, i);
+  return r;
+}
+template <typename A, typename B, typename C>
+auto select(const A& no, const B& yes, const C& condition) {
+  using R = msl::together_t<A, B>;
+  if constexpr (msl::is_vector<R>) {
+    R r;
+    for (int i = 0; i < msl::size<R>; ++i)
+      r[i] = static_cast<msl::element<R>>((bool)msl::at(condition, i) ? msl::at(yes, i) : msl::at(no, i));
+    return r;
+  } else {
+    return condition ? static_cast<R>(yes) : static_cast<R>(no);
+  }
+}
 
 // One accuracy serves both: what precise promises.
 namespace fast {

@@ -1,7 +1,7 @@
 // All of Metal's library.
 #include "words.h"
 
-#include "common.h"
+#include "integer.h"
 #include "../../library/array.h"
 #include "../../library/logging.h"
 #include "../../library/matrix.h"

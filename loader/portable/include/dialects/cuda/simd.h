@@ -1,7 +1,7 @@
 // The functions of simdgroups (simd_) and quads (quad_), of scalars, vectors and complex numbers.
 #pragma once
 
-#include "common.h"
+#include "integer.h"
 
 namespace msl {
 constexpr uint whole = 0xffffffffu;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "sync.h"
-#include "type_traits.h"
+#include "../clang/type_traits.h"
 
 namespace msl {
 // Bits of a size, for the operations that only move values.

@@ -1,9 +1,8 @@
-// The integer library.
+// The integer functions, as OpenCL calls them.
 #pragma once
 
-#include "limits.h"
-#include "type_traits.h"
-#include "vector.h"
+#include "elementwise.h"
+#include "../clang/type_traits.h"
 
 namespace metal {
 template <typename T>
@@ -19,35 +18,22 @@ MSL_UNSIGNED(MSL_UNSIGNED_ABS, )
 #undef MSL_SIGNED_ABS
 #undef MSL_UNSIGNED_ABS
 
-// Metal's name, OpenCL's name.
-#define MSL_INTEGER_1(f, g)     \
+#define MSL_INTEGER_1(name, native, ...) \
+  template <typename T>                  \
+  METAL_FUNC integer_only<T> name(T x) { return ::native(x); }
+#define MSL_INTEGER_2(name, native, ...) \
+  template <typename T>                  \
+  METAL_FUNC integer_only<T> name(T x, T y) { return ::native(x, y); }
+#define MSL_INTEGER_3(name, native, ...) \
+  template <typename T>                  \
+  METAL_FUNC integer_only<T> name(T x, T y, T z) { return ::native(x, y, z); }
+#define MSL_INTEGER_OWN_1(...)
+#define MSL_INTEGER_OWN_2(...)
+#define MSL_INTEGER_OWN_3(...)
+#define MSL_NUMBER_3(name, ...) \
   template <typename T>         \
-  METAL_FUNC integer_only<T> f(T x) { return ::g(x); }
-#define MSL_INTEGER_2(f, g)     \
-  template <typename T>         \
-  METAL_FUNC integer_only<T> f(T x, T y) { return ::g(x, y); }
-#define MSL_INTEGER_3(f, g)     \
-  template <typename T>         \
-  METAL_FUNC integer_only<T> f(T x, T y, T z) { return ::g(x, y, z); }
-
-MSL_INTEGER_1(clz, clz)
-MSL_INTEGER_1(ctz, ctz)
-MSL_INTEGER_1(popcount, popcount)
-MSL_INTEGER_2(min, min)
-MSL_INTEGER_2(max, max)
-MSL_INTEGER_2(addsat, add_sat)
-MSL_INTEGER_2(subsat, sub_sat)
-MSL_INTEGER_2(hadd, hadd)
-MSL_INTEGER_2(rhadd, rhadd)
-MSL_INTEGER_2(mulhi, mul_hi)
-MSL_INTEGER_2(mul24, mul24)
-MSL_INTEGER_2(rotate, rotate)
-MSL_INTEGER_3(clamp, clamp)
-MSL_INTEGER_3(mad24, mad24)
-MSL_INTEGER_3(madhi, mad_hi)
-#undef MSL_INTEGER_1
-#undef MSL_INTEGER_2
-#undef MSL_INTEGER_3
+  METAL_FUNC T name(T x, T y, T z) { return __VA_ARGS__; }
+#include "../../library/integer.h"
 
 // The runtime's mad_sat is wrong, so: exactly in 64 bits, or in 128 bits held as (high, low).
 template <typename T>

@@ -3,8 +3,7 @@
 // former.
 #pragma once
 
-#include "common.h"
-#include "relational.h"
+#include "integer.h"
 
 namespace msl {
 // Where all simdgroups are whole no function of sub-groups is called that may ask which lanes run: for those Intel's

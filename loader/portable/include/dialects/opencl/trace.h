@@ -2,7 +2,7 @@
 #pragma once
 
 #include "arrivals.h"
-#include "type_traits.h"
+#include "../clang/type_traits.h"
 
 namespace msl {
 // The first word counts the records. A record is seven words: address (two), group, thread and kind, barriers, site,
