@@ -9,5 +9,6 @@ NAMES = INCLUDE / "names"
 
 
 def dialect(name: str) -> Path:
-    """The folder that a compiler looks for `metal_stdlib` in: of `opencl`, `cuda` or `check`."""
+    """The folder that a compiler looks for `metal_stdlib` in: of `opencl`, `cuda` or `check`. In `clang` is what the
+    first and the last have in common."""
     return INCLUDE / "dialects" / name

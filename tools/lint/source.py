@@ -178,6 +178,7 @@ def _library_functions():
         for path in (folder / f"{name}.h" for name in _OF_FUNCTIONS):
             text = path.read_text() if path.exists() else ""
             names |= set(re.findall(r"\b([a-z]\w*)\(", text)) | set(re.findall(r"MSL_\w+, (\w+)\)", text))
+            names |= {f"{who}_{name}" for name in re.findall(r"prefix##_(\w+)", text) for who in ("simd", "quad")}
             names |= set(re.findall(r"^MSL_\w+\((\w+)[,)]", text, re.MULTILINE))
     return frozenset(names)
 

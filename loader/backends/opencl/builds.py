@@ -132,7 +132,7 @@ def _pools():
 def _machine():
     """All that decides a binary but the unit: options, driver, CPU flags and the headers."""
     flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
-    folders = (dialect("opencl"), LIBRARY, NAMES)
+    folders = (dialect("opencl"), dialect("clang"), LIBRARY, NAMES)
     headers = [path.read_text() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     device = [library().device_text(what) for what in (_DRIVER_VERSION, _DEVICE_NAME)]
     return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers]).encode()).hexdigest()

@@ -94,6 +94,13 @@ struct cluster {
     return total;
   }
 
+  template <typename T>
+  static T broadcast(T x, uint source) { return gather(x, source); }
+  template <typename T>
+  static T exchange(T x, uint mask) { return gather(x, index() ^ mask); }
+  template <typename T>
+  static T rotate(T x, int delta) { return gather(x, index() + (uint)delta); }
+
   // x of the lane `delta` before (up) or after (down); at the border x itself, or the end of `fill`.
   template <typename T>
   static T shift_up(T x, uint delta) {
@@ -139,29 +146,10 @@ constexpr A bottom() {
     return bottom_of<A>;
   }
 }
+
+inline ulong every_lane(uint width) { return width == 4 ? 15 : whole; }
+inline uint lowest_bit(uint bits) { return (uint)__ffs(bits) - 1; }
 }  // namespace msl
-
-namespace metal {
-struct simd_vote {
-  using vote_t = ulong;
-  explicit simd_vote(vote_t v) : votes(v) {}
-  explicit operator vote_t() const { return votes; }
-  bool any() const { return votes != 0; }
-  bool all() const { return votes == 0xffffffffu; }
-
- private:
-  vote_t votes;
-};
-struct quad_vote {
-  using vote_t = uint;
-  explicit quad_vote(vote_t v) : votes(v) {}
-  explicit operator vote_t() const { return votes; }
-  bool any() const { return votes != 0; }
-  bool all() const { return votes == 15; }
-
- private:
-  vote_t votes;
-};
 
 #define MSL_JOIN(name, width, identity, joined)                                                  \
   template <typename T>                                                                          \
@@ -192,43 +180,5 @@ struct quad_vote {
   auto name(const T& x, const T& fill, ushort delta, ushort modulo = width) {                    \
     return msl::each([=](auto e, auto f) { return msl::cluster<width>::shift(e, f, delta, modulo); }, x, fill); \
   }
-
-// prefix: simd or quad; width: its lanes.
-#define MSL_CLUSTER(prefix, width)                                                           \
-  MSL_JOIN(prefix##_sum, width, 0, a + b)                                                    \
-  MSL_JOIN(prefix##_product, width, 1, a * b)                                                \
-  MSL_JOIN(prefix##_min, width, msl::top<A>(), b < a ? b : a)                                \
-  MSL_JOIN(prefix##_max, width, msl::bottom<A>(), a < b ? b : a)                             \
-  MSL_JOIN(prefix##_and, width, ~(A)0, a& b)                                                 \
-  MSL_JOIN(prefix##_or, width, 0, a | b)                                                     \
-  MSL_JOIN(prefix##_xor, width, 0, a ^ b)                                                    \
-  MSL_SCAN(prefix##_prefix_inclusive_sum, width, 0, a + b, true)                             \
-  MSL_SCAN(prefix##_prefix_exclusive_sum, width, 0, a + b, false)                            \
-  MSL_SCAN(prefix##_prefix_inclusive_product, width, 1, a * b, true)                         \
-  MSL_SCAN(prefix##_prefix_exclusive_product, width, 1, a * b, false)                        \
-  MSL_MOVE(prefix##_shuffle, width, lanes::gather(e, n))                                     \
-  MSL_MOVE(prefix##_shuffle_xor, width, lanes::gather(e, lanes::index() ^ n))                \
-  MSL_MOVE(prefix##_shuffle_rotate_up, width, lanes::gather(e, lanes::index() - n))          \
-  MSL_MOVE(prefix##_shuffle_rotate_down, width, lanes::gather(e, lanes::index() + n))        \
-  MSL_MOVE(prefix##_shuffle_up, width, lanes::shift_up(e, n))                                \
-  MSL_MOVE(prefix##_shuffle_down, width, lanes::shift_down(e, n))                            \
-  MSL_MOVE(prefix##_broadcast, width, lanes::gather(e, n))                                   \
-  MSL_FILL(prefix##_shuffle_and_fill_up, width, fill_up)                                     \
-  MSL_FILL(prefix##_shuffle_and_fill_down, width, fill_down)                                 \
-  inline bool prefix##_any(bool p) { return msl::cluster<width>::ballot(p) != 0; }           \
-  inline bool prefix##_all(bool p) { return msl::cluster<width>::ballot(!p) == 0; }          \
-  inline prefix##_vote prefix##_ballot(bool p) { return prefix##_vote(msl::cluster<width>::ballot(p)); } \
-  inline prefix##_vote prefix##_active_threads_mask() { return prefix##_ballot(true); }      \
-  inline ushort prefix##_first() { return (ushort)(__ffs(msl::cluster<width>::ballot(true)) - 1); } \
-  inline bool prefix##_is_first() { return msl::cluster<width>::index() == prefix##_first(); } \
-  inline bool prefix##_is_helper_thread() { return false; }                                  \
-  template <typename T>                                                                      \
-  auto prefix##_broadcast_first(const T& x) { return prefix##_broadcast(x, prefix##_first()); }
-MSL_CLUSTER(simd, 32)
-MSL_CLUSTER(quad, 4)
-#undef MSL_JOIN
-#undef MSL_SCAN
-#undef MSL_MOVE
-#undef MSL_FILL
-#undef MSL_CLUSTER
-}  // namespace metal
+#define MSL_JOIN_BITS MSL_JOIN
+#include "../../library/simd.h"

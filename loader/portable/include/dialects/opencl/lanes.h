@@ -125,6 +125,18 @@ struct cluster {
     return r;
   }
 
+  // x of lane `source`, the same in all lanes.
+  template <typename T>
+  static METAL_FUNC T broadcast(T x, uint source) {
+    if constexpr (Width == 32) {
+      return broadcast_lane(x, source);
+    } else {
+      return gather(x, source);
+    }
+  }
+  template <typename T>
+  static METAL_FUNC T exchange(T x, uint mask) { return xor_lane(x, mask % Width); }
+
   // x of the lane `delta` further, around the end.
   template <typename T>
   static METAL_FUNC T rotate(T x, int delta) {
