@@ -74,7 +74,10 @@ def test_slow_gated_decay(delta, base, L):
     check(rglru_gated, delta, [base], L, bases=True)
 
 
-@pytest.mark.parametrize("function, N", [(ssd, 5), (ssd, 37), (ssd_of_heads, 5), (selective_scan, 5)])
+@pytest.mark.parametrize(
+    "function, N",
+    first(2, [(ssd, 5), (selective_scan, 5), (ssd_of_heads, 5), (ssd, 37)], "programs of their own"),
+)
 def test_slow_decay_beside_fast_ones(function, N):
     check(function, 1e-3, [-1e-3 if n % 3 else -200.0 for n in range(N)], 50_000)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from oracle import assert_close, draw, truth
+from oracle import assert_close, draw, first, truth
 
 import loader
 
@@ -27,10 +27,15 @@ def mix():
     return loader.load(MANIFEST, references={"mix": reference})["mix"]
 
 
-@pytest.mark.parametrize("length", [1, 5])
-@pytest.mark.parametrize("rows", [False, True])
-@pytest.mark.parametrize("square", [False, True])
-@pytest.mark.parametrize("dtypes", [{}, {"x": "bfloat16", "w": "float32", "shift": "float16"}])
+MIXED = {"x": "bfloat16", "w": "float32", "shift": "float16"}
+# (length, whether w has rows, square, dtypes), the two that differ in all of them first.
+MIXES = sorted(
+    itertools.product([5, 1], [True, False], [False, True], [{}, MIXED]),
+    key=lambda case: case not in ((5, True, False, {}), (1, False, True, MIXED)),
+)
+
+
+@pytest.mark.parametrize("length, rows, square, dtypes", first(2, MIXES, "each compiles four variants of its own"))
 def test_mix(mix, length, rows, square, dtypes):
     for present in ((), ("half",), ("shift",), ("half", "shift")):
         inputs = draw(mix, {"B": 3, "L": length, "D": 34}, present, dtypes)

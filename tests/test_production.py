@@ -73,6 +73,7 @@ BY_LINT = {
     "b31": "nan-test",
     "b32": "simd-partial",
     "b33": "double",
+    "b36": "address-space",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.
 ROWS = dict(grid=512, threadgroup=256, x=512, y=512)

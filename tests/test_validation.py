@@ -193,17 +193,15 @@ def test_compile_errors_stay_compile_errors():
 
 def _ours():
     """(op, ranks, length, whether with all options, dims) of every op and rank."""
+    marks = pytest.mark.full("validation compiles every kernel anew")
     for name in loader.names():
-        yield name, {}, 1, False, {}
+        yield pytest.param(name, {}, 1, False, {}, marks=() if name == "gated_delta" else marks)
     for name in loader.names():
         for ranks in rank_sets(loader.get(name)):
-            # Validation compiles a program of its own for each kernel: half a minute where they multiply matrices.
-            costly = bool(ranks) or name.startswith(("gla", "gated_delta", "dplr", "selective_scan", "rglru_gated"))
-            marks = pytest.mark.full("validation compiles every kernel anew") if costly else ()
-            yield pytest.param(name, ranks, 130, True, {}, marks=marks)
+            is_cheap = not ranks and name in ("rglru", "associative_scan", "short_conv")
+            yield pytest.param(name, ranks, 130, True, {}, marks=() if is_cheap else marks)
     # Heads that end within a matrix of 8x8, of which a simdgroup has all.
     for name in ("gla", "gated_delta", "dplr", "gated_delta_chunk_state"):
-        marks = pytest.mark.full("validation compiles every kernel anew")
         yield pytest.param(name, {}, 41, True, {"Dk": 10, "Dv": 6}, marks=marks)
 
 

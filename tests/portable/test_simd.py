@@ -5,13 +5,15 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+from oracle import FULL
 from run import LANES, METAL, once, run, table
 
 UNIFORM = (Path(__file__).parents[2] / "shaders/common/uniform.h").read_text().replace("#pragma once", "")
 
 L = np.arange(LANES)
-TYPES = [t for t in METAL if t != mx.bool_]
 FLOATS = [mx.float32, mx.float16, mx.bfloat16]
+# By default types of each size and kind, since a type takes seconds to compile.
+TYPES = [t for t in METAL if t != mx.bool_] if FULL else [mx.float32, mx.bfloat16, mx.uint8, mx.int32, mx.int64]
 
 
 def clusters(width, function):

@@ -3,11 +3,12 @@
 from collections import Counter
 
 from . import diagnostics, flow, values
-from .clang import children, cindex, walk
+from .clang import children, cindex, first, walk
 from .finding import Finding
 from .guard import attempt
 
-_GENERIC, _CONSTANT, _LOCAL = 5, 3, 2
+_GENERIC, _CONSTANT, _LOCAL, _GLOBAL = 5, 3, 2, 1
+_SPACES = {_LOCAL: "threadgroup", _GLOBAL: "device"}
 _GROUP_BYTES = 32 * 1024
 # A template is looked at for so many of its instances: dtypes differ, and the rest repeats itself.
 _MOST_INSTANCES = 3
@@ -133,6 +134,8 @@ def _check_body(finding, body):
                 finding(node, "threadgroup-size", message)
         elif node.kind in (kinds.CSTYLE_CAST_EXPR, kinds.CXX_REINTERPRET_CAST_EXPR):
             _check_space(finding, node, node.type, "this cast")
+        elif node.kind == kinds.CALL_EXPR:
+            _check_object(finding, node)
         elif node.kind == kinds.LAMBDA_EXPR:
             finding(node, "lambda", "a lambda")
         elif node.kind == kinds.COMPOUND_STMT:
@@ -159,6 +162,25 @@ def _check_space(finding, cursor, type_, what):
             finding(cursor, "pointer-space", f"{what} is a {kind} without an address space")
             return
         type_ = pointee
+
+
+def _check_object(finding, call):
+    """A member function without an address space takes objects of a thread alone; OpenCL's `this` is generic."""
+    method, kinds = call.referenced, cindex.CursorKind
+    if method is None or method.kind not in (kinds.CXX_METHOD, kinds.CONVERSION_FUNCTION):
+        return
+    if method.is_static_method() or not method.type.spelling.endswith("__generic"):
+        return
+    object_ = first(call)
+    if object_.kind == kinds.MEMBER_REF_EXPR:
+        object_ = first(object_)
+    inner = object_ and first(object_)
+    if inner is None or object_.type.get_address_space() != _GENERIC:
+        return
+    space = _SPACES.get(inner.type.get_address_space())
+    if space:
+        message = f"{method.spelling} is called on an object in {space} memory, and is not declared {space}"
+        finding(call, "address-space", message)
 
 
 def _shared_bytes(variable):
