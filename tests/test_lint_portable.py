@@ -29,7 +29,12 @@ def kernels(module, folder):
     """{text: test} of the kernels of a module, none of which runs."""
     record = folder / "kernels.json"
     command = [sys.executable, "-m", "pytest", "-p", "record", "-p", "no:cacheprovider", "--tb=no", f"{module}.py"]
-    environment = {**os.environ, "RECORD": str(record), "PYTHONPATH": os.pathsep.join([str(PORTABLE), *sys.path])}
+    environment = {
+        **os.environ,
+        "FULL": "1",
+        "RECORD": str(record),
+        "PYTHONPATH": os.pathsep.join([str(PORTABLE), *sys.path]),
+    }
     subprocess.run(command, cwd=PORTABLE, env=environment, stdout=subprocess.DEVNULL, check=False)
     return json.loads(record.read_text())
 

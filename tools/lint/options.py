@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
-_HEADERS = Path(__file__).parents[2] / "loader/portable/include"
 # Metal's library as clang takes it, by the path alone: lint runs while the package cannot be imported.
-LIBRARY = _HEADERS / "library"
-DIALECT = _HEADERS / "dialects/check"
-CLANG = _HEADERS / "dialects/clang"
+HEADERS = Path(__file__).parents[2] / "loader/portable/include"
+LIBRARY = HEADERS / "library"
+DIALECT = HEADERS / "dialects/check"
+CLANG = HEADERS / "dialects/clang"
 # <loader/...>, the project's own helpers.
 HELPERS = Path(__file__).parent / "include"
 # Where clang looks for headers, in order.
-FOLDERS = (DIALECT, _HEADERS / "names", HELPERS)
+FOLDERS = (DIALECT, HEADERS / "names", HELPERS)
 
 
 class Options(NamedTuple):
