@@ -10,9 +10,11 @@ the first that can run here.
 """
 
 import copyreg
+import functools
 import importlib
 import os
 import re
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,9 +27,8 @@ except ImportError as error:
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
     ) from error
 
-from . import backends, kernel, manifest, reference
-from .document import suggest
-from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
+from . import backends, kernel, reference
+from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
@@ -85,38 +86,62 @@ def load(
     references: Mapping[str, Callable[..., Sequence[mlx.core.array]]] | None = None,
     backend: str | None = None,
 ) -> dict[str, Op]:
-    """The ops of a manifest, `{name: Op}`, built for the engine in use or for `backend`.
+    """Load a manifest: its ops, `{name: Op}`, built for the engine in use or for `backend`.
 
-    `references` maps an op's name to the same op in plain MLX: a function of the inputs and options by
-    name that returns every output, as a tuple. Without one an op runs only where its kernels do. An op that is
-    pickled is loaded again from `path`; its reference must be a function that can be imported.
+    `references` maps an op's name to the same op in plain MLX: a function that takes inputs and options by name and
+    returns every output as a tuple. Without a reference an op runs only where its kernels run. Unpickling an op loads
+    `path` again; to be pickled, its reference must be a function that can be imported.
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
-    ops = _build(manifest.load(path), references or {}, engine)
+    from . import manifest
+
+    references = references or {}
+    ops = {name: Op(spec, engine, references.get(name)) for name, spec in manifest.load(path).items()}
     _loaded.update((_pickled(op), op) for op in ops.values())
     return ops
 
 
 def get(name: str, backend: str | None = None) -> Op:
-    """The op called `name`, built at import. `backend` gives the one of another engine instead.
+    """The op called `name`, built at the first call, for the engine in use or for `backend`.
 
-    An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
+    `backend="metal"` works on every machine: where the op cannot run, mx.export_function still takes its `forward`.
     Raises ValueError for a name that is not in `names()`.
     """
-    engine = backend or _engine.NAME
-    if engine not in _ops:
-        chosen = backends.metal if engine == backends.metal.NAME else backends.choose(engine)
-        _ops[engine] = _build(_specs, _REFERENCES, chosen)
-    ops = _ops[engine]
-    if name not in ops:
-        raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
-    return ops[name]
+    engine = _engine if backend in (None, _engine.NAME) else _chosen(backend)
+    with _lock:
+        if name not in _entries():
+            known = f"expected one of {', '.join(names())}.{suggest(name, names())}"
+            raise ValueError(f"[loader] there is no op {name!r}; {known}")
+        return _op(name, engine)
+
+
+def _chosen(backend):
+    """The engine of a name. Metal's builds everywhere, for export."""
+    return backends.metal if backend == backends.metal.NAME else backends.choose(backend)
+
+
+@functools.cache
+def _op(name, engine):
+    return Op(_spec(name), engine, _REFERENCES.get(name))
+
+
+@functools.cache
+def _spec(name):
+    return _entries()[name]()
+
+
+@functools.cache
+def _entries():
+    """The functions that read one entry each. The first `get` imports YAML and reads the manifest."""
+    from . import manifest
+
+    return manifest.entries(_PATH)
 
 
 def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
-    return tuple(_ops[_engine.NAME])
+    return tuple(_entries())
 
 
 def backend() -> str:
@@ -138,12 +163,11 @@ def metal_kernel(
     """mx.fast.metal_kernel on every backend: on a Mac it is that; elsewhere the same source runs on an NVIDIA GPU or,
     on x86-64 Linux, on the CPU.
 
-    `source` is the body of a kernel and `header` what stands above it; MLX, or here the loader, writes the
-    signature. `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements
-    never written, races and barriers that not all threads reach, on the opencl backend.
-    Raises ValueError for names that do not fit, BackendError where no engine runs kernels.
-    See docs/portable-metal.md for what of Metal's language runs where.
-    """
+    `source` is the body of a kernel and `header` the lines above it; MLX or the loader writes the signature.
+    `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements never written,
+    races and barriers that not all threads reach, on the opencl backend. Raises ValueError for names that do not
+    fit, BackendError where no engine runs kernels. docs/portable-metal.md lists the parts of Metal's language that
+    run on each backend."""
     return kernel.make(
         _engine,
         name,
@@ -162,9 +186,9 @@ def warm_up(name: str, *arrays: mlx.core.array, backward: bool = True, **keyword
     """Compile the kernels of an op before their first use, and wait for the optimised programs.
 
     `name` and the other arguments are those of a call: `loader.warm_up("gated_delta", q, k, v, g, beta)`. Only shapes,
-    dtypes and options count, so that `mx.zeros(...)` will do, which stays unevaluated on the opencl backend.
-    `backward=False` leaves the gradient's kernels out. Without it the first call of an op compiles: seconds for a
-    quick build on the opencl backend, the optimised one following in the background (LOADER_BUILD=auto).
+    dtypes and options count, so `mx.zeros(...)` will do; the opencl backend does not evaluate it. `backward=False`
+    leaves out the gradient's kernels. Without a warm-up the first call compiles: on the opencl backend it waits seconds
+    for a quick build, and the optimised build follows in the background (LOADER_BUILD=auto).
     Raises as a call does for arguments that do not fit, and CompileError.
     """
     get(name).warm_up(*arrays, backward=backward, **keywords)
@@ -175,23 +199,19 @@ def clear_cache() -> None:
     backends.opencl.clear_cache()
 
 
-def _build(specs, references, engine):
-    return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
-
-
 def _pickled(op):
-    """What tells an op of another manifest than ours from every other; None for the backend in use."""
+    """(name, manifest, reference, backend) of an op, which identify it; the backend in use is None."""
     return op.spec.name, str(op.spec.path), op._reference, None if op.engine is _engine else op.engine.NAME
 
 
 def _reduce(op):
-    """How an op is pickled: as what finds it again, here or on another machine."""
+    """The function and arguments by which pickle finds an op again, here or on another machine."""
     name, path, _, backend = _pickled(op)
     return (get, (name, backend)) if path == str(_PATH) else (_restore, _pickled(op))
 
 
 def _restore(*pickled):
-    """The op that was pickled, where it is still there, else loaded anew."""
+    """The op that was pickled if this process still has it, else the op loaded again."""
     name, path, reference, backend = pickled
     if pickled not in _loaded:
         ops = load(path, {name: reference}, backend)
@@ -221,5 +241,4 @@ _engine = backends.choose()
 _loaded = weakref.WeakValueDictionary()
 copyreg.pickle(Op, _reduce)
 copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))
-_specs = manifest.load(_PATH)
-_ops = {_engine.NAME: _build(_specs, _REFERENCES, _engine)}
+_lock = threading.RLock()

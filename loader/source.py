@@ -10,8 +10,7 @@ from pathlib import Path
 from . import files
 from .backends.metal import MATH_MODE
 from .backends.text import NOT_ASCII, QUIET, spaces
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .files import line_of
 
 # Each pattern takes time linear in the text: no two repeats in a row may match the same characters.
@@ -23,11 +22,11 @@ _KERNEL = re.compile(r"\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(")
 _TEMPLATE = re.compile(r"^template\s*<(?P<constants>[^{};]*)>\s*\Z", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<type>.*[ *&])(?P<name>\w+)")
 _MATH_MODE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+METAL[ \t]+fp[ \t]+math_mode\b[ \t(]*(?P<mode>\w*)", re.MULTILINE)
-# What the kernels of any project include as <loader/...>: it lies in this package in a wheel, beside it in a checkout.
+# Kernels of any project include these headers as <loader/...>. A wheel has them in this package, a checkout beside it.
 _OURS = "loader/"
 _HERE = Path(__file__).resolve().parent
 HEADERS = (_HERE if (_HERE / "shaders").is_dir() else _HERE.parent) / "shaders/common"
-# How deep files may include each other.
+# The deepest nesting of includes.
 _DEPTH = 64
 
 
@@ -42,7 +41,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class KernelSource:
-    """A kernel file, ready to build: MLX writes its own signature around `body`."""
+    """A kernel file, ready to build: MLX writes a new signature around `body`."""
 
     name: str
     file: str
@@ -53,7 +52,7 @@ class KernelSource:
 
     @property
     def inputs(self):
-        """The names of the input buffers; sizes such as `a_shape` are MLX's own and not among them."""
+        """The names of the input buffers, without sizes such as `a_shape`, which MLX adds."""
         names = [p.name for p in self._buffers() if "const" in p.type.split()]
         sizes = {f"{name}_{size}" for name in names for size in ("shape", "strides", "ndim")}
         return tuple(name for name in names if name not in sizes)
@@ -116,7 +115,7 @@ def _one_kernel(text, file):
 
 
 def _strip_comments(text, file):
-    """Comments become spaces, lines stay where they are: MLX looks for names in them too."""
+    """Replace comments by spaces, since MLX looks for names in them too, and keep line numbers."""
 
     def blank(match):
         if match[0].startswith("/*") and not match[0].endswith("*/", 2):
@@ -129,7 +128,8 @@ def _strip_comments(text, file):
 
 
 def _check_code(text, file):
-    """MLX hands Apple's compiler ASCII and nothing else, and compiles in math mode safe unless a pragma changes it."""
+    """Refuse characters other than ASCII, which MLX does not hand to Apple's compiler, and pragmas that leave math
+    mode safe."""
     if found := NOT_ASCII.search(text):
         raise _error(file, text, found.start(), f"expected ASCII outside of comments but got {found[0]!r}")
     for found in _MATH_MODE.finditer(text):
@@ -144,10 +144,10 @@ def _check_code(text, file):
 
 
 def inline(text, path, root, seen=(), depth=0, prefix=""):
-    """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` put in place, each file once,
-    with #line marks to find the way back, in which `prefix` stands for `root`.
+    """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` replaced by the file, once, and
+    #line marks that name the original lines; `prefix` stands for `root` in them.
 
-    Raises ManifestError where a file is not there, or lies outside of `root`.
+    Raises ManifestError if a file does not exist or lies outside of `root`.
     """
     path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
     file, seen = prefix + path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
@@ -179,13 +179,13 @@ def inline(text, path, root, seen=(), depth=0, prefix=""):
 
 
 def locate(file, root):
-    """The path of a file by the name that #line marks of a kernel below `root` give it."""
+    """The path of a file, from its name in the #line marks of a kernel below `root`."""
     return HEADERS / file.removeprefix(_OURS) if file.startswith(_OURS) else Path(root) / file
 
 
 @lru_cache(maxsize=256)
 def _header(text, file):
-    """A header as it is put in place of its include; many kernels share one."""
+    """The text that replaces the include of a header; cached, since many kernels share one."""
     return _ONCE.sub("", _strip_comments(text, file))
 
 

@@ -1,4 +1,4 @@
-"""Choosing an engine, what it compiles and keeps, and what happens where there is none."""
+"""The choice of an engine, its compiled programs, and machines without one."""
 
 import os
 import re

@@ -1,10 +1,11 @@
-"""`tools.bench --model`: every model at a tiny share, what our ops refuse in its row, and wrong names."""
+"""`tools.bench --model`: every model at a tiny share, refusals of our ops in its rows, and wrong names."""
 
 import subprocess
 import sys
 
 import mlx.core as mx
 import pytest
+from oracle import first
 
 import loader
 from tools.bench import layers, model_case, model_table, models
@@ -23,7 +24,7 @@ def test_every_model_is_drawn_with_its_dtypes(name):
         assert mx.allclose(mx.linalg.norm(inputs[unit].astype(mx.float32), axis=-1), mx.array(1.0), atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["qwen3-next", "recurrentgemma-9b"])
+@pytest.mark.parametrize("name", first(1, ["recurrentgemma-9b", "qwen3-next"], "every size is programs of its own"))
 def test_contenders_agree_and_are_timed(name):
     rows = model_table.run(name, 9, 0.02, "float32", 1, 1, ()).splitlines()
     assert rows[0].startswith(f"| {name} | float32 | ours |") and "differs" not in "".join(rows)
@@ -47,7 +48,7 @@ def test_a_wrong_name():
     assert done.returncode == 2 and "invalid choice: 'gpt'" in done.stderr
 
 
-@pytest.mark.parametrize("name", layers.LAYERS)
+@pytest.mark.parametrize("name", first(1, layers.LAYERS, "every size is programs of its own"))
 def test_a_layer_and_a_token_of_it(monkeypatch, name):
     pytest.importorskip("mlx_lm")
     monkeypatch.setitem(layers.LAYERS, name, (layers.LAYERS[name][0], 64))

@@ -39,7 +39,7 @@ def test_parity(case):
 
 
 def test_gates_of_one():
-    """DeltaNet: nothing is forgotten but what is overwritten."""
+    """DeltaNet: the state loses only overwritten values."""
     inputs = inputs_of(CASES[1][:4], 500)
     inputs["g"] = mx.ones_like(inputs["g"])
     check(poisoned("gated_delta"), inputs)

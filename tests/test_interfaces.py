@@ -1,4 +1,4 @@
-"""What a user meets first: names, types, help, calls by name, warnings, and what an import brings along."""
+"""The interface: names, types, help, calls by name, warnings, and the modules that an import loads."""
 
 import copy
 import importlib
@@ -151,6 +151,22 @@ def test_an_import_brings_little_along():
     assert not late & set(modules)
     assert len([m for m in modules if m.startswith("loader")]) <= 50
     assert len(modules) <= 150, sorted(modules)
+
+
+def test_an_import_reads_neither_manifest_nor_kernel():
+    """The first `get` of an op reads it, and no other."""
+    code = """if True:
+        import loader, sys
+        assert not {"yaml", "loader.manifest"} & set(sys.modules)
+        from loader import source
+        read, wrapped = [], source.read
+        source.read = lambda path, root: read.append(path.parent.name) or wrapped(path, root)
+        assert loader.get("rglru") is loader.get("rglru") is loader.get("rglru", backend=loader.backend())
+        loader.get("rglru", backend="metal")
+        print(*read)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["rglru", "rglru"]
 
 
 def test_the_example_learns():

@@ -1,4 +1,4 @@
-"""The release: one version, a wheel that is refused where it lacks a file, workflows whose actions are pinned."""
+"""The release: one version, a check that the wheel is complete, workflows with pinned actions."""
 
 import re
 import zipfile

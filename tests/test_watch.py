@@ -1,4 +1,4 @@
-"""`python -m tools.watch`: what it watches, and its verdict on right and wrong files, in a copy of the repository."""
+"""`python -m tools.watch`: the files it watches, and its verdict on them, in a copy of the repository."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""An op in a project of one's own: a package with a manifest, its shaders and references, and tests of them."""
+"""An op in a project of the user's: a package with a manifest, shaders and references, and tests."""
 
 import importlib.util
 import re
@@ -33,7 +33,7 @@ def check(folder, name):
 
 
 def _package(folder):
-    """The package of the project that has a manifest, else one called as the folder is."""
+    """The package of the project that has a manifest, else the folder's name."""
     found = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
     if len(found) > 1:
         raise NewError(f"expected one package with a {MANIFEST} in {folder} but found {', '.join(found)}.")
@@ -48,8 +48,7 @@ def _package(folder):
 
 
 def sources(folder, name, kind, package):
-    """Write the op, and the project around it where there is none. Returns the paths of the files made, from
-    `folder`."""
+    """Write the op, and the project if it does not exist. Returns the paths of the files made, from `folder`."""
     words = {"PROJECT": package.replace("_", "-"), "PACKAGE": package, write.PLACEHOLDER: name}
     made = [*_project(folder, package, words)]
     texts = {f"{TESTS}/test_{name}.py": _fill("test.py", words)}
@@ -67,7 +66,7 @@ def sources(folder, name, kind, package):
 
 
 def _project(folder, package, words):
-    """Write what of a project is not there. Yields the paths of the files made."""
+    """Write the missing files of a project. Yields their paths."""
     texts = {"pyproject.toml": "pyproject.toml", f"{package}/__init__.py": "package.py"}
     texts |= {f"{package}/{name}": name for name in (MANIFEST, REFERENCES)}
     for path, template in texts.items():

@@ -1,17 +1,16 @@
-"""The names that the expressions of an op may mention, and what is known of them at load."""
+"""The names that an op's expressions may mention, and the values that are known at load."""
 
 from dataclasses import dataclass, field, replace
 
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .expression import Expression, Scope
 
 
 @dataclass(frozen=True)
 class Names:
-    """What an expression may mention: `numbers` by name, `arrays` through dtype(), ndim() and has().
+    """The names an expression may mention: `numbers` directly, `arrays` through dtype(), ndim() and has().
 
-    `values` are the numbers that are the same in every call: what is made of these alone is checked at load.
+    `values` are the numbers that are the same in every call: an expression of these alone is checked at load.
     """
 
     numbers: set | frozenset
@@ -35,7 +34,8 @@ class Names:
         return parsed
 
     def fixed(self, parsed, least=None):
-        """The value of an expression that no call changes, as a size where `least` is given; else None."""
+        """The value of an expression that is the same in every call, checked as a size from `least` on if given;
+        else None."""
         if parsed.arrays or not parsed.names <= self.values.keys():
             return None
         scope = {} if parsed.literal is not None else Scope(self.values, {}, {})
