@@ -1,5 +1,5 @@
-// The constants that Metal defines as macros, but for INFINITY and NAN, which a dialect defines before, and what makes a
-// constant of 16 bits.
+// The constants that Metal defines as macros, but for INFINITY and NAN, which a dialect defines before, and what makes
+// constants of 16 bits.
 #pragma once
 
 #define HUGE_VALF INFINITY

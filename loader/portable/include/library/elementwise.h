@@ -1,6 +1,7 @@
 // The functions that work on each element, a line a function. MSL_NATIVE has every compiler, MSL_OPENCL OpenCL alone, and
-// elsewhere they are the formula. In formulas x, y and z are floats, or vectors of them where the compiler computes with
-// vectors; X is their type, E that of the elements before half and bfloat became float.
+// elsewhere they are the formula. MSL_COMPOSED and MSL_NUMBER are made of functions above. In all other formulas x, y and z
+// are floats, or vectors of them where the compiler computes with vectors; X is their type, E that of the elements before
+// half and bfloat became float.
 
 // <metal_math>
 MSL_NATIVE_1(acos)
@@ -41,19 +42,19 @@ MSL_NATIVE_2(pow)
 MSL_NATIVE_3(fma)
 MSL_OPENCL_1(tanpi, ::sinpi(x) / ::cospi(x))
 MSL_OPENCL_2(powr, ::pow(x, y))
-MSL_FLOAT_2(divide, x / y)
-MSL_FLOAT_3(fmax3, ::fmax(x, ::fmax(y, z)))
-MSL_FLOAT_3(fmin3, ::fmin(x, ::fmin(y, z)))
-MSL_FLOAT_3(fmedian3, ::fmax(::fmin(x, y), ::fmin(::fmax(x, y), z)))
+MSL_COMPOSED_2(divide, x / y)
+MSL_NUMBER_3(fmax3, fmax(x, fmax(y, z)))
+MSL_NUMBER_3(fmin3, fmin(x, fmin(y, z)))
+MSL_NUMBER_3(fmedian3, fmax(fmin(x, y), fmin(fmax(x, y), z)))
 // The largest below 1 where rounding would make it 1.
 MSL_FLOAT_1(fract, x - ::floor(x) > (X)(1.0f - 0.5f * msl::epsilon<E>) ? (X)(1.0f - 0.5f * msl::epsilon<E>) : x - ::floor(x))
 
 // <metal_common>; max and min of floats are fmax and fmin: a NaN loses.
-MSL_FLOAT_1(abs, ::fabs(x))
-MSL_FLOAT_2(max, ::fmax(x, y))
-MSL_FLOAT_2(min, ::fmin(x, y))
+MSL_COMPOSED_1(abs, fabs(x))
+MSL_COMPOSED_2(max, fmax(x, y))
+MSL_COMPOSED_2(min, fmin(x, y))
 MSL_FLOAT_1(saturate, ::fmin(::fmax(x, (X)0.0f), (X)1.0f))
-MSL_FLOAT_3(clamp, ::fmin(::fmax(x, y), z))
+MSL_COMPOSED_3(clamp, fmin(fmax(x, y), z))
 MSL_FLOAT_3(mix, x + (y - x) * z)
 MSL_OPENCL_1(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x == 0.0f ? x : 0.0f)
 MSL_OPENCL_2(step, y < x ? 0.0f : 1.0f)

@@ -10,6 +10,7 @@ namespace metal {
 #define MSL_INTEGER_1 MSL_INTEGER_OWN_1
 #define MSL_INTEGER_2 MSL_INTEGER_OWN_2
 #define MSL_INTEGER_3 MSL_INTEGER_OWN_3
+#undef MSL_NUMBER_3
 #define MSL_NUMBER_3(name, ...) MSL_FLOATS(MSL_TERNARY, name) MSL_INTEGERS(MSL_TERNARY, name)
 #include "../../library/integer.h"
 namespace fast {

@@ -84,9 +84,6 @@ namespace metal {
 #define MSL_INTEGER_1(name, native, ...) MSL_INTEGER_OWN_1(name, __VA_ARGS__)
 #define MSL_INTEGER_2(name, native, ...) MSL_INTEGER_OWN_2(name, __VA_ARGS__)
 #define MSL_INTEGER_3(name, native, ...) MSL_INTEGER_OWN_3(name, __VA_ARGS__)
-#define MSL_NUMBER_3(name, ...)                            \
-  template <typename A, typename B, typename C>            \
-  auto name(const A& x, const B& y, const C& z) { return __VA_ARGS__; }
 #include "../../library/integer.h"
 
 // The field is moved to the top and back, so that signed types extend its sign.

@@ -35,6 +35,12 @@ using if_vectors = enable_if<(is_vector<A> && ...) && all_floats<A...>, int>;
 #define MSL_NATIVE_1(name) MSL_FLOAT_1(name, ::name(x))
 #define MSL_NATIVE_2(name) MSL_FLOAT_2(name, ::name(x, y))
 #define MSL_NATIVE_3(name) MSL_FLOAT_3(name, ::name(x, y, z))
+#define MSL_COMPOSED_1 MSL_FLOAT_1
+#define MSL_COMPOSED_2 MSL_FLOAT_2
+#define MSL_COMPOSED_3 MSL_FLOAT_3
+#define MSL_NUMBER_3(name, ...)                            \
+  template <typename A, typename B, typename C>            \
+  auto name(const A& x, const B& y, const C& z) { return __VA_ARGS__; }
 #define MSL_OPENCL_1 MSL_FLOAT_1
 #define MSL_OPENCL_2 MSL_FLOAT_2
 #define MSL_TEST_1(name, ...)                                                                                     \

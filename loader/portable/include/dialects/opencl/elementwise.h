@@ -32,18 +32,45 @@ namespace metal {
 #define MSL_WIDTHS_OF(M, T, ...) \
   M(T, __VA_ARGS__) M(T##2, __VA_ARGS__) M(T##3, __VA_ARGS__) M(T##4, __VA_ARGS__)
 #define MSL_VECTORS_OF(M, T, ...) M(T##2, __VA_ARGS__) M(T##3, __VA_ARGS__) M(T##4, __VA_ARGS__)
-#define MSL_OF_FLOATS(M, ...) \
-  MSL_WIDTHS_OF(M, float, __VA_ARGS__) MSL_WIDTHS_OF(M, half, __VA_ARGS__) MSL_WIDTHS_OF(M, bfloat, __VA_ARGS__)
+#define MSL_OF_SMALL(M, ...) MSL_WIDTHS_OF(M, half, __VA_ARGS__) MSL_WIDTHS_OF(M, bfloat, __VA_ARGS__)
+#define MSL_OF_FLOATS(M, ...) MSL_WIDTHS_OF(M, float, __VA_ARGS__) MSL_OF_SMALL(M, __VA_ARGS__)
 #define MSL_OF_VECTORS(M, ...) \
   MSL_VECTORS_OF(M, float, __VA_ARGS__) MSL_VECTORS_OF(M, half, __VA_ARGS__) MSL_VECTORS_OF(M, bfloat, __VA_ARGS__)
 
-// A function R name(T, ...) that makes its result R of a formula of wide x, y and z.
-#define MSL_BODY(T, made, wide, ...)     \
-  {                                      \
-    using E = msl::element<T>;           \
-    wide;                                \
-    using X = decltype(x);               \
-    return made(__VA_ARGS__);            \
+// Every program reads these, so what is float already says no more than it must: it is the parameter itself.
+#define MSL_PLAIN_1(T, name, ...) MSL_FN T name(T x) { return __VA_ARGS__; }
+#define MSL_PLAIN_2(T, name, ...) MSL_FN T name(T x, T y) { return __VA_ARGS__; }
+#define MSL_PLAIN_3(T, name, ...) MSL_FN T name(T x, T y, T z) { return __VA_ARGS__; }
+#define MSL_NARROW_1(T, name) MSL_FN T name(T x) { return msl::to<msl::element<T>>(::name(msl::widen(x))); }
+#define MSL_NARROW_2(T, name) \
+  MSL_FN T name(T x, T y) { return msl::to<msl::element<T>>(::name(msl::widen(x), msl::widen(y))); }
+#define MSL_NARROW_3(T, name) \
+  MSL_FN T name(T x, T y, T z) { return msl::to<msl::element<T>>(::name(msl::widen(x), msl::widen(y), msl::widen(z))); }
+#define MSL_NATIVE_1(name) MSL_WIDTHS_OF(MSL_PLAIN_1, float, name, ::name(x)) MSL_OF_SMALL(MSL_NARROW_1, name)
+#define MSL_NATIVE_2(name) MSL_WIDTHS_OF(MSL_PLAIN_2, float, name, ::name(x, y)) MSL_OF_SMALL(MSL_NARROW_2, name)
+#define MSL_NATIVE_3(name) MSL_WIDTHS_OF(MSL_PLAIN_3, float, name, ::name(x, y, z)) MSL_OF_SMALL(MSL_NARROW_3, name)
+#define MSL_OPENCL_1(name, ...) MSL_NATIVE_1(name)
+#define MSL_OPENCL_2(name, ...) MSL_NATIVE_2(name)
+// Of functions that stand before, which know what becomes of half and bfloat.
+#define MSL_COMPOSED_1(name, ...) MSL_OF_FLOATS(MSL_PLAIN_1, name, __VA_ARGS__)
+#define MSL_COMPOSED_2(name, ...) MSL_OF_FLOATS(MSL_PLAIN_2, name, __VA_ARGS__)
+#define MSL_COMPOSED_3(name, ...) MSL_OF_FLOATS(MSL_PLAIN_3, name, __VA_ARGS__)
+#define MSL_NUMBER_3(name, ...) \
+  template <typename T>         \
+  METAL_FUNC T name(T x, T y, T z) { return __VA_ARGS__; }
+#define MSL_TRUTH_1(T, name) MSL_FN msl::truth<T> name(T x) { return msl::truth<T>(::name(msl::widen(x))); }
+#define MSL_TRUTH_2(T, name) \
+  MSL_FN msl::truth<T> name(T x, T y) { return msl::truth<T>(::name(msl::widen(x), msl::widen(y))); }
+#define MSL_TEST_1(name, ...) MSL_OF_FLOATS(MSL_TRUTH_1, name)
+#define MSL_TEST_2(name, ...) MSL_OF_FLOATS(MSL_TRUTH_2, name)
+
+// A function that makes its result of a formula of wide x, y and z.
+#define MSL_BODY(T, made, wide, ...) \
+  {                                  \
+    using E = msl::element<T>;       \
+    wide;                            \
+    using X = decltype(x);           \
+    return made(__VA_ARGS__);        \
   }
 #define MSL_X auto x = msl::widen(a)
 #define MSL_XY auto x = msl::widen(a), y = msl::widen(b)
@@ -51,22 +78,12 @@ namespace metal {
 #define MSL_EACH_1(T, name, ...) MSL_FN T name(T a) MSL_BODY(T, msl::to<E>, MSL_X, __VA_ARGS__)
 #define MSL_EACH_2(T, name, ...) MSL_FN T name(T a, T b) MSL_BODY(T, msl::to<E>, MSL_XY, __VA_ARGS__)
 #define MSL_EACH_3(T, name, ...) MSL_FN T name(T a, T b, T c) MSL_BODY(T, msl::to<E>, MSL_XYZ, __VA_ARGS__)
-#define MSL_TRUTH_1(T, name, ...) MSL_FN msl::truth<T> name(T a) MSL_BODY(T, msl::truth<T>, MSL_X, __VA_ARGS__)
-#define MSL_TRUTH_2(T, name, ...) MSL_FN msl::truth<T> name(T a, T b) MSL_BODY(T, msl::truth<T>, MSL_XY, __VA_ARGS__)
+#define MSL_FORMULA(T, name, ...) MSL_FN msl::truth<T> name(T a) MSL_BODY(T, msl::truth<T>, MSL_X, __VA_ARGS__)
 #define MSL_SUM_1(T, name, ...) MSL_FN msl::element<T> name(T a) MSL_BODY(T, (E), MSL_X, __VA_ARGS__)
 #define MSL_SUM_2(T, name, ...) MSL_FN msl::element<T> name(T a, T b) MSL_BODY(T, (E), MSL_XY, __VA_ARGS__)
-
 #define MSL_FLOAT_1(name, ...) MSL_OF_FLOATS(MSL_EACH_1, name, __VA_ARGS__)
-#define MSL_FLOAT_2(name, ...) MSL_OF_FLOATS(MSL_EACH_2, name, __VA_ARGS__)
 #define MSL_FLOAT_3(name, ...) MSL_OF_FLOATS(MSL_EACH_3, name, __VA_ARGS__)
-#define MSL_NATIVE_1(name) MSL_FLOAT_1(name, ::name(x))
-#define MSL_NATIVE_2(name) MSL_FLOAT_2(name, ::name(x, y))
-#define MSL_NATIVE_3(name) MSL_FLOAT_3(name, ::name(x, y, z))
-#define MSL_OPENCL_1(name, ...) MSL_NATIVE_1(name)
-#define MSL_OPENCL_2(name, ...) MSL_NATIVE_2(name)
-#define MSL_FORMULA_TEST_1(name, ...) MSL_OF_FLOATS(MSL_TRUTH_1, name, __VA_ARGS__)
-#define MSL_TEST_1(name, ...) MSL_OF_FLOATS(MSL_TRUTH_1, name, ::name(x))
-#define MSL_TEST_2(name, ...) MSL_OF_FLOATS(MSL_TRUTH_2, name, ::name(x, y))
+#define MSL_FORMULA_TEST_1(name, ...) MSL_OF_FLOATS(MSL_FORMULA, name, __VA_ARGS__)
 #define MSL_SCALAR_1(name, ...) MSL_OF_VECTORS(MSL_SUM_1, name, __VA_ARGS__)
 #define MSL_SCALAR_2(name, ...) MSL_OF_VECTORS(MSL_SUM_2, name, __VA_ARGS__)
 #define MSL_VECTOR_1(name, ...) MSL_OF_VECTORS(MSL_EACH_1, name, __VA_ARGS__)

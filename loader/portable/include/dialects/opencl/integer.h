@@ -30,9 +30,6 @@ MSL_UNSIGNED(MSL_UNSIGNED_ABS, )
 #define MSL_INTEGER_OWN_1(...)
 #define MSL_INTEGER_OWN_2(...)
 #define MSL_INTEGER_OWN_3(...)
-#define MSL_NUMBER_3(name, ...) \
-  template <typename T>         \
-  METAL_FUNC T name(T x, T y, T z) { return __VA_ARGS__; }
 #include "../../library/integer.h"
 
 // The runtime's mad_sat is wrong, so: exactly in 64 bits, or in 128 bits held as (high, low).
