@@ -10,11 +10,9 @@ the first that can run here.
 """
 
 import copyreg
-import functools
 import importlib
 import os
 import re
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ except ImportError as error:
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
     ) from error
 
-from . import backends, kernel, reference
+from . import backends, kernel, manifest, reference
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
@@ -94,54 +92,30 @@ def load(
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
-    from . import manifest
-
-    references = references or {}
-    ops = {name: Op(spec, engine, references.get(name)) for name, spec in manifest.load(path).items()}
+    ops = _build(manifest.load(path), references or {}, engine)
     _loaded.update((_pickled(op), op) for op in ops.values())
     return ops
 
 
 def get(name: str, backend: str | None = None) -> Op:
-    """The op called `name`, built at the first call, for the engine in use or for `backend`.
+    """The op called `name`, built at import for the engine in use; `backend` gives another engine's.
 
     `backend="metal"` works on every machine: where the op cannot run, mx.export_function still takes its `forward`.
     Raises ValueError for a name that is not in `names()`.
     """
-    engine = _engine if backend in (None, _engine.NAME) else _chosen(backend)
-    with _lock:
-        if name not in _entries():
-            known = f"expected one of {', '.join(names())}.{suggest(name, names())}"
-            raise ValueError(f"[loader] there is no op {name!r}; {known}")
-        return _op(name, engine)
-
-
-def _chosen(backend):
-    """The engine of a name. Metal's builds everywhere, for export."""
-    return backends.metal if backend == backends.metal.NAME else backends.choose(backend)
-
-
-@functools.cache
-def _op(name, engine):
-    return Op(_spec(name), engine, _REFERENCES.get(name))
-
-
-@functools.cache
-def _spec(name):
-    return _entries()[name]()
-
-
-@functools.cache
-def _entries():
-    """The functions that read one entry each. The first `get` imports YAML and reads the manifest."""
-    from . import manifest
-
-    return manifest.entries(_PATH)
+    engine = backend or _engine.NAME
+    if engine not in _ops:
+        chosen = backends.metal if engine == backends.metal.NAME else backends.choose(engine)
+        _ops[engine] = _build(_specs, _REFERENCES, chosen)
+    ops = _ops[engine]
+    if name not in ops:
+        raise ValueError(f"[loader] there is no op {name!r}; expected one of {', '.join(ops)}.{suggest(name, ops)}")
+    return ops[name]
 
 
 def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
-    return tuple(_entries())
+    return tuple(_specs)
 
 
 def backend() -> str:
@@ -199,6 +173,10 @@ def clear_cache() -> None:
     backends.opencl.clear_cache()
 
 
+def _build(specs, references, engine):
+    return {name: Op(spec, engine, references.get(name)) for name, spec in specs.items()}
+
+
 def _pickled(op):
     """(name, manifest, reference, backend) of an op, which identify it; the backend in use is None."""
     return op.spec.name, str(op.spec.path), op._reference, None if op.engine is _engine else op.engine.NAME
@@ -241,4 +219,5 @@ _engine = backends.choose()
 _loaded = weakref.WeakValueDictionary()
 copyreg.pickle(Op, _reduce)
 copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))
-_lock = threading.RLock()
+_specs = manifest.load(_PATH)
+_ops = {_engine.NAME: _build(_specs, _REFERENCES, _engine)}

@@ -6,7 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from . import document, infer, source, steps
-from .expression import DTYPES, ON_METAL, RESERVED
+from .expression import DTYPES, ENGINES, RESERVED
 from .spec import (
     BATCH,
     FLOATS,
@@ -28,24 +28,14 @@ def load(path):
     Raises ManifestError naming file, line, op and key.
     """
     path = Path(os.path.abspath(path))
-    value, entries = _entries(path)
-    ops = {name: entry() for name, entry in entries.items()}
-    _refuse_orphans(value, ops, path.parent / "shaders")
-    return ops
-
-
-def entries(path):
-    """A function for each op of a manifest, by name, that reads the op's entry and kernels and returns its OpSpec."""
-    return _entries(Path(os.path.abspath(path)))[1]
-
-
-def _entries(path):
-    """The value of `ops`, and the functions that `entries` returns."""
     root = document.read(path, path.name).fields(("edition", "ops"))
     if root["edition"].integer() != EDITION:
         raise root["edition"].error(f"this loader reads edition {EDITION}")
-    kernels = cache(lambda name: source.read(path.parent / "shaders" / f"{name}.metal", path.parent))
-    return root["ops"], {name: partial(_op, name, value, path, kernels) for name, value in root["ops"].named().items()}
+    headers = {}
+    kernels = cache(lambda name: source.read(path.parent / "shaders" / f"{name}.metal", path.parent, headers))
+    ops = {name: _op(name, value, path, kernels) for name, value in root["ops"].named().items()}
+    _refuse_orphans(root["ops"], ops, path.parent / "shaders")
+    return ops
 
 
 def _refuse_orphans(value, ops, shaders):
@@ -64,7 +54,7 @@ def _op(name, value, path, kernels):
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
-    names = Names(dims | {o.name for o in options if o.kind != "float"} | {ON_METAL}, arrays)
+    names = Names(dims | {o.name for o in options if o.kind != "float"} | ENGINES.keys(), arrays)
     spec = OpSpec(
         name=name,
         summary=fields["summary"].text().strip(),

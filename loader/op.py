@@ -9,7 +9,6 @@ import mlx.core as mx
 
 from . import plan, source, transforms
 from .arguments import Stream, check_stream
-from .backends import metal
 from .call import Reader, signature
 from .errors import LoaderError, warn
 from .spec import STATE, TIME
@@ -290,7 +289,7 @@ class Op:
         names = [name for name, given in zip(self._reader.inputs, inputs) if given is not None]
         names += [name for _, name in self._floats]
         return transforms.passes(
-            self, plan.make(self.spec, self._kernels, inputs, options, self.engine.NAME == metal.NAME), names, options
+            self, plan.make(self.spec, self._kernels, inputs, options, self.engine.NAME), names, options
         )
 
     def __copy__(self):

@@ -7,7 +7,7 @@ from functools import cache, cached_property, partial
 import mlx.core as mx
 
 from .arguments import LARGEST
-from .expression import DTYPES, ON_METAL, Scope
+from .expression import DTYPES, Scope
 from .spec import MOST_THREADS, SumStep
 
 # In place of an absent optional input its kernel gets this many elements, which it never reads.
@@ -108,8 +108,8 @@ def _dummy(dtype):
     return mx.array([0] * _DUMMY_SIZE, dtype)
 
 
-def make(spec, kernels, inputs, options, on_metal=False):
-    """The plan of a call; `on_metal` plans for an Apple GPU.
+def make(spec, kernels, inputs, options, engine=None):
+    """The plan of a call on the engine of that name.
 
     `inputs` has the (shape, dtype) of every input in order, None for an absent one, and `options` the values of the
     options. Raises ValueError and TypeError that name the expected shape, dtype or condition.
@@ -119,7 +119,7 @@ def make(spec, kernels, inputs, options, on_metal=False):
     dims = _bind(spec, given)
     dtypes = {a.name: given[a.name][1] if a.name in given else DTYPES[a.dtypes[0]] for a in spec.inputs}
     numbers = {o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}
-    scope = Scope({**dims, **numbers, ON_METAL: on_metal}, {name: shape for name, (shape, _) in given.items()}, dtypes)
+    scope = Scope({**dims, **numbers}, {name: shape for name, (shape, _) in given.items()}, dtypes, engine)
     _check_sizes(spec, given, dims, scope)
     outputs = tuple(tuple(axis.size(scope, 0) for axis in array.shapes[0]) for array in spec.outputs)
     if 0 in dims.values():

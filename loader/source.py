@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from . import files
 from .backends.metal import MATH_MODE
@@ -71,8 +72,9 @@ class KernelSource:
         return [p for p in self.parameters if p.attribute is None]
 
 
-def read(path, root):
-    """Read the one kernel of the file `path`, called by its path from `root` in errors and debuggers.
+def read(path, root, headers=None):
+    """Read the one kernel of the file `path`, called by its path from `root` in errors and debuggers. `headers` keeps
+    the headers that are read for the next call.
 
     Raises ManifestError where the file is not a header followed by one kernel.
     """
@@ -92,7 +94,7 @@ def read(path, root):
     return KernelSource(
         name=match["name"],
         file=file,
-        header=inline(text[:start], path, root),
+        header=inline(text[:start], path, root, headers),
         body=f"\n{_line(text, body, file)}\n{text[body + 1 : end].rstrip()}\n",
         template=tuple(map(_parameter, _split(template))),
         parameters=tuple(map(_parameter, _split(text[match.end() : end_of_parameters]))),
@@ -143,39 +145,75 @@ def _check_code(text, file):
             )
 
 
-def inline(text, path, root, seen=(), depth=0, prefix=""):
+def inline(text, path, root, headers=None):
     """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` replaced by the file, once, and
-    #line marks that name the original lines; `prefix` stands for `root` in them.
+    #line marks that name the original lines. `headers` keeps what is read for the next call.
 
     Raises ManifestError if a file does not exist or lies outside of `root`.
     """
-    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    file, seen = prefix + path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
+    path, root = os.path.abspath(path), os.path.abspath(root)
+    file = os.path.relpath(path, root).replace(os.sep, "/")
+    seen, headers = {os.path.realpath(path)}, {} if headers is None else headers
+    return "".join(_inlined(text, _Place(path, root, "", file), seen, headers))
 
-    def expand(match):
-        name = match["beside"] or match["ours"]
-        base, begin = (root, prefix) if match["beside"] else (HEADERS, _OURS)
-        place = os.path.normpath(os.path.join(path.parent if match["beside"] else HEADERS, name))
-        if place in seen:
-            return ""
-        target = Path(place)
-        if not target.is_relative_to(base):
-            what = "the manifest's folder; move it inside" if base == root else "loader's headers"
-            raise _error(file, text, match.start(), f"{name} lies outside of {what}")
-        if not os.path.exists(target):
-            known = () if match["beside"] else [header.name for header in HEADERS.glob("*.h")]
-            near = f".{suggest(name, known)}" if known else ""
-            raise _error(file, text, match.start(), f"there is no file {_OURS if known else ''}{name}{near}")
+
+class _Place(NamedTuple):
+    """A file: where it lies, the folder that its includes may not leave, the prefix that stands for that folder in
+    #line marks, and its name in them."""
+
+    path: str
+    root: str
+    prefix: str
+    file: str
+
+
+def _inlined(text, place, seen, headers, depth=0):
+    """The parts of a text with its includes replaced."""
+    yield f'#line 1 "{place.file}"\n'
+    last = 0
+    for match in _includes(text):
+        yield text[last : match.start()]
+        last = match.end()
+        target = _target(match, text, place)
+        if target.path in seen:
+            continue
         if depth == _DEPTH:
-            raise _error(file, text, match.start(), f"files include each other more than {_DEPTH} deep")
-        if (real := os.path.realpath(target)) in seen:
-            return ""
-        seen.update((place, real))
-        called = begin + target.relative_to(base).as_posix()
-        included = inline(_header(files.read(target, called), called), target, base, seen, depth + 1, begin)
-        return f"{included}\n{_line(text, match.end(), file, next_line=True)}"
+            raise _error(place.file, text, match.start(), f"files include each other more than {_DEPTH} deep")
+        if target not in headers:
+            if not os.path.exists(target.path):
+                raise _error(place.file, text, match.start(), f"there is no file {_missing(match)}")
+            text_of = _header(files.read(Path(target.path), target.file), target.file)
+            headers[target] = os.path.realpath(target.path), text_of
+        real, header = headers[target]
+        if real not in seen:
+            seen.update((target.path, real))
+            yield from _inlined(header, target, seen, headers, depth + 1)
+            yield f"\n{_line(text, match.end(), place.file, next_line=True)}"
+    yield text[last:]
 
-    return f'#line 1 "{file}"\n{_INCLUDE.sub(expand, text)}'
+
+def _target(match, text, place):
+    """The place of the file that an #include names."""
+    beside, ours = match["beside"], match["ours"]
+    root, prefix = (place.root, place.prefix) if beside else (str(HEADERS), _OURS)
+    path = os.path.normpath(os.path.join(os.path.dirname(place.path) if beside else root, beside or ours))
+    if not path.startswith(root + os.sep):
+        what = "the manifest's folder; move it inside" if root == place.root else "loader's headers"
+        raise _error(place.file, text, match.start(), f"{beside or ours} lies outside of {what}")
+    return _Place(path, root, prefix, prefix + path[len(root) + 1 :].replace(os.sep, "/"))
+
+
+def _missing(match):
+    """The name of a file that is not there, with the nearest of loader's headers."""
+    if match["beside"]:
+        return match["beside"]
+    return f"{_OURS}{match['ours']}.{suggest(match['ours'], [header.name for header in HEADERS.glob('*.h')])}"
+
+
+@lru_cache(maxsize=256)
+def _includes(text):
+    """The includes in a text; cached, since many kernels share a header."""
+    return tuple(_INCLUDE.finditer(text))
 
 
 def locate(file, root):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from types import SimpleNamespace
 
 import mlx.core as mx
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "FULL",
     "KERNELS_VMAP",
     "LENGTHS",
+    "as_on_metal",
     "assert_close",
     "bound",
     "call",
@@ -67,6 +69,13 @@ def carrying():
 def poisoned(name):
     """The op with outputs that start as NaN; its kernels are built once."""
     return with_nan(loader.get(name))
+
+
+def as_on_metal(op):
+    """The op planned as on Metal, its kernels built by the engine in use."""
+    names = ("LAZY", "missing", "ready", "build", "prepare")
+    engine = SimpleNamespace(NAME="metal", **{name: getattr(op.engine, name) for name in names})
+    return loader.Op(op.spec, engine, op._reference)
 
 
 def assert_close(op, got, want, what):

@@ -225,6 +225,10 @@ METAL_FUNC void key_within(
   thread float (&grad_k)[KEY_STEPS] = READS >= KEY_READS_ERASE ? own.leaving : own.entering_k;
 #pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
+    if (READS ==
+        KEY_READS_BEFORE) {  // Or the pairs of all keys would be fetched first, which takes registers.
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    }
     const float same = corner[j * (TILE_STRIDE + 1)];
     own.entering_q[j] = metal::fma(same, own.k[j], own.entering_q[j]);
     grad_k[j] = metal::fma(same, own.q[j], grad_k[j]);
