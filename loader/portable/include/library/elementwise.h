@@ -1,7 +1,7 @@
-// The functions that work on each element, a line a function. MSL_NATIVE has every compiler, MSL_OPENCL OpenCL alone, and
-// elsewhere they are the formula. MSL_COMPOSED and MSL_NUMBER are made of functions above. In all other formulas x, y and z
-// are floats, or vectors of them where the compiler computes with vectors; X is their type, E that of the elements before
-// half and bfloat became float.
+// The functions that work on each element, a line a function. MSL_NATIVE has every compiler, MSL_OPENCL OpenCL
+// alone, and elsewhere they are the formula. MSL_COMPOSED and MSL_NUMBER are made of functions above. In all other
+// formulas x, y and z are floats, or vectors of them where the compiler computes with vectors; X is their type, E
+// that of the elements before half and bfloat became float.
 
 // <metal_math>
 MSL_NATIVE_1(acos)
@@ -47,7 +47,8 @@ MSL_NUMBER_3(fmax3, fmax(x, fmax(y, z)))
 MSL_NUMBER_3(fmin3, fmin(x, fmin(y, z)))
 MSL_NUMBER_3(fmedian3, fmax(fmin(x, y), fmin(fmax(x, y), z)))
 // The largest below 1 where rounding would make it 1.
-MSL_FLOAT_1(fract, x - ::floor(x) > (X)(1.0f - 0.5f * msl::epsilon<E>) ? (X)(1.0f - 0.5f * msl::epsilon<E>) : x - ::floor(x))
+MSL_FLOAT_1(fract, x - ::floor(x) > (X)(1.0f - 0.5f * msl::epsilon<E>) ? (X)(1.0f - 0.5f * msl::epsilon<E>)
+                                                                       : x - ::floor(x))
 
 // <metal_common>; max and min of floats are fmax and fmin: a NaN loses.
 MSL_COMPOSED_1(abs, fabs(x))

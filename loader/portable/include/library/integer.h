@@ -1,5 +1,5 @@
-// <metal_integer>, a line a function: Metal's name, OpenCL's, and the formula where there is none, of elements x, y and z
-// of type E. What stands as MSL_INTEGER_OWN every dialect writes in its own way.
+// <metal_integer>, a line a function: Metal's name, OpenCL's, and the formula where there is none, of elements x, y
+// and z of type E. What stands as MSL_INTEGER_OWN every dialect writes in its own way.
 
 MSL_INTEGER_1(clz, clz, msl::leading_zeros(x))
 MSL_INTEGER_1(ctz, ctz, msl::trailing_zeros(x))
@@ -18,7 +18,8 @@ MSL_INTEGER_3(mad24, mad24, x* y + z)
 MSL_INTEGER_3(madhi, mad_hi, (msl::unsigned_of<E>)msl::multiply_high(x, y) + (msl::unsigned_of<E>)z)
 MSL_INTEGER_OWN_1(abs, x < (E)0 ? (E)(0 - (msl::unsigned_of<E>)x) : x)
 MSL_INTEGER_OWN_1(reverse_bits, msl::reverse(x))
-MSL_INTEGER_OWN_2(absdiff, x < y ? (msl::unsigned_of<E>)y - (msl::unsigned_of<E>)x : (msl::unsigned_of<E>)x - (msl::unsigned_of<E>)y)
+MSL_INTEGER_OWN_2(absdiff, x < y ? (msl::unsigned_of<E>)y - (msl::unsigned_of<E>)x
+                                    : (msl::unsigned_of<E>)x - (msl::unsigned_of<E>)y)
 MSL_INTEGER_OWN_3(madsat, msl::multiply_add_saturated(x, y, z))
 
 // Of floats and of integers.

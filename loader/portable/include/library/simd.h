@@ -1,5 +1,5 @@
-// The functions of simdgroups (simd_) and quads (quad_), a line a function. A dialect says what becomes of a line: e is an
-// element of type E, n an argument, a and b are what is joined, of the type A that E is accumulated in.
+// The functions of simdgroups (simd_) and quads (quad_), a line a function. A dialect says what becomes of a line: e
+// is an element of type E, n an argument, a and b are what is joined, of the type A that E is accumulated in.
 #pragma once
 
 namespace metal {

@@ -1,5 +1,5 @@
-// <metal_type_traits>, a line a trait, with clang's word for it; MSL_ASK is what the compiler says of T. half and bfloat
-// count as floating point whatever the compiler takes them for.
+// <metal_type_traits>, a line a trait, with clang's word for it; MSL_ASK is what the compiler says of T. half and
+// bfloat count as floating point whatever the compiler takes them for.
 #pragma once
 
 namespace metal {
