@@ -17,10 +17,11 @@ if EMULATE:
 
 import mlx.core as mx  # noqa: E402
 import pytest  # noqa: E402
-from oracle import FULL  # noqa: E402
 
 if EMULATE:
     mx.cuda.is_available = lambda: True
+
+from oracle import FULL  # noqa: E402
 
 import loader  # noqa: E402
 

@@ -3,14 +3,13 @@
 import importlib.util
 import re
 import shutil
-from pathlib import Path
 
 from . import write
 from .write import MANIFEST, NewError
 
 REFERENCES, TESTS = "references.py", "tests"
 _TEMPLATES = write.TEMPLATES / "project"
-_INCLUDE = Path(__file__).resolve().parents[1] / "lint/include"
+_HEADERS = ("loader/portable/include/dialects/check", "loader/portable/include/names", "tools/lint/include")
 
 
 def check(folder, name):
@@ -75,7 +74,9 @@ def _project(folder, package, words):
             yield _put(folder, path, _fill(template, words))
     if not (folder / "compile_flags.txt").exists():
         flags = (write.ROOT / "compile_flags.txt").read_text(encoding="utf-8")
-        yield _put(folder, "compile_flags.txt", flags.replace("tools/lint/include", str(_INCLUDE)))
+        for headers in _HEADERS:
+            flags = flags.replace(f"\n{headers}\n", f"\n{write.ROOT / headers}\n")
+        yield _put(folder, "compile_flags.txt", flags)
     for style in (".clang-format", ".clangd"):
         if not (folder / style).exists():
             shutil.copy(write.ROOT / style, folder / style)

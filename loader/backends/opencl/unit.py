@@ -47,7 +47,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
         [
             WHOLE if threads else "",
             "#include <metal_stdlib>",
-            "#include <msl/trace.h>" if traced is not None else "#include <msl/arrivals.h>" if validating else "",
+            "#include <trace.h>" if traced is not None else "#include <arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
             rewrite(header),
