@@ -26,8 +26,7 @@ except ImportError as error:
     ) from error
 
 from . import backends, kernel, manifest, reference
-from .document import suggest
-from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError
+from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
@@ -85,11 +84,11 @@ def load(
     references: Mapping[str, Callable[..., Sequence[mlx.core.array]]] | None = None,
     backend: str | None = None,
 ) -> dict[str, Op]:
-    """The ops of a manifest, `{name: Op}`, built for the engine in use or for `backend`.
+    """Load a manifest: its ops, `{name: Op}`, built for the engine in use or for `backend`.
 
-    `references` maps an op's name to the same op in plain MLX: a function of the inputs and options by
-    name that returns every output, as a tuple. Without one an op runs only where its kernels do. An op that is
-    pickled is loaded again from `path`; its reference must be a function that can be imported.
+    `references` maps an op's name to the same op in plain MLX: a function that takes inputs and options by name and
+    returns every output as a tuple. Without a reference an op runs only where its kernels run. Unpickling an op loads
+    `path` again; to be pickled, its reference must be a function that can be imported.
     Raises ManifestError naming file, line, op and key.
     """
     engine = backends.choose(backend) if backend else _engine
@@ -99,9 +98,9 @@ def load(
 
 
 def get(name: str, backend: str | None = None) -> Op:
-    """The op called `name`, built at import. `backend` gives the one of another engine instead.
+    """The op called `name`, built at import for the engine in use; `backend` gives another engine's.
 
-    An op of the "metal" backend can be had anywhere: where it cannot run, its `forward` still exports.
+    `backend="metal"` works on every machine: where the op cannot run, mx.export_function still takes its `forward`.
     Raises ValueError for a name that is not in `names()`.
     """
     engine = backend or _engine.NAME
@@ -116,7 +115,7 @@ def get(name: str, backend: str | None = None) -> Op:
 
 def names() -> tuple[str, ...]:
     """The names of the ops that `get` knows."""
-    return tuple(_ops[_engine.NAME])
+    return tuple(_specs)
 
 
 def backend() -> str:
@@ -138,12 +137,11 @@ def metal_kernel(
     """mx.fast.metal_kernel on every backend: on a Mac it is that; elsewhere the same source runs on an NVIDIA GPU or,
     on x86-64 Linux, on the CPU.
 
-    `source` is the body of a kernel and `header` what stands above it; MLX, or here the loader, writes the
-    signature. `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements
-    never written, races and barriers that not all threads reach, on the opencl backend.
-    Raises ValueError for names that do not fit, BackendError where no engine runs kernels.
-    See docs/portable-metal.md for what of Metal's language runs where.
-    """
+    `source` is the body of a kernel and `header` the lines above it; MLX or the loader writes the signature.
+    `validate=True`, or LOADER_VALIDATE=1, checks every call for accesses out of bounds, elements never written,
+    races and barriers that not all threads reach, on the opencl backend. Raises ValueError for names that do not
+    fit, BackendError where no engine runs kernels. docs/portable-metal.md lists the parts of Metal's language that
+    run on each backend."""
     return kernel.make(
         _engine,
         name,
@@ -162,9 +160,9 @@ def warm_up(name: str, *arrays: mlx.core.array, backward: bool = True, **keyword
     """Compile the kernels of an op before their first use, and wait for the optimised programs.
 
     `name` and the other arguments are those of a call: `loader.warm_up("gated_delta", q, k, v, g, beta)`. Only shapes,
-    dtypes and options count, so that `mx.zeros(...)` will do, which stays unevaluated on the opencl backend.
-    `backward=False` leaves the gradient's kernels out. Without it the first call of an op compiles: seconds for a
-    quick build on the opencl backend, the optimised one following in the background (LOADER_BUILD=auto).
+    dtypes and options count, so `mx.zeros(...)` will do; the opencl backend does not evaluate it. `backward=False`
+    leaves out the gradient's kernels. Without a warm-up the first call compiles: on the opencl backend it waits seconds
+    for a quick build, and the optimised build follows in the background (LOADER_BUILD=auto).
     Raises as a call does for arguments that do not fit, and CompileError.
     """
     get(name).warm_up(*arrays, backward=backward, **keywords)
@@ -180,18 +178,18 @@ def _build(specs, references, engine):
 
 
 def _pickled(op):
-    """What tells an op of another manifest than ours from every other; None for the backend in use."""
+    """(name, manifest, reference, backend) of an op, which identify it; the backend in use is None."""
     return op.spec.name, str(op.spec.path), op._reference, None if op.engine is _engine else op.engine.NAME
 
 
 def _reduce(op):
-    """How an op is pickled: as what finds it again, here or on another machine."""
+    """The function and arguments by which pickle finds an op again, here or on another machine."""
     name, path, _, backend = _pickled(op)
     return (get, (name, backend)) if path == str(_PATH) else (_restore, _pickled(op))
 
 
 def _restore(*pickled):
-    """The op that was pickled, where it is still there, else loaded anew."""
+    """The op that was pickled if this process still has it, else the op loaded again."""
     name, path, reference, backend = pickled
     if pickled not in _loaded:
         ops = load(path, {name: reference}, backend)

@@ -29,7 +29,7 @@ def number(value):
     return float(value) if abs(value) <= LARGEST_FLOAT else None
 
 
-# By the kind of an option: a function that returns its value, or None for another type, and the type in words.
+# For each kind of option: a function that returns its value, or None for another type, and the type in words.
 OPTIONS = {
     "float": (number, "float, finite and within float32"),
     "int": (

@@ -5,7 +5,7 @@ import inspect
 import mlx.core as mx
 
 from .arguments import OPTIONS, shown
-from .document import suggest
+from .errors import suggest
 
 
 class Reader:
@@ -40,7 +40,7 @@ class Reader:
         )
 
     def _positions(self, arrays, keywords):
-        """The required inputs in order, of which the last ones were passed by name, and the other keywords."""
+        """The required inputs in order, those passed by name at the end, and the other keywords."""
         named = self.required[len(arrays) :]
         missing = [name for name in named if name not in keywords]
         if missing or len(arrays) > len(self.required):
@@ -56,7 +56,7 @@ class Reader:
         return (*arrays, *(keywords[name] for name in named)), others
 
     def _unknown(self, name):
-        """The error to raise about a keyword that the op does not take, or not any more."""
+        """The error about a keyword that the op does not take, or that a positional argument has bound already."""
         if name in self.required:
             return TypeError(f"[{self.name}] expected {name} once but got it both by position and by name.")
         known = (*self.required, *self.known)

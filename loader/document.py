@@ -1,27 +1,18 @@
 """YAML read strictly: every value knows its file, line, op and key, so every error can say where it is."""
 
-import difflib
 import math
 import re
 
 import yaml
 
 from . import files
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# How deep values may nest, and how many there may be with every alias written out.
+# The deepest nesting of values, and the most values with every alias written out.
 _DEPTH, _VALUES = 32, 20_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST_MESSAGE = 1000
-
-
-def suggest(word, known):
-    """`" Did you mean 'x'?"` for the nearest known word, else an empty string."""
-    if len(str(word)) > 100:
-        return ""
-    near = difflib.get_close_matches(str(word), list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class Value:
@@ -75,7 +66,7 @@ class Value:
             raise self.error(f"expected a name but got {name!r}")
 
     def within(self, op):
-        """The same value as the entry of an op, for errors."""
+        """The same value with the name of its op, for errors."""
         return Value(self.node, self.file, op, line=self.line)
 
     def items(self):

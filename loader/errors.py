@@ -1,5 +1,6 @@
-"""Every exception the loader raises on its own account. Bad arrays raise ValueError and TypeError."""
+"""The loader's exceptions, warnings and suggestions. Wrong arguments raise ValueError and TypeError instead."""
 
+import difflib
 import sys
 import warnings
 from collections.abc import Iterable
@@ -18,11 +19,11 @@ class BackendError(LoaderError, RuntimeError):
 
 
 class CompileError(LoaderError, RuntimeError):
-    """A kernel does not compile. The message holds the compiler's own, with the line in the source."""
+    """A kernel does not compile. The message has the compiler's message and the line in the source."""
 
 
 class ValidationError(LoaderError, RuntimeError):
-    """A kernel did what validation looks for. The message lists each finding, `findings` holds them."""
+    """Validation found faults in a kernel. The message has a sentence for each, `findings` is their list."""
 
     def __init__(self, kernel: str, findings: Iterable[str]) -> None:
         self.kernel, self.findings = kernel, tuple(findings)
@@ -35,3 +36,11 @@ def warn(message):
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, RuntimeWarning, stacklevel=level + 1)
+
+
+def suggest(word, known):
+    """`" Did you mean 'x'?"` for the nearest known word, else an empty string."""
+    if len(str(word)) > 100:
+        return ""
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

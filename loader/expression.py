@@ -8,7 +8,7 @@ from functools import lru_cache
 import mlx.core as mx
 
 from .arguments import LARGEST
-from .document import suggest
+from .errors import suggest
 
 _DTYPES = (
     *("float32", "float16", "bfloat16", "complex64"),
@@ -29,10 +29,10 @@ def round_up(a, b):
 
 _FUNCTIONS = {"cdiv": cdiv, "round_up": round_up, "min": min, "max": max}
 _QUERIES = ("dtype", "ndim", "has")
-# Whether the kernels are for an Apple GPU, which has fewer registers than others.
-ON_METAL = "on_metal"
-# What expressions know already, so that nothing else may be called that.
-RESERVED = frozenset((*DTYPES, *_FUNCTIONS, *_QUERIES, ON_METAL, *keyword.kwlist))
+# What is true by the name of the engine: an Apple GPU has fewer registers than others, a CPU fewer threads.
+ENGINES = {"on_metal": "metal", "on_cpu": "opencl"}
+# Names with a meaning in expressions: nothing else may have one of them.
+RESERVED = frozenset((*DTYPES, *_FUNCTIONS, *_QUERIES, *ENGINES, *keyword.kwlist))
 _LENGTH, _DEPTH, _BITS = 1000, 100, 63
 _NODES = (
     *(ast.Expression, ast.Name, ast.Load, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
@@ -44,8 +44,8 @@ _NODES = (
 class Expression:
     """One expression. `where` is its place in the manifest, for errors.
 
-    `names` are the dims, constants and options it reads, `arrays` those it asks about through dtype(x), ndim(x) and
-    has(x). Raises ValueError saying what is not allowed in it.
+    `names` are the dims, constants and options in it, `arrays` the arguments of its dtype(x), ndim(x) and has(x).
+    Raises ValueError that names a part which is not allowed.
     """
 
     def __init__(self, text, where):
@@ -142,14 +142,14 @@ def _arguments(node, text, arrays):
 
 
 class Scope(dict):
-    """What expressions see: dims, constants and options as items; dtype(), ndim() and has() on arrays; `on_metal`,
-    which is false unless `values` say otherwise.
+    """What expressions see: dims, constants and options as items; dtype(), ndim() and has() on arrays; `on_metal` and
+    `on_cpu`, which `engine`, the name of one, makes true.
 
-    `shapes` maps the name of every array that is there to its shape, `dtypes` every name to its dtype.
+    `shapes` maps the name of every array of the call to its shape, `dtypes` every name to its dtype.
     """
 
-    def __init__(self, values, shapes, dtypes):
-        super().__init__({ON_METAL: False, **values})
+    def __init__(self, values, shapes, dtypes, engine=None):
+        super().__init__({name: engine == of for name, of in ENGINES.items()} | values)
         self.update(_FUNCTIONS, **DTYPES)
         self.update(
             dtype=dtypes.__getitem__,

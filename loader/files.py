@@ -1,4 +1,4 @@
-"""Reading the text files that people write: manifests, kernels and headers."""
+"""Reads the text files of authors: manifests, kernels and headers."""
 
 import re
 import stat

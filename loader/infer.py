@@ -1,14 +1,15 @@
-"""What a kernel's file says of a step already: its arrays, and the template constants of the names it gives them."""
+"""Arrays and template constants of a step that its entry leaves out, taken from the signature in the kernel's file."""
 
-from .document import suggest
+from .errors import suggest
 from .spec import Array
 
 _NUMBERS = ("int", "bool", "uint")
 
 
 def pairs(value, what, parameters):
-    """(parameter, array) of each input or output of a kernel: as a list says, as a mapping says of some, else by name.
-    `parameters` are those of the kernel's file, None where that cannot be read, which others report."""
+    """(parameter, array) of each input or output of a kernel: from a list, or from a mapping of some parameters; the
+    array of any other parameter has its name. `parameters` are the file's, None if it cannot be read, which others
+    report."""
     if parameters is None and value.is_mapping():
         return tuple((name, child.name()) for name, child in value.named().items())
     if value is None or value.is_mapping():
@@ -22,8 +23,8 @@ def pairs(value, what, parameters):
 
 
 def template(kernel, given, arrays, dtypes, names, step):
-    """The template constants of a kernel, in its order: those `given`, and of the others each dtype by the array that
-    has it and each number by its name. What cannot be told is left out; HAS_<NAME> is the loader's."""
+    """The template constants of a kernel, in its order: those `given`; else a dtype is that of the array declared
+    with it, and a number has the value of its name. Unknown constants are left out; the loader sets HAS_<NAME>."""
     made = dict(given)
     for parameter in kernel.template:
         text = None if parameter.name in given else _value(parameter, kernel, arrays, dtypes, names)
@@ -34,7 +35,7 @@ def template(kernel, given, arrays, dtypes, names, step):
 
 
 def _value(parameter, kernel, arrays, dtypes, names):
-    """What a template parameter stands for, as an expression, or None."""
+    """The value of a template parameter as an expression, or None."""
     if parameter.type in _NUMBERS:
         return parameter.name if parameter.name in names.numbers else None
     return _dtype(parameter.name, kernel, arrays, dtypes)

@@ -60,7 +60,7 @@ class MetalKernel:
         return self._run_now(inputs, arguments)
 
     def _run_now(self, inputs, arguments):
-        """An engine that runs at the call: gradients must fail as MLX's do, not come out as zeros."""
+        """Run on an engine that computes at the call. Its gradient must raise, as MLX's does, and not be zeros."""
 
         @mx.custom_function
         def run(*arrays):
@@ -249,7 +249,7 @@ def _check_names(kernel, what, names):
 
 
 def _check_text(kernel, what, text):
-    """Compilers end a text at its first NUL without a word, and take UTF-8 only; Apple's gets ASCII."""
+    """Refuse NUL, at which compilers stop without an error, and text that MLX does not hand to Apple's compiler."""
     if not isinstance(text, str):
         raise TypeError(f"[{kernel}] expected {what} to be a string but got {type(text).__name__}.")
     found = re.search("[\0\ud800-\udfff]", text)

@@ -2,12 +2,11 @@
 
 import os
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from . import document, infer, source, steps
-from .expression import DTYPES, ON_METAL, RESERVED
-from .names import Names
+from .expression import DTYPES, ENGINES, RESERVED
 from .spec import (
     BATCH,
     FLOATS,
@@ -19,6 +18,7 @@ from .spec import (
     Option,
     Variant,
 )
+from .vocabulary import Names
 
 EDITION = 1
 
@@ -32,7 +32,8 @@ def load(path):
     root = document.read(path, path.name).fields(("edition", "ops"))
     if root["edition"].integer() != EDITION:
         raise root["edition"].error(f"this loader reads edition {EDITION}")
-    kernels = cache(lambda name: source.read(path.parent / "shaders" / f"{name}.metal", path.parent))
+    headers = {}
+    kernels = cache(lambda name: source.read(path.parent / "shaders" / f"{name}.metal", path.parent, headers))
     ops = {name: _op(name, value, path, kernels) for name, value in root["ops"].named().items()}
     _refuse_orphans(root["ops"], ops, path.parent / "shaders")
     return ops
@@ -49,12 +50,12 @@ def _op(name, value, path, kernels):
     value = value.within(name)
     fields = value.fields(
         ("summary", "inputs", "outputs", "forward"),
-        ("paper", "options", "requires", "transition", "bounds", "examples", "variants", *_VARIANT_KEYS),
+        ("paper", "options", "requires", "transition", "bounds", "examples", "variants", "grid", *_VARIANT_KEYS),
     )
     arrays = frozenset(_named(fields["inputs"]))
     options = _options(fields["options"]) if "options" in fields else ()
     dims = _dims(fields["inputs"])
-    names = Names(dims | {o.name for o in options if o.kind != "float"} | {ON_METAL}, arrays)
+    names = Names(dims | {o.name for o in options if o.kind != "float"} | ENGINES.keys(), arrays)
     spec = OpSpec(
         name=name,
         summary=fields["summary"].text().strip(),
@@ -71,19 +72,18 @@ def _op(name, value, path, kernels):
     _refuse_shared_names(value, spec, dims)
     if "transition" in fields:
         spec = replace(spec, transition=_transition(fields["transition"], spec))
-    base = _variant(value, fields, spec, names, Variant(), kernels)
-    variants = [
-        _variant(item, item.fields(("when",), _VARIANT_KEYS), spec, names, base, kernels)
-        for item in (fields["variants"].items() if "variants" in fields else ())
-    ]
-    last = steps.choices(value, base, spec)
-    places = fields["variants"].items() if variants else ()
-    first = [each for place, variant in zip(places, variants) for each in steps.choices(place, variant, spec)]
-    return replace(spec, variants=(*first, *last))
+    around = partial(steps.Around, spec, kernels, fields.get("grid"), names)
+    base = _variant(fields, spec, names, Variant(), around)
+    made, failed = [], []
+    for place in fields["variants"].items() if "variants" in fields else ():
+        variant = _variant(place.fields(("when",), _VARIANT_KEYS), spec, names, base, around)
+        made += steps.choices(place, variant, spec, failed)
+        failed.append(variant.when.text)
+    return replace(spec, variants=(*made, *steps.choices(value, base, spec, failed)))
 
 
 def _refuse_shared_names(value, spec, dims):
-    """Inputs may be called as a dim is; all else that a call mentions has a name of its own."""
+    """Refuse two things of one name in a call; an input alone may share its name with a dim."""
     if not spec.inputs or all(array.name == STATE for array in spec.outputs):
         raise value.error(f"expected at least one input, and one output besides {STATE}")
     seen = set(_CALL)
@@ -112,7 +112,7 @@ def _refuse_reserved(name, value):
 
 
 def _dims(inputs):
-    """The names that stand alone in an input's shape: these bind, every other expression is checked."""
+    """The dims: names that are an axis of an input's shape by themselves. The axis gives such a name its value."""
     dims = set()
     for value in _named(inputs).values():
         shape = value.fields(("shape", "dtype"), _INPUT_KEYS)["shape"]
@@ -129,7 +129,7 @@ def _alternatives(shape):
     return [item.items() for item in items] if items and items[0].is_list() else [items]
 
 
-# What every op takes beside its own inputs and options.
+# Arguments of every op beside its inputs and options.
 _CALL = ("self", "return_state", "return_states", "cu_seqlens", "stream")
 _INPUT_KEYS = ("optional", "sample", "decay")
 _VARIANT_KEYS = ("constants", "saved", "workspace", *PASSES)
@@ -151,7 +151,7 @@ def _input(name, value, names):
 
 
 def _arrays(value, names, constants=()):
-    """Outputs, saved or workspace arrays: one shape, and a dtype, an input whose dtype they take or a constant."""
+    """Outputs, saved or workspace arrays: each has one shape, and as dtype a dtype, an input or a constant."""
     arrays, known = [], (*DTYPES, *sorted(names.arrays), *constants)
     for name, child in _named(value).items():
         fields = child.fields(("shape", "dtype"))
@@ -192,7 +192,8 @@ def _requires(value, names):
 
 
 def _transition(value, spec):
-    """The input whose product over time multiplies the state: of the dims of time and, in their order, of the state."""
+    """The input whose product over time multiplies the state. Its dims are time and, in the same order, some of the
+    state's."""
     gate = next((array for array in spec.inputs if array.name == value.name()), None)
     state = next((array for array in spec.outputs if array.name == STATE), None)
     if gate is None or state is None or not gate.differentiable:
@@ -223,8 +224,8 @@ def _examples(value, dims):
     return tuple({n: size.integer() for n, size in child.fields(free).items()} for child in value.items())
 
 
-def _variant(value, fields, spec, names, base, kernels):
-    """The variant that `fields` describes; what they leave out is as in `base`."""
+def _variant(fields, spec, names, base, around):
+    """The variant that `fields` describes, with the rest from `base`."""
     constants = dict(base.constants)
     known = {*names.numbers, *constants}
     made = {"when": names.expression(fields["when"])} if "when" in fields else {}
@@ -240,8 +241,8 @@ def _variant(value, fields, spec, names, base, kernels):
             if array.name in {a.name for a in (*spec.inputs, *spec.outputs)}:
                 raise fields[key].error(f"{array.name!r} is an input or output already")
     variant = replace(base, constants=tuple(constants.items()), **made)
-    around = steps.Around(spec, kernels, infer.dtypes(spec, variant))
+    place = around(infer.dtypes(spec, variant))
     passes = {
-        key: tuple(steps.ways(item, names, around) for item in fields[key].items()) for key in PASSES if key in fields
+        key: tuple(steps.ways(item, names, place) for item in fields[key].items()) for key in PASSES if key in fields
     }
     return replace(variant, **passes)

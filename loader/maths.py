@@ -1,4 +1,4 @@
-"""What references are written with: plain MLX, as precise in float64 as in float32."""
+"""Functions for references: plain MLX that is precise in float64 too."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ import mlx.core as mx
 
 
 def wide(x: mx.array) -> mx.array:
-    """`x` in the dtype to compute in: float64 stays, so that a reference can be the truth; all else is float32."""
+    """`x` in float32, or in float64 if it is float64, so that a reference can check kernels in float64."""
     return x if x.dtype == mx.float64 else x.astype(mx.float32)
 
 
 def over_time(steps: Sequence[mx.array], like: mx.array) -> mx.array:
-    """Stack one array a step along axis 1, in the shape and dtype of `like`; no step gives no time."""
+    """Stack the arrays of all steps along axis 1, in the dtype of `like`; without steps, an empty array like `like`."""
     return mx.stack(list(steps), axis=1).astype(like.dtype) if steps else mx.zeros_like(like)
 
 
 def fresh(state: mx.array, reset: mx.array, value: float = 0) -> mx.array:
-    """The state [B, ...], and `value` in its place where `reset` [B] holds.
+    """The state [B, ...], replaced by `value` where `reset` [B] holds.
 
-    An index chooses, in the gradient too: that of mx.where multiplies by 0, which lets NaN through.
+    It selects by an index: the gradient of mx.where multiplies by 0, which would let a NaN through.
     """
     if state.size == 0:  # MLX's gather divides by the size
         return state

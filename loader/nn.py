@@ -30,11 +30,12 @@ class CausalConv(nn.Module):
         mask: mx.array | None = None,
         lengths: mx.array | None = None,
     ) -> tuple[mx.array, mx.array]:
-        """`x` [B, L, width] after the inputs `past` [B, taps - 1, width], zeros by default; returns y as x, and the
-        `past` of what comes next. Before a True of `reset` [B, L] no step sees what was earlier.
+        """Convolve `x` [B, L, width], which follows the inputs `past` [B, taps - 1, width], zeros by default. Returns
+        y, of x's shape and dtype, and the `past` of the next call. A step from a True of `reset` [B, L] on does not see
+        steps before it.
 
-        `mask` and `lengths` say which steps are padding, as for `RGLRU`: y is 0 there, and no step, nor `past`, sees
-        them. Raises TypeError and ValueError for an argument of another type or shape.
+        `mask` and `lengths` mark padding, as for `RGLRU`: y is 0 at padding, and neither other steps nor `past` see
+        it. Raises TypeError and ValueError for an argument of another type or shape.
         """
         taps, width = self.weight.shape
         mask = _steps("CausalConv", x, width, reset, mask, lengths)
@@ -56,7 +57,7 @@ class CausalConv(nn.Module):
         return _only(mask, _take(y, mx.maximum(rank - 1, 0))), past
 
     def _convolve(self, x, past, reset):
-        """y and the next `past`, as MLX's arithmetic would promote their dtypes."""
+        """y and the next `past`, in the dtypes to which MLX's arithmetic would promote them."""
         taps, kept = len(self.weight), mx.result_type(past, x)
         x = x.astype(mx.result_type(kept, self.weight, self.bias))
         convolve = get("short_conv") if 2 <= taps <= 8 else _any_taps
@@ -67,7 +68,7 @@ class CausalConv(nn.Module):
 
 
 def _any_taps(x, weight, *, bias, initial_state, reset, return_state):
-    """short_conv by MLX's own operations, of taps that the op does not take."""
+    """short_conv in MLX operations, for numbers of taps that the op refuses."""
     return reference.short_conv(x, weight, bias, initial_state, reset)
 
 
@@ -80,14 +81,14 @@ class RGLRU(nn.Module):
         h[t] = a[t] h[t-1] + sqrt(1 - a[t]^2) i[t] u[t]
         y = leave(gelu(enter(x)[:hidden]) h)
 
-    `width` is that of x and y, `hidden` that of the recurrence (default: `width`). W is block-diagonal with one block a
-    head, [heads, hidden / heads, 2 hidden / heads]: 1 head is the full matrix of Griffin's equations, RecurrentGemma
-    has as many as attention heads. At the start a lies between 0.9 and 0.999 where r = 1, evenly.
+    `width` is the size of x and y, `hidden` that of the recurrence (default: `width`). W is block-diagonal with one
+    block a head, [heads, hidden / heads, 2 hidden / heads]: 1 head is the full matrix of Griffin's equations;
+    RecurrentGemma uses one block for each attention head. Initial values of a, at r = 1, are uniform between 0.9 and
+    0.999.
 
-    a and h are float32, whatever the dtype of the parameters. sqrt(1 - a^2) comes from log a, without cancellation
-    near a = 1, and its derivative is held at 1000, as RecurrentGemma does.
-    Raises TypeError where a size is no int, and ValueError where it is not positive or `heads` does not divide
-    `hidden`.
+    a and h are float32 for parameters of any dtype. sqrt(1 - a^2) is computed from log a, without cancellation near
+    a = 1, and its derivative is at most 1000, as in RecurrentGemma.
+    Raises TypeError if a size is not an int, and ValueError if it is not positive or `heads` does not divide `hidden`.
     """
 
     C = 8.0
@@ -111,9 +112,8 @@ class RGLRU(nn.Module):
         self._group = None
 
     def over_time(self, group: mx.distributed.Group | None = None) -> "RGLRU":
-        """From now on x, and `reset`, is the piece of time that this rank of the group has, as for
-        `loader.parallel.over_time`; by default of all processes. Such a call takes no `cache`, `mask` or `lengths`.
-        Returns the module itself."""
+        """From now on x and `reset` are this rank's piece of the time axis, as for `loader.parallel.over_time`; the
+        default group is all processes. Calls then take no `cache`, `mask` or `lengths`. Returns the module itself."""
         self._group = parallel.choose(group)
         return self
 
@@ -126,18 +126,18 @@ class RGLRU(nn.Module):
         mask: mx.array | None = None,
         lengths: mx.array | None = None,
     ) -> mx.array:
-        """`x` [B, L, width] to y [B, L, width], of any L: a whole text, a piece of it or one token.
+        """Map `x` [B, L, width] to y [B, L, width], for any L: a whole text, a piece of it or one token.
 
-        `cache` is `make_cache()` before the first call; each call continues from what it holds, and leaves in it what
-        the next needs: the last inputs of the convolution [B, conv_width - 1, hidden], and h [B, hidden] in
-        float32. Any object with items 0 and 1 will do. `reset` [B, L] bool marks the first steps of packed sequences:
-        neither the convolution nor h reaches back across them. h is zeroed there; RecurrentGemma also leaves out the
-        factor sqrt(1 - a^2) at the first step of a sequence.
+        Pass `cache=make_cache()` to the first call. Each call continues from the cache and updates it: item 0 is the
+        last inputs of the convolution [B, conv_width - 1, hidden], item 1 is h [B, hidden] in float32. Any object with
+        items 0 and 1 will do. `reset` [B, L] bool marks the first steps of packed sequences: the convolution does not
+        see steps before them, and h starts from 0. (RecurrentGemma also leaves out the factor sqrt(1 - a^2) at the
+        first step of a sequence.)
 
-        A batch of prompts is padded: `mask` [B, L] bool is False at padding, wherever it is, and `lengths` [B] ints
-        is short for the mask `mx.arange(L) < lengths[:, None]`, padding on the right; with both, both must hold. A row
-        gives and leaves in the cache what it would without those steps, be there a NaN; y is 0 there, and `reset`
-        means nothing. A prompt cut into pieces of N steps has `lengths - N` for its second one: less than 0 is as 0.
+        For a batch of padded prompts, `mask` [B, L] bool is False at padding, anywhere in a row; `lengths` [B] ints
+        stands for the mask `mx.arange(L) < lengths[:, None]`, padding on the right; with both, both must hold. Outputs
+        and cache are those of the rows without padding, even if it holds NaN; at padding y is 0 and `reset` is
+        ignored. For the second piece of a prompt cut after N steps pass `lengths - N`: negative numbers count as 0.
         Raises TypeError and ValueError for an argument of another type or shape.
         """
         if self._group is not None and not (cache is mask is lengths is None):
@@ -164,7 +164,7 @@ class RGLRU(nn.Module):
         return y if mask is None else _only(mask, y)
 
     def _cached(self, cache, batch):
-        """The last inputs of the convolution and h that a cache holds, None where it is empty."""
+        """The last inputs of the convolution and h from a cache, or None if it is empty."""
         if cache is None:
             return None, None
         try:
@@ -205,7 +205,8 @@ class RGLRU(nn.Module):
 
 
 def _linear(layer, x):
-    """`layer(x)`; MLX 0.32's CUDA build ends the process on a product without rows: there one row tells the shape."""
+    """`layer(x)`. MLX 0.32's CUDA build ends the process on a product without rows: for these, a row of zeros gives
+    the shape."""
     if x.size:
         return layer(x)
     y = layer(mx.zeros((1,) * (x.ndim - 1) + x.shape[-1:], x.dtype))
@@ -223,7 +224,7 @@ def _take(x, steps):
 
 
 def _steps(layer, x, width, reset, mask, lengths):
-    """The mask of the steps that count, None where all do; raises where an argument is not as the layer takes it."""
+    """The mask of the steps that are not padding, None if all are; raises for arguments of a wrong type or shape."""
     _check(layer, "x", x, mx.floating, {"B": None, "L": None, "width": width})
     batch, length, _ = x.shape
     for name, each in (("reset", reset), ("mask", mask)):
@@ -237,7 +238,7 @@ def _steps(layer, x, width, reset, mask, lengths):
 
 
 def _check(layer, name, x, kind, axes):
-    """Refuse `x` where it is no array of a kind of dtype whose `axes` have these sizes; None is any size."""
+    """Raise unless `x` is an array of this kind of dtype and of the sizes `axes`; None is any size."""
     if not isinstance(x, mx.array):
         raise TypeError(
             f"[{layer}] expected {name} to be an mlx.core.array but got {type(x).__name__}; convert it with mx.array."
@@ -252,7 +253,7 @@ def _check(layer, name, x, kind, axes):
 
 
 def _count(layer, name, value):
-    """`value` as an int, which counts something and so is positive."""
+    """`value` as a positive int."""
     count = integer(value)
     if count is None:
         raise TypeError(f"[{layer}] expected {name} to be an int but got {value!r}.")
@@ -262,7 +263,7 @@ def _count(layer, name, value):
 
 
 def _sqrt(x):
-    """sqrt(x), whose derivative is held at `_STEEPEST` near 0."""
+    """sqrt(x) with a derivative of at most `_STEEPEST`."""
     edge = (0.5 / _STEEPEST) ** 2
     root = mx.stop_gradient(mx.sqrt(x))
     near = root + _STEEPEST * (x - mx.stop_gradient(x))

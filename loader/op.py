@@ -9,7 +9,6 @@ import mlx.core as mx
 
 from . import plan, source, transforms
 from .arguments import Stream, check_stream
-from .backends import metal
 from .call import Reader, signature
 from .errors import LoaderError, warn
 from .spec import STATE, TIME
@@ -53,10 +52,10 @@ class Op:
         """Run the op. Required inputs go by position or by name; optional ones and options are keywords, None their
         default.
 
-        Returns the output, or a tuple of them; with `return_state=True` the final state comes last, and with
-        `return_states=True` in its place the states after each of at most 8 steps, [B, L, ...]. `cu_seqlens`, N + 1
-        bounds as `loader.reset_from_cu_seqlens` takes them, packs N sequences into a batch of one: `initial_state` and
-        the final state then have one state for each, [N, ...].
+        Returns the output, or a tuple of outputs. With `return_state=True` the final state comes last; with
+        `return_states=True` the states after each of at most 8 steps, [B, L, ...], come in its place. `cu_seqlens`
+        holds the N + 1 bounds of N sequences packed into a batch of one, as for `loader.reset_from_cu_seqlens`:
+        `initial_state` and the final state are then [N, ...], one for each sequence.
         Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, before anything runs.
         """
         inputs, options = self._reader.read(arrays, keywords)
@@ -67,7 +66,7 @@ class Op:
         return self.present(results, return_state or return_states)
 
     def _run_states(self, inputs, options, return_state, return_states, cu_seqlens):
-        """`run` where more states go in or come out than one a row."""
+        """As `run`, with a state after each step or for each packed sequence."""
         name = self.spec.name
         if not isinstance(return_states, bool):
             raise TypeError(f"[{name}] expected return_states to be a bool but got {return_states!r}.")
@@ -78,7 +77,7 @@ class Op:
             raise ValueError(
                 f"[{name}] expected return_states alone but got {other} too; the last of the states is the final one."
             )
-        from . import sequences  # late: it brings NumPy along
+        from . import sequences  # late, since it imports NumPy
 
         if return_states:
             return sequences.every_state(self, inputs, options)
@@ -87,8 +86,8 @@ class Op:
     def forward(
         self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
     ) -> Any:
-        """The call without mx.custom_function, so that mx.export_function takes it; where kernels are lazy
-        it has no gradient. An engine that cannot run here, as Metal on Linux, still exports."""
+        """The call without mx.custom_function, for mx.export_function. On lazy engines it has no gradient. An engine
+        that cannot run here, such as Metal on Linux, still exports."""
         if not self.engine.LAZY:
             return self(*arrays, return_state=return_state, stream=stream, **keywords)
         inputs, options = self._reader.read(arrays, keywords)
@@ -101,14 +100,14 @@ class Op:
     def reference(
         self, *arrays: mx.array, return_state: bool = False, stream: Stream | None = None, **keywords: Any
     ) -> Any:
-        """The same op in plain MLX operations: slow, differentiable to any order, and jvp-able."""
+        """The same op in plain MLX operations: slow, with derivatives of any order and jvp."""
         inputs, options = self._reader.read(arrays, keywords)
         self.plan(inputs, options)
         with self._on(stream, return_state):
             return self.present(self.call_reference(inputs, options), return_state)
 
     def step(self, *arrays: mx.array, stream: Stream | None = None, **keywords: Any) -> tuple[mx.array, ...]:
-        """One token: every input and output as in a call, without its time axis.
+        """Run one token: inputs and outputs are those of a call without the time axis.
 
         Returns the outputs followed by the new state: `y, state = op.step(a, b, initial_state=state)`.
         """
@@ -171,18 +170,18 @@ class Op:
         return self.backward_pass(made, arrays, options, results, cotangents)
 
     def arrays(self, inputs, options):
-        """What kernels take of a call, by name: its inputs, and its float options as arrays of one element."""
+        """The arrays of a call that kernels read, by name: inputs, and float options as arrays of one element."""
         return {**self._scalars(options), **inputs}
 
     def forward_pass(self, made, arrays):
-        """Outputs and saved arrays of a plan; `arrays`, which gets them too, are inputs and float options by name."""
+        """Outputs and saved arrays of a plan, also added to `arrays`: inputs and float options by name."""
         self._launch(made, "forward", arrays)
         if self._unseen:
             self._look_at_decays(arrays)
         return tuple([arrays[array.name] for array in made.results])
 
     def _look_at_decays(self, arrays):
-        """Warn of a decay that looks like a logarithm, at the first call of an engine that has evaluated it by then."""
+        """Warn at the first call if a decay looks like a logarithm, on engines that have evaluated it by then."""
         names, self._unseen = self._unseen, ()
         for name in names:
             if mx.all(arrays[name] < 0).item():
@@ -205,7 +204,7 @@ class Op:
         )
 
     def _launch(self, made, which, arrays):
-        """Run one pass of a plan; `arrays` gets what it makes."""
+        """Run one pass of a plan and add its results to `arrays`."""
         for step in self.steps(made, which):
             step.run(arrays)
 
@@ -238,7 +237,7 @@ class Op:
         return passes.forward(*inputs.values(), *self._scalars(options).values())
 
     def _on_kernels(self, made, inputs):
-        """Whether kernels run this call; says once where they could but for a transformation."""
+        """Whether kernels run this call. Warns once if a transformation or the device prevents it."""
         if made.empty:
             return False
         if self.engine.ready(list(inputs.values())):
@@ -263,24 +262,24 @@ class Op:
         return tuple(self._reference(**{o.name: v for o, v in zip(self.spec.options, options)} | inputs))
 
     def present(self, results, return_state):
-        """What the caller sees of the outputs: the state only where it asked for it."""
+        """The outputs for the caller: the state only if requested."""
         pairs = zip(self.spec.outputs, results)
         chosen = tuple([x for array, x in pairs if return_state or array.name != STATE])
         return chosen if len(chosen) > 1 else chosen[0]
 
     def _scalars(self, options):
-        """Options that are floats reach kernels as arrays of one element."""
+        """The float options, as arrays of one element for kernels."""
         return {name: _scalar(options[i]) for i, name in self._floats if options[i] is not None}
 
     def _fixed(self, options):
-        """The options that plans are made for: a float is an input of theirs, here None."""
+        """The options that a plan depends on: floats, which are inputs of kernels, become None."""
         if not self._floats:
             return options
         floats = [i for i, _ in self._floats]
         return tuple([None if i in floats else value for i, value in enumerate(options)])
 
     def _on(self, stream, return_state):
-        """The context of a call on `stream`; refuses both arguments where they are not what they should be."""
+        """The context of a call on `stream`; raises TypeError for a wrong `stream` or `return_state`."""
         check_stream(self.spec.name, stream)
         if not isinstance(return_state, bool):
             raise TypeError(f"[{self.spec.name}] expected return_state to be a bool but got {return_state!r}.")
@@ -290,7 +289,7 @@ class Op:
         names = [name for name, given in zip(self._reader.inputs, inputs) if given is not None]
         names += [name for _, name in self._floats]
         return transforms.passes(
-            self, plan.make(self.spec, self._kernels, inputs, options, self.engine.NAME == metal.NAME), names, options
+            self, plan.make(self.spec, self._kernels, inputs, options, self.engine.NAME), names, options
         )
 
     def __copy__(self):
@@ -323,7 +322,7 @@ def _times(arrays):
 
 
 def _build(spec, engine):
-    """The engine's kernel of every step; steps share that of a file, if as many threads are to be resident."""
+    """The engine's kernel of every step. Steps of one file share a kernel if they have the same `resident`."""
     made = {}
     for step in spec.steps:
         kernel = step.source or source.read(spec.root / "shaders" / f"{step.kernel}.metal", spec.root)
@@ -336,7 +335,7 @@ def _build(spec, engine):
 
 
 def _check(step, spec, kernel):
-    """Refuse a step that says anything else than its kernel's file."""
+    """Refuse a step that contradicts its kernel's file."""
     inputs, outputs = (tuple(name for name, _ in pairs) for pairs in (step.inputs, step.outputs))
     template = {name for name, _ in step.template} | {flag for flag, _ in plan.flags(step, spec)}
     for what, declared, written in (
@@ -353,7 +352,7 @@ def _check(step, spec, kernel):
 
 
 def _obstacle(engine):
-    """Why the kernels of an engine that works cannot run now, and the way out."""
+    """Why a working engine cannot run kernels in this call, and what to do."""
     device = mx.Device(mx.gpu if engine.LAZY else mx.cpu)
     if mx.default_device() != device:
         return (
@@ -368,15 +367,15 @@ def _obstacle(engine):
 
 @lru_cache(maxsize=_SCALARS)
 def _scalar(value):
-    """float32 [1], the first of many: on cuda MLX keeps what is small in the memory of the host, and a kernel
-    whose threadgroups all read it there takes up to three times as long."""
+    """float32 [1], a slice of a larger array: on cuda MLX puts small arrays into host memory, and a kernel whose
+    threadgroups all read one from there takes up to three times as long."""
     x = mx.full((1024,), value, mx.float32)[:1]
     mx.eval(x)
     return x
 
 
 def _methods(spec):
-    """A line a method that is called as the op is."""
+    """One line for each method that has the op's arguments."""
     arrays = ", ".join(array.name for array in spec.required)
     state = "" if all(array.name != "initial_state" for array in spec.inputs) else ", initial_state=..."
     results = ", ".join(array.name for array in spec.outputs)

@@ -4,7 +4,7 @@ import mlx.core as mx
 
 
 def _keep_max(earlier, later):
-    """The larger; of equals the first, and the first NaN, which the gradient follows."""
+    """The larger, or NaN if there is one; of two equals the first, which gets the gradient."""
     return mx.where((earlier >= later) | (earlier != earlier), earlier, later)
 
 

@@ -1,4 +1,4 @@
-"""Packed sequences: several, one after the other, in one row of time."""
+"""Packed sequences: several sequences, one after the other, in a batch of one."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,10 @@ from .arguments import LARGEST, integer
 def reset_from_cu_seqlens(cu_seqlens: Sequence[int] | mx.array, length: int) -> mx.array:
     """The `reset` [1, length] bool of sequences packed one after the other into a batch of one.
 
-    `cu_seqlens` are their bounds, as FlashAttention has them: 0, the end of the first, the end of the second, and so
-    on; N + 1 integers of Python, NumPy or MLX, as a list or a 1-d array. A sequence may be empty. Where the last ends
-    before `length`, the padding after it is a sequence of its own: no state reaches it.
-    Raises TypeError where they are no integers and ValueError where they do not rise from 0 to at most `length`.
-    """
+    `cu_seqlens` are their bounds, as in FlashAttention: 0, the end of the first, the end of the second, and so on; N
+    + 1 integers of Python, NumPy or MLX, as a list or a 1-d array. A sequence may be empty. If the last one ends
+    before `length`, the padding after it is one more sequence: no state reaches it. Raises TypeError if they are not
+    integers, and ValueError if they do not rise from 0 to at most `length`."""
     size = integer(length)
     if size is None:
         raise TypeError(f"[reset_from_cu_seqlens] expected length to be an integer but got {length!r}.")

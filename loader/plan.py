@@ -7,10 +7,10 @@ from functools import cache, cached_property, partial
 import mlx.core as mx
 
 from .arguments import LARGEST
-from .expression import DTYPES, ON_METAL, Scope
+from .expression import DTYPES, Scope
 from .spec import INITIAL, MOST_THREADS, STATE, SumStep
 
-# An absent optional input reaches its kernel as this many elements that are never read.
+# In place of an absent optional input its kernel gets this many elements, which it never reads.
 _DUMMY_SIZE = 8
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -19,9 +19,9 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 class Plan:
     """How to run an op on inputs of these shapes and dtypes.
 
-    `state` are the steps that make the final state alone, and `adjoint` the gradient of the initial one. `results` are
-    the outputs followed by what is saved for backward, and `outputs` the shapes of the former. `empty`: a size is 0, so
-    that no kernel is launched. `prepared` names the passes whose kernels the engine has compiled.
+    `state` are the steps that make the final state alone, `adjoint` those of the gradient of the initial state.
+    `results` are the outputs and the arrays saved for backward, `outputs` the shapes of the outputs. `empty`: a size is
+    0, so no kernel is launched. `prepared` names the passes whose kernels the engine has compiled.
     """
 
     forward: tuple
@@ -40,10 +40,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel call: all that a kernel of mx.fast.metal_kernel's takes, but for the arrays.
+    """One kernel call: every argument of a kernel of mx.fast.metal_kernel except the arrays.
 
-    `inputs` are names of arrays, or the dtype of an optional one that is absent; `given` has the (shape, dtype) of
-    each.
+    `inputs` has the name of each array, or the dtype of an absent optional one, and `given` its (shape, dtype).
     """
 
     kernel: object
@@ -68,7 +67,7 @@ class Launch:
         return partial(self.kernel, **self.arguments)
 
     def arrays(self, named):
-        """What the kernel takes of arrays by name, in its order."""
+        """The kernel's arrays in its order, of arrays by name."""
         return [named[name] if isinstance(name, str) else _dummy(name) for name in self.inputs]
 
     def run(self, arrays):
@@ -113,18 +112,18 @@ def _dummy(dtype):
     return mx.array([0] * _DUMMY_SIZE, dtype)
 
 
-def make(spec, kernels, inputs, options, on_metal=False):
-    """The plan of a call, of kernels that are for an Apple GPU or not.
+def make(spec, kernels, inputs, options, engine=None):
+    """The plan of a call on the engine of that name.
 
-    `inputs` holds the (shape, dtype) of every input in order, None for an absent one, and `options`
-    the values of the options. Raises ValueError and TypeError, naming what was expected.
+    `inputs` has the (shape, dtype) of every input in order, None for an absent one, and `options` the values of the
+    options. Raises ValueError and TypeError that name the expected shape, dtype or condition.
     """
     given = {array.name: value for array, value in zip(spec.inputs, inputs) if value is not None}
     _check_dtypes(spec, given)
     dims = _bind(spec, given)
     dtypes = {a.name: given[a.name][1] if a.name in given else DTYPES[a.dtypes[0]] for a in spec.inputs}
     numbers = {o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}
-    scope = Scope({**dims, **numbers, ON_METAL: on_metal}, {name: shape for name, (shape, _) in given.items()}, dtypes)
+    scope = Scope({**dims, **numbers}, {name: shape for name, (shape, _) in given.items()}, dtypes, engine)
     _check_sizes(spec, given, dims, scope)
     outputs = tuple(tuple(axis.size(scope, 0) for axis in array.shapes[0]) for array in spec.outputs)
     if 0 in dims.values():
@@ -157,7 +156,7 @@ def _axes(array, shape):
 
 
 def _bind(spec, given):
-    """The size of every dim, from the inputs in order; those that disagree raise."""
+    """The size of every dim: its first axis, in the order of the inputs, decides; later axes are checked."""
     dims = {}
     for array in spec.inputs:
         if array.name not in given:
@@ -169,7 +168,7 @@ def _bind(spec, given):
         for axis, size in zip(axes, shape):
             if axis.text.isidentifier():
                 dims.setdefault(axis.text, size)
-    # A dim is 1 where the input that binds it came with a lower rank: N, where A is [D] and not [D, N].
+    # A dim is 1 if the input that binds it has a lower rank in this call: N is 1 if A is [D] instead of [D, N].
     for array in spec.inputs:
         if array.name in given:
             dims |= {e.text: 1 for axes in array.shapes for e in axes if e.text.isidentifier() and e.text not in dims}
@@ -278,7 +277,7 @@ def _sum(step, arrays, given):
 
 
 def flags(step, spec):
-    """The bool template constants of a step, `(HAS_<NAME>, name)`: one for each optional input of which
-    it takes the value or makes the gradient."""
+    """The bool template constants of a step, `(HAS_<NAME>, name)`: one for each optional input that it reads, or whose
+    gradient it makes."""
     mentioned = {*step.reads, *step.makes}
     return [(f"HAS_{a.name.upper()}", a.name) for a in spec.optional if {a.name, f"grad_{a.name}"} & mentioned]

@@ -1,8 +1,9 @@
-"""Every op in plain MLX, by name: what runs where no engine does, and what the kernels are checked against.
+"""Every op in plain MLX, by name. Ops run these references where no engine runs kernels, and tests check kernels with
+them.
 
-A reference takes the op's inputs and options by name and returns every output as a tuple. It computes in
-float32, or in float64 where that goes in, and loops over time, so that it reads like the equation. mx.exp and
-mx.sigmoid of float64 are no better than of float32, so it takes those of `maths`.
+A reference takes the op's inputs and options by name and returns every output as a tuple. It computes in float32, or in
+float64 on float64 inputs, and loops over time, so that it reads like the equation. mx.exp and mx.sigmoid have float32's
+precision in float64 too, so references use those of `maths`.
 """
 
 import mlx.core as mx
@@ -46,7 +47,7 @@ def rotlru(a, cos, sin, b, initial_state=None, reset=None):
 
 def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=False):
     """y[t] = y[t-1] o x[t], o the operator of that number; with `reverse` time runs from the last step to the
-    first. Returns y [B, L, D] in x's dtype and the state [B, D]: what the scan ended with."""
+    first. Returns y [B, L, D] in x's dtype and the state [B, D] after the scan's last step."""
     combine, identity = list(OPERATORS.values())[operator]
     value = _wide(x)
     batch, length, channels = x.shape
@@ -62,7 +63,7 @@ def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=Fals
 
 def short_conv(x, weight, bias=None, initial_state=None, reset=None, silu=False):
     """y[t] = bias + sum_i weight[i] x[t-K+1+i], silu of it if `silu`. Returns y [B, L, D] in x's dtype and the last
-    K - 1 inputs [B, K - 1, D], 0 for those before a reset. All steps at once: no time goes into the next one."""
+    K - 1 inputs [B, K - 1, D], 0 for those before a reset. It computes all steps at once."""
     value, taps = _wide(x), _wide(weight)
     batch, length, channels = x.shape
     reach = max(len(taps), 1) - 1
@@ -107,9 +108,8 @@ def ssd(u, delta, B, C, A, initial_state=None, reset=None):
 def rglru_gated(u, delta, A, initial_state=None, reset=None, sqrt_grad_limit=1000.0):
     """g = A^delta[t], h[t] = g o h[t-1] + sqrt(1 - g^2) u[t], y[t] = sum_n h[t]. Returns y [B, L, D] and [B, D, N].
 
-    Where the slope of the root, 1 / (2 sqrt(1 - g^2)), passes `sqrt_grad_limit`, gradients take that for it. At A = 0
-    the gate is 0, or 1 where delta is 0, with the slope 1 by A where delta is 1 and else none.
-    """
+    In gradients the slope of the root, 1 / (2 sqrt(1 - g^2)), is at most `sqrt_grad_limit`. At A = 0 the gate is 0,
+    or 1 where delta is 0; its derivative with respect to A is 1 where delta is 1, else 0."""
     value, step, base = _wide(u), _wide(delta), _wide(A)
     base = base[:, None] if base.ndim == 1 else base
     closed = base == 0
@@ -182,7 +182,7 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
 def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, scale=1.0):
     """S = g[t] o S, S += (beta[t] (v[t] - S erase[t])) (x) k[t], o[t] = scale * S q[t]. Returns o [B, L, H, Dv] in v's
     dtype and the state [B, H, Dv, Dk]. erase is k where it is absent; g is one a head, [B, L, H], or one a key,
-    [B, L, H, Dk]. A step with beta 0 and g 1 leaves the state alone: so steps are masked out."""
+    [B, L, H, Dk]. A step with beta 0 and g 1 does not change the state: use these values to mask a step."""
     batch, length, heads, values = v.shape
     query, key, read = (_per_head(_wide(x), heads) for x in (q, k, k if erase is None else erase))
     value, gate, rate = (_wide(x) for x in (v, g, beta))
@@ -202,7 +202,7 @@ def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, sc
 def dplr(q, k, v, a, b, g, initial_state=None, reset=None, scale=1.0):
     """S = S diag(g[t]) + (S a[t]) (x) b[t] + v[t] (x) k[t], where S a[t] is of the state before it decays, o[t] =
     scale * S q[t]. Returns o [B, L, H, Dv] in v's dtype and the state [B, H, Dv, Dk]. g is one a head, [B, L, H], or
-    one a key, [B, L, H, Dk]. A step with g 1, b 0 and k 0 leaves the state alone."""
+    one a key, [B, L, H, Dk]. A step with g 1, b 0 and k 0 does not change the state."""
     query, key, value, read, added, gate = (_wide(x) for x in (q, k, v, a, b, g))
     gate = gate[..., None, None] if gate.ndim == 3 else gate[..., None, :]
     batch, length, heads, values = v.shape
@@ -239,7 +239,7 @@ def gated_delta_chunk_state(k, w, u, g, h0=None):
 
 
 def _per_head(x, heads):
-    """[B, L, G, N] as [B, L, H, N]: a group's for each of its heads, and 0 where there is no group."""
+    """[B, L, G, N] as [B, L, H, N]: each head gets its group's values; zeros if G is 0."""
     groups = x.shape[2]
     return mx.repeat(x, heads // groups, axis=2) if groups else mx.zeros((*x.shape[:2], heads, x.shape[3]), x.dtype)
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 
-from .document import suggest
+from .errors import suggest
 from .operators import OPERATORS
 
 _Tree = TypeVar("_Tree")
 _NAMES = (*OPERATORS, "affine")
 _FLOATS = (mx.float32, mx.float16, mx.bfloat16)
-# Below so many channels the lanes of a simdgroup would idle, so the axes before time become channels too.
+# With fewer channels, lanes of a simdgroup would idle: then the axes before time become channels too.
 _LANES = 32
 
 
@@ -26,22 +26,23 @@ def associative_scan(
 
     - "add", "mul", "max", "min", "logaddexp": on every array of `elems`;
     - "affine": `elems` is a pair (a, b) of arrays of one shape, the maps h -> a h + b; the result is the pair (A, B)
-      of the maps from before the first step to after each;
+      of the maps from the state before the first step to the state after each;
     - a callable of two pytrees like `elems`, the earlier steps and the later ones, which combines them step by step
-      and returns a third of the same shapes and dtypes. It gets slices along `axis`, 2 L steps in 2 log2(L) calls.
+      and returns a pytree of the same shapes and dtypes. It is called 2 log2(L) times, on slices along `axis` of 2 L
+      steps in all.
 
-    The names run kernels on float32, float16 and bfloat16, and compute in float32. Their gradient is exact: beside
-    zeros that of "mul", and that of "max" and "min" goes to the first of equals, or the first NaN. Other dtypes, calls
-    that the kernels cannot run (under mx.compile, if they run at the call) and callables run MLX operations.
+    The names run kernels on float32, float16 and bfloat16, and compute in float32. Gradients are exact: that of "mul"
+    next to zeros too, and those of "max" and "min" go to the first of equals, or to the first NaN. Other dtypes,
+    callables, and calls under mx.compile on engines that run kernels at the call, use MLX operations.
 
     `elems` is a pytree of mlx.core.array of the same length along `axis`, of any rank and dtype. `axis` may be
     negative; it then counts from the end of each array's own shape. With `reverse` the scan runs from the last step to
     the first: y[t] = fn(y[t+1], x[t]). Returns a pytree like `elems`, of the same shapes and dtypes.
 
-    Kernels hold 1e-5 over hundreds of thousands of steps, and are finite wherever the steps one by one are. MLX's
-    operations combine in another order, so there a product may leave float32's range where it would not from the left.
+    Kernels keep errors below 1e-5 over hundreds of thousands of steps, and are finite wherever a loop over steps is.
+    MLX operations combine in another order, in which a product may overflow although a loop would not.
 
-    Raises TypeError and ValueError, naming the array by its way through the pytree, as elems.b.0.
+    Raises TypeError and ValueError that name the array by its path in the pytree, as elems.b.0.
     Blelloch 1990, Prefix Sums and Their Applications, CMU-CS-90-190.
     """
     leaves = _leaves(elems)
@@ -98,7 +99,7 @@ def _refuse_integers(leaves):
 
 
 def _prefixes(name, x, axis, reverse):
-    """The prefixes of one array under a named operator but affine."""
+    """The prefixes of one array under a named operator other than "affine"."""
     if _on_kernels(x):
         number = list(OPERATORS).index(name)
         return _on_channels(lambda x: _op("associative_scan")(x, operator=number, reverse=reverse), [x], axis)
@@ -147,13 +148,13 @@ def _on_channels(function, arrays, axis):
 
 
 def _in_float32(combine, elems, axis, reverse):
-    """As `_by_calls`, with what is rounded to 16 bits at the end only."""
+    """As `_by_calls`, in float32, rounded to 16 bits at the end."""
     wide = tree_map(lambda x: x.astype(mx.float32) if x.dtype in _FLOATS else x, elems)
     return tree_map(lambda x, y: y.astype(x.dtype), elems, _by_calls(combine, wide, axis, reverse))
 
 
 def _checked(fn):
-    """`fn`, which must return what it takes."""
+    """`fn`, with a check that it returns the shapes and dtypes of its arguments."""
 
     def combine(earlier, later):
         result = fn(earlier, later)
@@ -181,7 +182,7 @@ def _by_calls(combine, elems, axis, reverse):
 
 
 def _odd_even(combine, elems, axis):
-    """Combine neighbours and scan those, which are the prefixes at odd steps; one more call makes the even ones."""
+    """Combine neighbours and scan the results, the prefixes at odd steps; one more call makes those at even steps."""
     length = next(iter(_leaves(elems).values())).shape[axis]
     if length < 2:
         return elems

@@ -1,9 +1,8 @@
-"""Calls that take or give more states than one a row: one after each step, or one for each of several packed sequences.
+"""Calls with more than one state a row: a state after each step, or one for each of several packed sequences.
 
-Packed sequences become rows of batches without padding: one batch of whole sequences for each length there is or,
-where there are many, one of pieces for each power of two, states going from piece to piece. That is exact for every op
-that carries a state, whatever a step does with it, and needs nothing of its kernels.
-"""
+Packed sequences become the rows of batches without padding: one batch for each length or, if there are many lengths,
+one batch of pieces for each power of two, with states going from piece to piece. The results are exact for every op
+that carries a state, and kernels need no support for it."""
 
 from functools import reduce
 from operator import or_
@@ -18,9 +17,10 @@ _MOST_STATES = 8
 
 
 def every_state(op, inputs, options):
-    """All outputs of a call of at most 8 steps, with the state after each step, [B, L, ...], for the final one.
+    """All outputs of a call of at most 8 steps, with the states after each step, [B, L, ...], in place of the final
+    one.
 
-    A call a step: outputs, states and gradients are those of decoding, bit by bit.
+    It calls the op once a step: outputs, states and gradients equal those of decoding bit by bit.
     """
     op.plan(inputs, options)
     length = _length(op.spec, inputs)
@@ -45,8 +45,8 @@ def every_state(op, inputs, options):
 def by_sequence(op, inputs, options, cu_seqlens, states):
     """All outputs of a call on sequences packed into a batch of one, with one initial and one final state for each.
 
-    `states` says whether the final ones are wanted: if not, and without initial ones, a reset before each sequence
-    is enough, and the op runs once.
+    Without `states`, the final states are not needed: then, without initial states, the op runs once, with a reset at
+    the start of each sequence.
     """
     spec, backward = op.spec, _backward(op.spec, options)
     packed, start = {name: x for name, x in inputs.items() if name != INITIAL}, inputs.get(INITIAL)
@@ -72,14 +72,14 @@ def by_sequence(op, inputs, options, cu_seqlens, states):
 
 
 def _fresh(op, packed, options, shape):
-    """The state [1, ...] before any step: what no step leaves, which the reference tells, or zeros."""
+    """The state [1, ...] before any step: the reference's final state of no steps, or zeros."""
     if op.has_reference:
         return op.call_reference(_split(op.spec, packed, [0, _length(op.spec, packed)])[0], options)[_at_state(op.spec)]
     return mx.zeros((1, *shape[1:]))
 
 
 def _run(op, packed, options, state, rounds):
-    """All outputs of the op on a row, by the rounds that take it up; `state` has one for each sequence."""
+    """All outputs of the op on a row, computed by rounds; `state` has one state for each sequence."""
     spec, at_state = op.spec, _at_state(op.spec)
     if not rounds:
         return [state if a.name == STATE else x for a, x in zip(spec.outputs, op.run(packed, options))]
@@ -97,7 +97,7 @@ def _run(op, packed, options, state, rounds):
 
 
 def _rounds(bounds, backward):
-    """(steps, sequences, first step of each) of the calls that take up sequences of these bounds, in order."""
+    """(steps, sequences, first step of each) of the calls, in order, that cover sequences of these bounds."""
     left = np.diff(bounds)
     powers = [1 << k for k in reversed(range(32)) if reduce(or_, left.tolist()) >> k & 1]
     lengths = sorted({n for n in left.tolist() if n}, reverse=True)
@@ -117,7 +117,7 @@ def _backward(spec, options):
 
 
 def _marks(bounds, length, backward, reset):
-    """The reset of each sequence's first step, and of those after the last sequence, besides that of a call."""
+    """`reset` of a call, also true at the first step of each sequence and after the last sequence."""
     steps = np.arange(length)
     edges = np.array(bounds) - 1 if backward else np.array(bounds)
     marks = mx.array(np.isin(steps, edges))[None]
@@ -125,7 +125,7 @@ def _marks(bounds, length, backward, reset):
 
 
 def _timed(arrays, named):
-    """(array, x) of those that have an axis of time."""
+    """(array, x) of the inputs that have a time axis."""
     return [(a, named[a.name]) for a in arrays if a.name in named and a.axis(TIME) is not None]
 
 
@@ -143,7 +143,7 @@ def _ordered(spec, named):
 
 
 def _from(spec, inputs, state):
-    """The inputs of a call that goes on from a state, or from none."""
+    """The inputs of a call with this initial state, or with none."""
     rest = {name: x for name, x in inputs.items() if name != INITIAL}
     return _ordered(spec, rest if state is None else rest | {INITIAL: state})
 
@@ -164,7 +164,7 @@ def _reordered(arrays, named, order):
 
 
 def _as_batch(array, x, size):
-    """A batch of one whose time is that of several pieces of `size` steps, as a batch of these."""
+    """A batch of one, whose steps are several pieces of `size` steps, as a batch of these pieces."""
     batch, time = array.axis(BATCH), array.axis(TIME)
     x = mx.squeeze(x, batch)
     time -= batch < time
@@ -183,7 +183,7 @@ def _rows(state, rows):
 
 
 def _replaced(state, rows, new):
-    """`state` with the rows that a call has made anew."""
+    """`state` with the rows of a call's final state in their places."""
     if len(rows) == len(state):
         return new
     order = np.arange(len(state))

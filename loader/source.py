@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from . import files
 from .backends.metal import MATH_MODE
 from .backends.text import NOT_ASCII, QUIET, spaces
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .files import line_of
 
 # Each pattern takes time linear in the text: no two repeats in a row may match the same characters.
@@ -23,11 +23,11 @@ _KERNEL = re.compile(r"\[\[\s*kernel\s*\]\]\s*void\s+(?P<name>\w+)\s*\(")
 _TEMPLATE = re.compile(r"^template\s*<(?P<constants>[^{};]*)>\s*\Z", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<type>.*[ *&])(?P<name>\w+)")
 _MATH_MODE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+METAL[ \t]+fp[ \t]+math_mode\b[ \t(]*(?P<mode>\w*)", re.MULTILINE)
-# What the kernels of any project include as <loader/...>: it lies in this package in a wheel, beside it in a checkout.
+# Kernels of any project include these headers as <loader/...>. A wheel has them in this package, a checkout beside it.
 _OURS = "loader/"
 _HERE = Path(__file__).resolve().parent
 HEADERS = (_HERE if (_HERE / "shaders").is_dir() else _HERE.parent) / "shaders/common"
-# How deep files may include each other.
+# The deepest nesting of includes.
 _DEPTH = 64
 
 
@@ -42,7 +42,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class KernelSource:
-    """A kernel file, ready to build: MLX writes its own signature around `body`."""
+    """A kernel file, ready to build: MLX writes a new signature around `body`."""
 
     name: str
     file: str
@@ -53,7 +53,7 @@ class KernelSource:
 
     @property
     def inputs(self):
-        """The names of the input buffers; sizes such as `a_shape` are MLX's own and not among them."""
+        """The names of the input buffers, without sizes such as `a_shape`, which MLX adds."""
         names = [p.name for p in self._buffers() if "const" in p.type.split()]
         sizes = {f"{name}_{size}" for name in names for size in ("shape", "strides", "ndim")}
         return tuple(name for name in names if name not in sizes)
@@ -72,8 +72,9 @@ class KernelSource:
         return [p for p in self.parameters if p.attribute is None]
 
 
-def read(path, root):
-    """Read the one kernel of the file `path`, called by its path from `root` in errors and debuggers.
+def read(path, root, headers=None):
+    """Read the one kernel of the file `path`, called by its path from `root` in errors and debuggers. `headers` keeps
+    the headers that are read for the next call.
 
     Raises ManifestError where the file is not a header followed by one kernel.
     """
@@ -93,7 +94,7 @@ def read(path, root):
     return KernelSource(
         name=match["name"],
         file=file,
-        header=inline(text[:start], path, root),
+        header=inline(text[:start], path, root, headers),
         body=f"\n{_line(text, body, file)}\n{text[body + 1 : end].rstrip()}\n",
         template=tuple(map(_parameter, _split(template))),
         parameters=tuple(map(_parameter, _split(text[match.end() : end_of_parameters]))),
@@ -116,7 +117,7 @@ def _one_kernel(text, file):
 
 
 def _strip_comments(text, file):
-    """Comments become spaces, lines stay where they are: MLX looks for names in them too."""
+    """Replace comments by spaces, since MLX looks for names in them too, and keep line numbers."""
 
     def blank(match):
         if match[0].startswith("/*") and not match[0].endswith("*/", 2):
@@ -129,7 +130,8 @@ def _strip_comments(text, file):
 
 
 def _check_code(text, file):
-    """MLX hands Apple's compiler ASCII and nothing else, and compiles in math mode safe unless a pragma changes it."""
+    """Refuse characters other than ASCII, which MLX does not hand to Apple's compiler, and pragmas that leave math
+    mode safe."""
     if found := NOT_ASCII.search(text):
         raise _error(file, text, found.start(), f"expected ASCII outside of comments but got {found[0]!r}")
     for found in _MATH_MODE.finditer(text):
@@ -143,49 +145,85 @@ def _check_code(text, file):
             )
 
 
-def inline(text, path, root, seen=(), depth=0, prefix=""):
-    """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` put in place, each file once,
-    with #line marks to find the way back, in which `prefix` stands for `root`.
+def inline(text, path, root, headers=None):
+    """`text` of the file `path` with every `#include "..."` and `#include <loader/...>` replaced by the file, once, and
+    #line marks that name the original lines. `headers` keeps what is read for the next call.
 
-    Raises ManifestError where a file is not there, or lies outside of `root`.
+    Raises ManifestError if a file does not exist or lies outside of `root`.
     """
-    path, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))
-    file, seen = prefix + path.relative_to(root).as_posix(), seen or {os.path.realpath(path)}
+    path, root = os.path.abspath(path), os.path.abspath(root)
+    file = os.path.relpath(path, root).replace(os.sep, "/")
+    seen, headers = {os.path.realpath(path)}, {} if headers is None else headers
+    return "".join(_inlined(text, _Place(path, root, "", file), seen, headers))
 
-    def expand(match):
-        name = match["beside"] or match["ours"]
-        base, begin = (root, prefix) if match["beside"] else (HEADERS, _OURS)
-        place = os.path.normpath(os.path.join(path.parent if match["beside"] else HEADERS, name))
-        if place in seen:
-            return ""
-        target = Path(place)
-        if not target.is_relative_to(base):
-            what = "the manifest's folder; move it inside" if base == root else "loader's headers"
-            raise _error(file, text, match.start(), f"{name} lies outside of {what}")
-        if not os.path.exists(target):
-            known = () if match["beside"] else [header.name for header in HEADERS.glob("*.h")]
-            near = f".{suggest(name, known)}" if known else ""
-            raise _error(file, text, match.start(), f"there is no file {_OURS if known else ''}{name}{near}")
+
+class _Place(NamedTuple):
+    """A file: where it lies, the folder that its includes may not leave, the prefix that stands for that folder in
+    #line marks, and its name in them."""
+
+    path: str
+    root: str
+    prefix: str
+    file: str
+
+
+def _inlined(text, place, seen, headers, depth=0):
+    """The parts of a text with its includes replaced."""
+    yield f'#line 1 "{place.file}"\n'
+    last = 0
+    for match in _includes(text):
+        yield text[last : match.start()]
+        last = match.end()
+        target = _target(match, text, place)
+        if target.path in seen:
+            continue
         if depth == _DEPTH:
-            raise _error(file, text, match.start(), f"files include each other more than {_DEPTH} deep")
-        if (real := os.path.realpath(target)) in seen:
-            return ""
-        seen.update((place, real))
-        called = begin + target.relative_to(base).as_posix()
-        included = inline(_header(files.read(target, called), called), target, base, seen, depth + 1, begin)
-        return f"{included}\n{_line(text, match.end(), file, next_line=True)}"
+            raise _error(place.file, text, match.start(), f"files include each other more than {_DEPTH} deep")
+        if target not in headers:
+            if not os.path.exists(target.path):
+                raise _error(place.file, text, match.start(), f"there is no file {_missing(match)}")
+            text_of = _header(files.read(Path(target.path), target.file), target.file)
+            headers[target] = os.path.realpath(target.path), text_of
+        real, header = headers[target]
+        if real not in seen:
+            seen.update((target.path, real))
+            yield from _inlined(header, target, seen, headers, depth + 1)
+            yield f"\n{_line(text, match.end(), place.file, next_line=True)}"
+    yield text[last:]
 
-    return f'#line 1 "{file}"\n{_INCLUDE.sub(expand, text)}'
+
+def _target(match, text, place):
+    """The place of the file that an #include names."""
+    beside, ours = match["beside"], match["ours"]
+    root, prefix = (place.root, place.prefix) if beside else (str(HEADERS), _OURS)
+    path = os.path.normpath(os.path.join(os.path.dirname(place.path) if beside else root, beside or ours))
+    if not path.startswith(root + os.sep):
+        what = "the manifest's folder; move it inside" if root == place.root else "loader's headers"
+        raise _error(place.file, text, match.start(), f"{beside or ours} lies outside of {what}")
+    return _Place(path, root, prefix, prefix + path[len(root) + 1 :].replace(os.sep, "/"))
+
+
+def _missing(match):
+    """The name of a file that is not there, with the nearest of loader's headers."""
+    if match["beside"]:
+        return match["beside"]
+    return f"{_OURS}{match['ours']}.{suggest(match['ours'], [header.name for header in HEADERS.glob('*.h')])}"
+
+
+@lru_cache(maxsize=256)
+def _includes(text):
+    """The includes in a text; cached, since many kernels share a header."""
+    return tuple(_INCLUDE.finditer(text))
 
 
 def locate(file, root):
-    """The path of a file by the name that #line marks of a kernel below `root` give it."""
+    """The path of a file, from its name in the #line marks of a kernel below `root`."""
     return HEADERS / file.removeprefix(_OURS) if file.startswith(_OURS) else Path(root) / file
 
 
 @lru_cache(maxsize=256)
 def _header(text, file):
-    """A header as it is put in place of its include; many kernels share one."""
+    """The text that replaces the include of a header; cached, since many kernels share one."""
     return _ONCE.sub("", _strip_comments(text, file))
 
 

@@ -1,4 +1,4 @@
-"""What a manifest says, as frozen dataclasses: the vocabulary between manifest.py and op.py."""
+"""The content of a manifest as frozen dataclasses: manifest.py makes them, op.py and plan.py use them."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -6,9 +6,9 @@ from pathlib import Path
 
 TIME, BATCH = "L", "B"
 INITIAL, STATE = "initial_state", "final_state"
-# In a threadgroup, on any engine.
+# Threads in a threadgroup, on any engine.
 MOST_THREADS = 1024
-# On a core, of any GPU.
+# Threads on a core of any GPU.
 MOST_RESIDENT = 2048
 FLOATS = ("float32", "float16", "bfloat16")
 
@@ -17,10 +17,9 @@ FLOATS = ("float32", "float16", "bfloat16")
 class Array:
     """An input, output, saved or workspace array.
 
-    `shapes` are the shapes it may have and `dtypes` the dtypes; `like` names the input whose dtype it
-    takes instead, or a constant that is one. `sample` says how tests and benchmarks draw it. A `decay` multiplies the
-    state, and may be taken for its logarithm.
-    """
+    `shapes` are its allowed shapes and `dtypes` its allowed dtypes; instead, `like` names an input of the same
+    dtype, or a constant that is a dtype. `sample` says how tests and benchmarks draw it. A `decay` multiplies the
+    state; users may pass its logarithm by mistake."""
 
     name: str
     shapes: tuple
@@ -41,7 +40,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword of the op that is no array: `kind` is float, int or bool; `note` is for its users."""
+    """A keyword of the op that is not an array: `kind` is float, int or bool; `note` is for its users."""
 
     name: str
     kind: str
@@ -51,8 +50,8 @@ class Option:
 
 @dataclass(frozen=True)
 class KernelStep:
-    """Launch a kernel. `inputs` and `outputs` pair a parameter of the kernel with the array it gets; `resident` is how
-    many of its threads a core should hold at once, `source` its file, None where that cannot be read."""
+    """Launch a kernel. `inputs` and `outputs` pair each parameter of the kernel with an array. `resident` is the
+    number of threads that a core should hold at once, `source` the kernel's file, None if it cannot be read."""
 
     kernel: str
     inputs: tuple
@@ -96,8 +95,8 @@ PASSES = ("forward", "backward", "state", "adjoint")
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute the op, taken where `when` holds; without `when`, always. `state` makes the final state alone
-    and `adjoint` the gradient of the initial one, where that takes other steps than forward and backward."""
+    """One implementation of the op, used if `when` holds; without `when`, always. `state` makes the final state alone,
+    `adjoint` the gradient of the initial state; if empty, the steps of forward and backward do."""
 
     when: object = None
     constants: tuple = ()
@@ -118,7 +117,7 @@ class Variant:
 class OpSpec:
     """One op of the manifest at `path`. `variants` are tried in order, and the last one has no condition.
 
-    `transition` names the input whose product over time multiplies the state, where there is one.
+    `transition` names the input whose product over time multiplies the state, if any.
     """
 
     name: str
@@ -149,7 +148,7 @@ class OpSpec:
 
     @cached_property
     def carries(self):
-        """Whether the op goes on from the state that another call of it left."""
+        """Whether the op can continue from the final state of another call."""
         return INITIAL in {a.name for a in self.inputs} and STATE in {a.name for a in self.outputs}
 
     @cached_property

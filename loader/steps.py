@@ -1,4 +1,4 @@
-"""The steps of a pass, as the manifest writes them: ways to do each, what its kernel's file adds, and their flow."""
+"""The steps of a pass, read from the manifest: the alternatives of each, its kernel's file, and the flow of arrays."""
 
 import itertools
 import math
@@ -9,44 +9,69 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from . import infer
-from .document import suggest
-from .errors import ManifestError
+from .errors import ManifestError, suggest
 from .expression import Expression
 from .spec import INITIAL, MOST_RESIDENT, MOST_THREADS, PASSES, STATE, KernelStep, OpSpec, SumStep
 
-# What no #line mark may hold.
+# Characters that a #line mark may not hold.
 _UNQUOTED = re.compile(r'["\\\n]')
-# Of the steps of one variant: each may hold or not, and makes two of it.
+# The most conditions on steps of one variant: each doubles the number of variants.
 _CONDITIONS = 4
+_KERNELS = re.compile(r"(\S+) if (.+) else (\S+)")
 
 
 class Around(NamedTuple):
-    """What a step is part of: the op, its manifest's kernel files by name, and the dtypes of its arrays."""
+    """The surroundings of a step: the op, its manifest's kernel files by name, the value of the op's `grid` or None,
+    the names that conditions may mention, and the dtypes of the op's arrays."""
 
     spec: OpSpec
     kernels: object
+    grid: object
+    conditions: object
     types: dict
 
 
 def ways(value, names, around):
-    """(condition or None, step) of each way to do a step: the first whose `when` holds is done."""
+    """(condition or None, step) of each alternative of a step: the first whose condition holds is done."""
+    if not value.is_list() and (kernels := _KERNELS.fullmatch(_kernel(value))):
+        return _two_kernels(value, kernels, names, around)
     items = value.items() if value.is_list() else [value]
-    made = [(names.expression(f["when"]) if "when" in (f := item.fields()) else None, item) for item in items]
-    if any(when is None for when, _ in made[:-1]):
+    conditions = [f["when"] if "when" in (f := item.fields()) else None for item in items]
+    if None in conditions[:-1]:
         raise value.error("only the last of several steps may have no `when`")
-    return tuple((when, _step(item, names, around)) for when, item in made)
+    whens = [None if condition is None else around.conditions.expression(condition) for condition in conditions]
+    return tuple((when, _step(item, names, around)) for when, item in zip(whens, items))
 
 
-def choices(value, variant, spec):
-    """The variants that one comes to, with each of its conditions of steps true or false."""
+def _kernel(value):
+    """The text of a step's `kernel`, or ""."""
+    fields = value.fields()
+    return fields["kernel"].text() if "kernel" in fields else ""
+
+
+def _two_kernels(value, kernels, names, around):
+    """The alternatives of a step with `kernel: one if condition else another`."""
+    if "when" in value.fields():
+        raise value.error("expected `when`, or a condition under `kernel`, but got both")
+    first, condition, second = kernels.groups()
+    when = around.conditions.expression(value.fields()["kernel"], condition)
+    return (when, _step(value, names, around, first)), (None, _step(value, names, around, second))
+
+
+def choices(value, variant, spec, failed=()):
+    """The variants that result from one if each condition of its steps is true or false. In them the condition of the
+    variant itself is true, and those of the variants before it, the texts `failed`, are false."""
     conditions, made = {}, []
     for step in itertools.chain(*variant.passes):
         conditions |= {when.text: when for when, _ in step if when is not None}
-    if len(conditions) > _CONDITIONS:
-        raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(conditions)}")
-    for truths in itertools.product((True, False), repeat=len(conditions)):
-        holding = [text for text, holds in zip(conditions, truths) if holds]
-        whens = [when for when in (variant.when, *map(conditions.get, holding)) if when is not None]
+    settled = dict.fromkeys(failed, False) | ({variant.when.text: True} if variant.when else {})
+    unsettled = [text for text in conditions if text not in settled]
+    if len(unsettled) > _CONDITIONS:
+        raise value.error(f"expected at most {_CONDITIONS} conditions of steps but got {len(unsettled)}")
+    for truths in itertools.product((True, False), repeat=len(unsettled)):
+        true = [text for text, holds in zip(unsettled, truths) if holds]
+        holding = [*true, *(text for text, holds in settled.items() if holds)]
+        whens = [when for when in (variant.when, *map(conditions.get, true)) if when is not None]
         text = " and ".join(f"({when.text})" if len(whens) > 1 else when.text for when in whens)
         choice = _with_saved(
             replace(
@@ -61,14 +86,14 @@ def choices(value, variant, spec):
 
 
 def _chosen(steps, holding):
-    """Of each step the first way whose condition is among those `holding`, if there is one."""
+    """The first alternative of each step whose condition is among those `holding`, if any."""
     ways = [[step for when, step in ways if when is None or when.text in holding] for ways in steps]
     return tuple(way[0] for way in ways if way)
 
 
 def _with_saved(variant):
-    """The variant with those arrays of its workspace saved that forward makes and backward only reads, and without
-    those that none of its steps makes."""
+    """The variant with its workspace split: arrays that forward makes and backward only reads are saved, and arrays
+    that no step makes are left out."""
     made, again, *alone = ({name for step in steps for name in step.makes} for steps in variant.passes)
     read = {name for step in variant.backward for name in step.reads}
     kept = (made & read) - again
@@ -80,7 +105,7 @@ def _with_saved(variant):
 
 
 def _check_passes(value, variant, spec):
-    """Refuse passes that read what is not there, or leave out what is due."""
+    """Refuse passes that read an array before it is made, or do not make an output or a gradient."""
     inputs, outputs, saved = ({a.name for a in group} for group in (spec.inputs, spec.outputs, variant.saved))
     inputs |= {option.name for option in spec.options if option.kind == "float"}
     _check_flow(value, variant.forward, variant, inputs, outputs | saved)
@@ -100,7 +125,7 @@ def _check_alone(value, steps, variant, given, due):
 
 
 def _check_flow(value, steps, variant, given, due):
-    """Every array is declared, made once and made before it is read; none that is due stays unmade."""
+    """Check that every array is declared, made once, before it is read, and that every array in `due` is made."""
     have, may = set(given), due | {array.name for array in variant.workspace}
     for step in steps:
         for name in step.reads:
@@ -119,23 +144,26 @@ def _check_flow(value, steps, variant, given, due):
 
 
 def _way_out(step, name):
-    """How to say which array a parameter is, where the step took it by its name."""
+    """The advice for a parameter that the step matched to an array by its name."""
     is_named = isinstance(step, KernelStep) and (name, name) in step.inputs
     return f" Where a parameter and its array differ in name, inputs: {{{name}: ...}} says so." if is_named else ""
 
 
-def _step(value, names, around):
+def _step(value, names, around, kernel=None):
+    """The step that a value describes; `kernel`, if given, replaces the one that it names."""
     spec = around.spec
     if "sum" in value.fields():
         fields = value.fields(("sum", "axis", "into"), ("when",))
         return SumStep(fields["sum"].name(), fields["axis"].integer(), fields["into"].name(), value)
-    fields = value.fields(("kernel", "grid"), ("inputs", "outputs", "template", "when"))
-    kernel = fields["kernel"].text()
+    fields = value.fields(("kernel",), ("grid", "inputs", "outputs", "template", "when"))
+    kernel = kernel or fields["kernel"].text()
     if PurePath(kernel).is_absolute() or ".." in PurePath(kernel).parts or _UNQUOTED.search(kernel):
         raise fields["kernel"].error(f"expected a file below shaders/, without its .metal, but got {kernel!r}")
     if not os.path.exists(spec.root / "shaders" / f"{kernel}.metal"):
         raise fields["kernel"].error(f"there is no file shaders/{kernel}.metal")
-    grid = fields["grid"].fields(("groups", "threads"), ("resident",))
+    if "grid" not in fields and around.grid is None:
+        raise value.error("the key 'grid' is missing, here and in the op")
+    grid = fields.get("grid", around.grid).fields(("groups", "threads"), ("resident",))
     groups, threads = names.triple(grid["groups"]), names.triple(grid["threads"])
     counts = [names.fixed(size) for size in threads]
     if None not in counts and math.prod(counts) > MOST_THREADS:
@@ -159,8 +187,8 @@ def _step(value, names, around):
 
 
 def _read(kernel, around, is_said):
-    """The kernel's file; None where it cannot be read and what `is_said` leaves nothing to look up in it, since then
-    that is reported with all else about the file."""
+    """The kernel's file. If it cannot be read and the step `is_said` in full, None: the error is then reported with the
+    file's others."""
     try:
         return around.kernels(kernel)
     except ManifestError:
@@ -170,7 +198,7 @@ def _read(kernel, around, is_said):
 
 
 def _resident(grid):
-    """Threads that a core should hold at once; 1 bounds nothing."""
+    """The number of threads that a core should hold at once; 1 is no bound."""
     resident = grid["resident"].integer() if "resident" in grid else 1
     if not 1 <= resident <= MOST_RESIDENT:
         raise grid["resident"].error(f"expected 1 to {MOST_RESIDENT} resident threads but got {resident}")

@@ -1,4 +1,4 @@
-"""An op as an mx.custom_function, with checks of what mx.custom_function leaves to chance: gradients and vmap."""
+"""An op as an mx.custom_function, with the checks of gradients and vmap that MLX leaves out."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Passes:
 
 def passes(op, plan, present, options):
     """The `Passes` of a plan: forward takes the inputs and float options called `present` and returns the op's outputs
-    and what it saves.
+    and saved arrays.
 
     Its gradient is the op's backward pass, exact in count, shape and dtype; vmap folds the mapped axis
     into the batch, on either side of grad; jvp and second order raise.
@@ -65,12 +65,12 @@ def passes(op, plan, present, options):
 
 
 def _several(given):
-    """The arguments as a tuple: MLX passes a single one without."""
+    """The arguments as a tuple; MLX passes a single argument as it is."""
     return given if isinstance(given, (tuple, list)) else (given,)
 
 
 def _fit(spec, array: Array, primal, gradient):
-    """A gradient as autodiff must get it: of its primal's shape and dtype."""
+    """A gradient in its primal's shape and dtype, as autodiff needs it."""
     if gradient.shape != primal.shape:
         raise ManifestError(
             f"[{spec.name}] expected grad_{array.name} to have shape {primal.shape} but the backward pass "
@@ -87,7 +87,7 @@ def _refusal(spec, what):
 
 
 def _folding(function, inputs_of, outputs_of):
-    """The vmap rule of `function`, of a list of arrays: one call on a larger batch where all that varies has a batch
+    """The vmap rule of `function`, of a list of arrays: one call on a larger batch, if every mapped array has a batch
     axis."""
 
     def rule(arrays, axes):

@@ -1,4 +1,4 @@
-"""A session with clangd, the language server behind every editor: what it says of a kernel, and a picture of it.
+"""A session with clangd, the language server of editors: its answers about a kernel, and a picture of them.
 
 python tests/clangd_session.py        # writes docs/editor.png
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "shaders/rglru/forward.metal"
-# What the author types: it is never saved.
+# The author types this; it is never saved.
 TYPED = "    sum = simd_sum(sum);\n    simd_\n"
 BEFORE = "    maps[slot] = affine_slice("
 
@@ -38,7 +38,7 @@ class Session:
         self._tell("initialized", {})
         document = {"uri": self.uri, "languageId": "cpp", "version": 1, "text": text}
         self._tell("textDocument/didOpen", {"textDocument": document})
-        # Only then it has read the headers.
+        # By then it has read the headers.
         while self.diagnostics is None:
             self._note(self._receive())
 

@@ -1,13 +1,13 @@
-"""Shared by all tests: which ops there are, and the marker of those that need a GPU."""
+"""Shared by all tests: the ops, and the markers of tests that need a GPU or FULL=1."""
 
 import os
 import re
 
-# On a GPU of NVIDIA's MLX multiplies float32 in TF32 unless it is told not to, which no bound of ours allows.
+# On NVIDIA GPUs MLX multiplies float32 in TF32 by default, which exceeds our bounds.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
 # Optimising takes most of a cold run; tests of optimised builds ask for them.
 os.environ.setdefault("LOADER_BUILD", "quick")
-# Of several GPUs MLX makes the last one current while it computes on the first, and copies between them fail.
+# With several GPUs MLX makes the last one current while it computes on the first, and copies between them fail.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 # The cuda engine without a GPU: its kernels run on NumPy.
@@ -17,10 +17,11 @@ if EMULATE:
 
 import mlx.core as mx  # noqa: E402
 import pytest  # noqa: E402
-from oracle import FULL  # noqa: E402
 
 if EMULATE:
     mx.cuda.is_available = lambda: True
+
+from oracle import FULL  # noqa: E402
 
 import loader  # noqa: E402
 
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(config, items):
     if not FULL:
         config.hook.pytest_deselected(items=[item for item in items if _only_full(item)])
         items[:] = [item for item in items if not _only_full(item)]
-    # The longest first, so that no process is left with them at the end.
+    # The longest first, so that no process starts one at the end.
     items.sort(key=lambda item: not re.match("test_every_(op_is_clean|kernel)", item.name))
     if mx.default_device() != mx.Device(mx.gpu):
         skip = pytest.mark.skip(reason="needs a GPU that MLX can use")

@@ -1,4 +1,4 @@
-"""The pages that people read, cut into what the tests check: blocks of code, commands, links."""
+"""Parts of the pages that tests check: blocks of code, commands, links."""
 
 import re
 import shlex
@@ -7,7 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.is_file()
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "shaders/*.md")
+    for path in ROOT.glob(pattern)
+    if path.is_file()
 )
 # Pages whose code needs packages that `make peers` installs: tests/peers runs it.
 OF_PEERS = ("docs/migration.md", "docs/mlx-lm.md")
@@ -37,7 +40,7 @@ def run(page, scope=None):
 
 
 def files(page):
-    """The files that a page shows: a block below a line that is nothing but its path."""
+    """The files that a page shows: blocks below a line with a path alone."""
     return dict(re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", text(page), re.DOTALL | re.MULTILINE))
 
 
@@ -63,7 +66,7 @@ def links(page):
 
 
 def anchors(page):
-    """What a link to one of the page's headings ends with, as GitHub has it."""
+    """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", text(page)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

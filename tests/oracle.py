@@ -1,8 +1,11 @@
-"""What tests share: the tools of `loader.testing`, and which tests this machine and this run can have."""
+"""Tools that tests share: those of `loader.testing`, and the conditions of tests that not every machine or run has."""
 
 import functools
 import os
+from types import SimpleNamespace
 
+import mlx.core as mx
+import numpy as np
 import pytest
 
 import loader
@@ -18,12 +21,14 @@ __all__ = [
     "FULL",
     "KERNELS_VMAP",
     "LENGTHS",
+    "as_on_metal",
     "assert_close",
     "bound",
     "call",
     "carrying",
     "cases",
     "check",
+    "close",
     "cut",
     "draw",
     "dtype_mixes",
@@ -42,13 +47,13 @@ FULL = os.environ.get("FULL") == "1"
 
 
 def first(count, cases, why):
-    """The cases of a parametrized test, of which all but the first `count` are left to FULL=1, for the reason `why`."""
+    """The cases of a parametrized test: the first `count`, and the others with FULL=1 only, for the reason `why`."""
     cases, mark = list(cases), pytest.mark.full(why)
     wide = [case if isinstance(case, (tuple, list)) else (case,) for case in cases[count:]]
     return cases[:count] + [pytest.param(*case, marks=mark) for case in wide]
 
 
-# MLX 0.32 looks for the vmap rule of every kernel inside of a custom_function, though that has a rule itself.
+# MLX 0.32 asks every kernel in a custom_function for a vmap rule, although the function has one.
 KERNELS_VMAP = loader.backend() in ("opencl", "reference")
 needs_kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 BOUNDS = {DTYPES[name]: value for name, value in testing.BOUNDS.items()}
@@ -56,7 +61,7 @@ LENGTHS = (1, 7, 63, 100, 500)
 
 
 def carrying():
-    """The names of the ops that can go on where they stopped."""
+    """The names of the ops that can continue from a final state."""
     return [name for name in loader.names() if carries(loader.get(name))]
 
 
@@ -66,7 +71,26 @@ def poisoned(name):
     return with_nan(loader.get(name))
 
 
+def as_on_metal(op):
+    """The op planned as on Metal, its kernels built by the engine in use."""
+    names = ("LAZY", "missing", "ready", "build", "prepare")
+    engine = SimpleNamespace(NAME="metal", **{name: getattr(op.engine, name) for name in names})
+    return loader.Op(op.spec, engine, op._reference)
+
+
 def assert_close(op, got, want, what):
     limit = bound(op, got.dtype)
     found = error(got, want)
     assert found <= limit, f"{what} ({got.dtype}): error {found:.2e} is above {limit:.0e}"
+
+
+def relative(got, want):
+    """rms(got - want) / rms(want) of arrays of MLX or NumPy, such as a truth in float64."""
+    got, want = (np.array(x.astype(mx.float32) if isinstance(x, mx.array) else x, np.float64) for x in (got, want))
+    assert got.shape == want.shape
+    return np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
+
+
+def close(got, want, limit=1e-5):
+    found = relative(got, want)
+    assert found <= limit, f"error {found:.1e} is above {limit:.0e}"

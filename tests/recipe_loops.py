@@ -1,8 +1,8 @@
 """Every recipe as a loop over time in NumPy, and random arguments for it.
 
 A loop takes the arrays by name, parameters too with a leading batch axis, the state as a tuple, and `reset` [B, L]; it
-returns the output [B, L, ...] and the state, in float64. It takes complex numbers too, of which imaginary parts that
-are next to nothing are derivatives.
+returns the output [B, L, ...] and the state, in float64. It accepts complex numbers: tiny imaginary parts carry
+derivatives.
 """
 
 from dataclasses import dataclass, field

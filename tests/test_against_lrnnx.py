@@ -1,15 +1,15 @@
-"""rglru_gated and loader.nn.RGLRU against lrnnx 1.0.0's scan and inner block, their mathematics in NumPy and float64.
+"""rglru_gated and loader.nn.RGLRU against the mathematics of lrnnx 1.0.0's scan and inner block, in NumPy and float64.
 
-lrnnx keeps time last, [B, D, L]; here it is axis 1, as in the ops. What it computes where it is right is met. It
-is not met in: the convolution's cache, where lrnnx puts the outputs of the prompt and not the inputs; the base a of
-its module, which starts as the sigmoid of a logarithm, near 0.5, and not in the range asked for; sqrt(1 - a^2), which
-loses all digits near a = 1 in float32, with an infinite slope at 1.
-"""
+lrnnx's time axis is the last, [B, D, L]; here it is axis 1, as in the ops. lrnnx has these faults, which are not
+compared: its convolution's cache stores the outputs of the prompt instead of the inputs; the base a of its module
+starts as the sigmoid of a logarithm, near 0.5, outside of the requested range; its sqrt(1 - a^2) loses all digits
+near a = 1 in float32, and has an infinite slope at 1."""
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from oracle import close
 
 import loader
 from loader.nn import RGLRU, CausalConv
@@ -44,13 +44,6 @@ def inner(p, c):
     base = p["base"][:, None] if p["base"].ndim == 1 else p["base"]
     y, _ = scan(i * u, c * r, base)
     return (p["gate"] * y) @ p["out"].T + p["out_bias"]
-
-
-def close(got, want, limit=1e-5):
-    got = np.array(got, np.float64)
-    assert got.shape == want.shape
-    error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
-    assert error <= limit, f"error {error:.1e}"
 
 
 def slope(function, arrays, directions, step=1e-5):

@@ -1,4 +1,4 @@
-"""python -m tools.apple: the dry run, what becomes of failures, and Apple's parts with stand-ins for its programs."""
+"""python -m tools.apple: the dry run, failures, and Apple's parts with stand-ins for its programs."""
 
 import json
 import os

@@ -1,10 +1,12 @@
-"""Choosing an engine, what it compiles and keeps, and what happens where there is none."""
+"""The choice of an engine, its compiled programs, and machines without one."""
 
 import os
 import re
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import mlx.core as mx
@@ -14,7 +16,7 @@ import pytest
 import loader
 from loader import kernel
 from loader.backends import metal, signature
-from loader.backends.opencl import counts
+from loader.backends.opencl import counts, guard
 from loader.backends.opencl.dispatch import Dispatch
 
 ROOT = Path(__file__).parent.parent
@@ -295,6 +297,27 @@ def test_an_access_to_no_memory_raises_and_the_process_lives(source, did):
             kernel(source)(inputs=[view], **call)
         right = kernel("y[i] = a[elem_to_loc(int(i), a_shape, a_strides, a_ndim)];")
         assert mx.array_equal(right(inputs=[view], **call)[0], view)
+
+
+@opencl
+def test_two_threads_that_miss_one_page_both_go_on(monkeypatch):
+    net, mapped, let_crash = guard.Net(), [], []
+    net.spread = True
+
+    def map_once(page):
+        mapped.append(page)
+        time.sleep(0.1)
+        return len(mapped) == 1
+
+    monkeypatch.setattr(net, "_map", map_once)
+    monkeypatch.setattr(guard, "_fault", lambda information, context: (5 * 2**40, False))
+    monkeypatch.setattr(guard._libc, "sigaction", lambda *arguments: let_crash.append(arguments))
+    threads = [threading.Thread(target=net._catch, args=(11, 0, 0)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(mapped) == 1 and not let_crash
 
 
 @opencl

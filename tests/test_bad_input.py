@@ -1,4 +1,4 @@
-"""Every wrong call: (what is called how, error, message). Nothing of it may run, and nothing may crash."""
+"""Every wrong call: (call, error, message). No kernel may run, and nothing may crash."""
 
 import re
 
@@ -162,7 +162,7 @@ def test_wrong_calls(call, kind, message):
 
 
 def test_every_input_is_checked(op):
-    """For every op of the manifest: each input of a wrong dtype, rank or size raises, and names itself."""
+    """For every op of the manifest: an input of a wrong dtype, rank or size raises an error that names it."""
     sizes = {"B": 2, "L": 4, **op.spec.examples[-1]}
     for present in option_sets(op):
         inputs = draw(op, sizes, present)

@@ -1,4 +1,4 @@
-"""The benchmark at a small size: it times what is right, refuses what is not, and adds up its bytes."""
+"""The benchmark at a small size: it refuses wrong results, times the others, and counts bytes."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there i
 
 @pytest.fixture(autouse=True)
 def _metal_kernel(monkeypatch):
-    """The benchmark leads other packages to our engine for good; other tests must not see that."""
+    """The benchmark makes other packages use our engine permanently; other tests must not see that."""
     monkeypatch.setattr(mx.fast, "metal_kernel", mx.fast.metal_kernel)
 
 

@@ -1,4 +1,4 @@
-"""`tools.bench --model`: every model at a tiny share, what our ops refuse in its row, and wrong names."""
+"""`tools.bench --model`: every model at a tiny share, refusals of our ops in its rows, and wrong names."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How the opencl engine builds: quickly at first, optimised behind it, side by side, and saying so."""
+"""Builds of the opencl engine: quick ones first, optimised ones in the background, in parallel, with messages."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from loader.backends.opencl import builds, cache, program, progress, quick
 
 pytestmark = [needs_kernels, pytest.mark.skipif(loader.backend() != "opencl", reason="other engines leave it to MLX")]
 ROOT = Path(__file__).parents[1]
-# Twelve loops that are unrolled, so that two builds pay.
+# Twelve unrolled loops, so that the kernel has two builds.
 BODY = (
     "float s = 0;\n"
     + 12 * "#pragma unroll\nfor (int i = 0; i < 8; ++i) {{ s = fma(s, 0.5f, a[i] + {0}); }}\n"
@@ -69,7 +69,7 @@ def empty(tmp_path, monkeypatch):
 
 @pytest.fixture
 def built(monkeypatch):
-    """Every build that is compiled, in order."""
+    """Every compiled build, in order."""
     found, real = [], builds.Build.compile
     monkeypatch.setattr(builds.Build, "compile", lambda build, compiler: found.append(build) or real(build, compiler))
     return found

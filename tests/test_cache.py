@@ -1,4 +1,4 @@
-"""The folder of compiled programs: it holds what the cache wrote, touches nothing else and trusts nobody else."""
+"""The folder of compiled programs: the cache touches no other files and trusts no other user's."""
 
 import os
 import pwd

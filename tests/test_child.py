@@ -1,4 +1,4 @@
-"""The processes that compile and validate: where they die the caller lives, and they see nothing of where it runs."""
+"""The processes that compile and validate: the caller survives their crash, and its folder does not affect them."""
 
 import os
 import re
@@ -121,7 +121,7 @@ def test_an_answer_that_nobody_waited_for_is_no_other_kernels(monkeypatch):
 
 
 def test_an_exit_while_it_works_ends_it_in_silence():
-    """The thread that optimises waits for an answer while the interpreter exits."""
+    """The interpreter exits while the thread that optimises waits for an answer."""
     worker, found = child.Child("compiler"), []
 
     def ask():
@@ -214,7 +214,7 @@ def test_the_working_directory_is_imported_by_none(tmp_path, arguments):
 
 
 def test_the_runtime_may_lie_below_a_blank(tmp_path):
-    """As in a virtual environment there: it finds its own files by its path up to the first blank."""
+    """As in a virtual environment in such a folder: the runtime finds its files by its path up to the first blank."""
     library, temporary = tmp_path / "a b" / "lib", tmp_path / "temporary"
     library.mkdir(parents=True)
     temporary.mkdir()

@@ -1,5 +1,5 @@
-"""`reset` contains what it separates: a NaN or an infinity changes nothing of another packed sequence, of another row
-of the batch or of another head, in either pass."""
+"""`reset` separates sequences: a NaN or an infinity changes no result of another packed sequence, another row of the
+batch or another head, in either pass."""
 
 import itertools
 from fractions import Fraction
@@ -11,22 +11,22 @@ from oracle import call, draw, rank_sets
 
 import loader
 
-# A reference loops over time: it is tried at the short ones.
+# A reference loops over time, so it is tested at the short lengths.
 LENGTHS, SHORT = (7, 40, 300), (7, 40)
 SPOILS = (np.nan, np.inf, -np.inf)
-# Axes along which an op does the same thing side by side: what lies in one head or channel stays in it.
+# Axes of independent heads or channels.
 LANES = ("D", "D // 2", "H", "Hk", "G")
 
 
 def starts(length):
-    """Where sequences start in the rows to test: at a step, a tile, a chunk of 32, next to them, and twice."""
+    """Starts of sequences in the rows to test: at a step, a tile, a chunk of 32, next to these, and twice in a row."""
     wanted = [(3,), (8, 31), (20, 21), (32,), (128, 250)]
     fits = [chosen for chosen in wanted if chosen[-1] < length]
     return fits or [()]
 
 
 def moments(chosen, length):
-    """Steps at which to spoil an array, around each start and at both ends."""
+    """Steps to spoil in an array: around each start and at both ends."""
     near = [start + offset for start in chosen for offset in (-1, 0, 1, 9)]
     return sorted({0, length - 1, *(t for t in near if t < length)})
 
@@ -165,7 +165,8 @@ def _cases():
     for name in loader.names():
         for ranks in rank_sets(loader.get(name)):
             label = "-".join([name, *(str(choice) for pair in ranks.items() for choice in pair)])
-            yield pytest.param(name, ranks, id=label)
+            marks = pytest.mark.full("each rank has programs of its own") if ranks else ()
+            yield pytest.param(name, ranks, id=label, marks=marks)
 
 
 def _lengths(lengths):

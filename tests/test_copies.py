@@ -1,4 +1,4 @@
-"""Copies and pickles of ops, and of what holds them: an optimizer's average of a model, a worker's arguments."""
+"""Copies and pickles of ops and of objects that hold them: an optimizer's average of a model, a worker's arguments."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What the cuda backend makes of Metal source; none of it needs a GPU, some of it NVRTC."""
+"""The cuda backend's translation of Metal source; no test needs a GPU, some need NVRTC."""
 
 import math
 import re

@@ -1,5 +1,5 @@
-"""Every kernel of the manifest as CUDA C++ on a machine without a GPU: NVRTC compiles it, and `ptx` runs what comes out
-against the recurrence in float64."""
+"""Every kernel of the manifest as CUDA C++ without a GPU: NVRTC compiles it, `ptx` executes the result, and tests
+compare it with the recurrence in float64."""
 
 import itertools
 from types import SimpleNamespace

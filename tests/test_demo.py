@@ -1,4 +1,4 @@
-"""The demo at small sizes: its two paths agree, it learns, and its command line answers."""
+"""The demo at small sizes: its two paths agree, it learns, and its command line works."""
 
 import subprocess
 import sys

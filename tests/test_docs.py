@@ -1,4 +1,4 @@
-"""The generated docs: they are up to date, say what the manifest says, and notice where they do not."""
+"""The generated docs: they are up to date and match the manifest, and the check notices if they do not."""
 
 import shutil
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_page_of_every_key(tmp_path):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what the docs are made from and of the docs."""
+    """A copy of the docs and of their sources."""
     for path in ("README.md", "manifest.yaml"):
         shutil.copy(ROOT / path, tmp_path)
     for folder in ("shaders", "docs"):

@@ -1,4 +1,4 @@
-"""The kernels that MLX's page on custom Metal kernels teaches with, written anew, against MLX's operations."""
+"""New implementations of the examples on MLX's page about custom Metal kernels, against MLX's operations."""
 
 import mlx.core as mx
 import numpy as np
@@ -20,7 +20,7 @@ int i = thread_position_in_grid.x;
 y[i] = metal::exp(x[elem_to_loc(i, x_shape, x_strides, x_ndim)]);
 """
 
-# Where a sample falls between four texels, their weights, and which of them lie inside of the image.
+# A sample's four texels, their weights, and which of them lie inside of the image.
 CORNERS = """
 struct Corners {
   int row, column;

@@ -1,4 +1,4 @@
-"""What the pages show holds: code runs, commands and links lead somewhere, README.md is as long as one reads."""
+"""The pages: code runs, commands and links exist, README.md is short and in order."""
 
 import importlib.util
 import re
@@ -55,7 +55,7 @@ def test_commands_exist(page):
 
 
 def test_named_commands_exist():
-    """Every `make` target and `python -m tools.*` that the sentences name."""
+    """Every `make` target and `python -m tools.*` in the sentences exists."""
     named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", text(page))}
     assert {"demo", "test"} <= named <= targets()
     for module in {module for page in PAGES for module in re.findall(r"python -m (tools(?:\.\w+)+)", text(page))}:

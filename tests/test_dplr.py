@@ -3,7 +3,7 @@
 import mlx.core as mx
 import numpy as np
 import pytest
-from oracle import assert_close, call, check, poisoned
+from oracle import as_on_metal, assert_close, call, check, poisoned
 
 import loader
 
@@ -41,6 +41,13 @@ def test_rwkv7(length):
     check(poisoned("dplr"), inputs_of(length, 2))
 
 
+@pytest.mark.full("what a CPU does step by step is in chunks elsewhere, programs of its own")
+@pytest.mark.parametrize("keys, dtype", [(64, mx.float32), (128, mx.bfloat16)])
+def test_rwkv7_in_chunks(keys, dtype):
+    for length in (33, 300):
+        check(as_on_metal(op), inputs_of(length, 2, 1, keys, dtype))
+
+
 @pytest.mark.full("each dtype and size is a program of its own")
 @pytest.mark.parametrize("keys, dtype", [(64, mx.bfloat16), (256, mx.float16)])
 def test_rwkv7_of_other_heads(keys, dtype):
@@ -65,6 +72,7 @@ def test_long_sequences():
     inputs = inputs_of(2048, 1, 1)
     inputs["g"] = mx.full(inputs["g"].shape, 0.9995)
     check(poisoned("dplr"), inputs)
+    check(as_on_metal(op), inputs)
 
 
 def test_a_step_with_gate_1_and_nothing_to_write_leaves_the_state_alone():

@@ -1,5 +1,5 @@
-"""Apple's fast functions, emulated by the largest error that its specification allows: `rglru_gated` near A = 1 asks
-for the precise ones, and without them misses what it promises."""
+"""Apple's fast functions, emulated with the largest error of its specification: near A = 1 `rglru_gated` needs the
+precise ones, and would miss its bounds with the fast ones."""
 
 from types import SimpleNamespace
 

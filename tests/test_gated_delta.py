@@ -38,8 +38,9 @@ def test_parity(case):
         check(poisoned("gated_delta"), inputs_of(dims, length, rank, dtype, batch=2))
 
 
+@pytest.mark.full("test_parity has the same in other sizes")
 def test_gates_of_one():
-    """DeltaNet: nothing is forgotten but what is overwritten."""
+    """DeltaNet: the state loses only overwritten values."""
     inputs = inputs_of(CASES[1][:4], 500)
     inputs["g"] = mx.ones_like(inputs["g"])
     check(poisoned("gated_delta"), inputs)
@@ -70,7 +71,8 @@ def test_equals_mlx(length):
     assert_close(op, final, want_state, "final_state")
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.full("each gate has programs of its own"))])
+@pytest.mark.full("each gate has programs of its own")
+@pytest.mark.parametrize("rank", [0, 1])
 def test_erase_in_the_dtype_of_the_keys(rank):
     """16 bits both: one gate a step keeps them in that dtype. An erase key that is k leaves the op as it is."""
     inputs = inputs_of((33, 20, 2, 4), 70, rank, "bfloat16", batch=2, present=("erase", "initial_state", "reset"))

@@ -1,4 +1,4 @@
-"""Gates at the ends of their range, options away from their defaults, and resets after infinity and NaN."""
+"""Gates at the ends of their range, options other than the defaults, and resets after infinity and NaN."""
 
 import mlx.core as mx
 import numpy as np
@@ -159,7 +159,7 @@ def test_a_state_that_fades_slowly(name, gate):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name, ranks", [(name, ranks) for name in RESETS for ranks in timed_ranks(loader.get(name))])
 def test_a_reset_forgets_what_is_not_finite(name, ranks, bad):
-    """A step of every input that has time is spoilt; outputs and gradients from the reset on do not know."""
+    """One step of every input with a time axis is spoilt; outputs and gradients from the reset on do not change."""
     op, length, at = loader.get(name), 300, 140
     inputs = draw(op, {"B": 2, "L": length, **op.spec.examples[-1]}, ("initial_state",), ranks=ranks)
     timed = [a.name for a in op.spec.inputs if a.name in inputs and a.axis("L") is not None]
@@ -198,7 +198,7 @@ UP_AND_DOWN = [1e6] * 8 + [1e-6] * 8
 )
 @pytest.mark.parametrize("name", ["rglru", "rotlru", "associative_scan"])
 def test_products_of_gates_may_leave_the_range_of_float(name, gates, values):
-    """Where the recurrence itself does not. Gradients are the same recurrence from the end."""
+    """The recurrence itself stays in range. Gradients are the same recurrence from the end."""
     op, length = loader.get(name), 400
     a, b = (np.resize(np.array(x, np.float32), length) for x in (gates, values))
     # A quarter turn each step leaves one of a pair 0.

@@ -1,6 +1,5 @@
-"""The Metal translation unit that MLX hands to Apple's compiler, for every kernel of the manifest: it is
-exported and checked. What MLX writes of it is kept, and a digest of what comes from our files.
-`make test ARGS=--update-golden` writes the kept files anew."""
+"""The Metal unit that MLX hands to Apple's compiler, for every kernel of the manifest, exported and checked.
+tests/golden stores MLX's part of it and a digest of our files' part; `make test ARGS=--update-golden` updates it."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""What a call costs the host: the second call of a kind does little in Python, and a plan is bound once."""
+"""The host's cost of a call: the second call of a kind does little in Python, and a plan is bound once."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What a manifest may leave out, because the kernel's file says it, and steps that are done on a condition."""
+"""Inference of arrays, template constants and grids that a manifest leaves out, and steps with conditions."""
 
 import re
 import shutil
@@ -134,6 +134,44 @@ WRONG_WAYS = [
 def test_ways_that_do_not_fit(write, old, new, message):
     assert old in WAYS
     assert message in error_of(write(conditional(WAYS.replace(old, new))))
+
+
+GRID = '    grid: {groups: ["cdiv(SIZE, THREADS)", 1, 1], threads: [THREADS, 1, 1]}\n'
+
+
+def test_steps_without_a_grid_have_that_of_the_op(write):
+    alone = re.sub(r" +grid: .*\n", "", SHORT)
+    of_op = alone.replace("    forward:\n", f"{GRID}    forward:\n", 1)
+    ours, theirs = (manifest.load(write(text))["mix"].steps for text in (of_op, SHORT))
+    assert str([(s.groups, s.threads) for s in ours]) == str([(s.groups, s.threads) for s in theirs])
+    assert "[mix] forward[0]: the key 'grid' is missing, here and in the op" in error_of(write(alone))
+
+
+def test_a_condition_chooses_the_kernel(write):
+    text = SHORT.replace("kernel: mix/product\n", "kernel: mix/product if square and L > 9 else mix/other\n")
+    path = write(text)
+    product = (path.parent / "shaders/mix/product.metal").read_text()
+    (path.parent / "shaders/mix/other.metal").write_text(product.replace("mix_product", "mix_other"))
+    kernels = {v.when and v.when.text: v.forward[0].kernel for v in manifest.load(path)["mix"].variants}
+    assert kernels[None] == "mix/other" and kernels["square and L > 9"] == "mix/product"
+    assert "expected `when`, or a condition under `kernel`, but got both" in error_of(
+        write(text.replace("- kernel: mix/product if", "- when: L == 1\n        kernel: mix/product if"))
+    )
+
+
+def test_a_step_with_the_condition_of_a_variant_is_done_in_it_alone(write):
+    step = "      - {sum: grad_w_each, axis: 0, into: grad_w_rows}\n"
+    text = SHORT.replace(step, f"{step}      - {{when: L == 1, sum: grad_w_each, axis: 1, into: unused}}\n", 1)
+    text = text.replace(
+        "      grad_w_rows: {", "      unused: {shape: [B, D], dtype: float32}\n      grad_w_rows: {", 1
+    )
+    variants = manifest.load(write(text))["mix"].variants
+    assert [v.when and v.when.text for v in variants] == ["ndim(w) == 2", "L == 1", None]
+    assert ["unused" in {a.name for a in v.workspace} for v in variants] == [False, True, False]
+
+
+def test_conditions_mention_no_constants(write):
+    assert "SIZE > 1: no input binds 'SIZE'" in error_of(write(conditional(WAYS.replace("ndim(w) == 1", "SIZE > 1"))))
 
 
 def test_what_backward_only_reads_is_saved(write):

@@ -1,4 +1,4 @@
-"""loader.patch_mlx_lm and patch_mlx_vlm where these are not; with them, tests/peers has the tests."""
+"""loader.patch_mlx_lm and patch_mlx_vlm without these packages; tests/peers tests them with the packages."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a user meets first: names, types, help, calls by name, warnings, and what an import brings along."""
+"""The interface: names, types, help, calls by name, warnings, and the modules that an import loads."""
 
 import copy
 import importlib
@@ -151,6 +151,19 @@ def test_an_import_brings_little_along():
     assert not late & set(modules)
     assert len([m for m in modules if m.startswith("loader")]) <= 50
     assert len(modules) <= 150, sorted(modules)
+
+
+def test_an_import_reads_each_file_once():
+    code = """if True:
+        import collections, loader.files, loader.source
+        read, counts = loader.files.read, collections.Counter()
+        loader.files.read = lambda path, file: counts.update([str(path)]) or read(path, file)
+        assert len(loader.manifest.load(loader._PATH)) == len(loader.names())
+        print(len(counts), max(counts.values()))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    files, most = map(int, done.stdout.split())
+    assert files > 50 and most == 1
 
 
 def test_the_example_learns():

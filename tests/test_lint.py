@@ -1,4 +1,4 @@
-"""python -m tools.lint: every rule finds its wrong kernel and leaves the right one, and what ships is clean."""
+"""python -m tools.lint: every rule reports its wrong kernel and not its right one, and the repository is clean."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""python -m tools.lint on what it cannot read, cannot parse or dies on: it says so, and checks the other files."""
+"""python -m tools.lint on files that it cannot read or parse, or that crash it: it says so, and checks the others."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What a manifest may not say, and that each error names file, line, op and key."""
+"""Refused manifests: each error names file, line, op and key."""
 
 import os
 import re

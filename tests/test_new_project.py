@@ -1,4 +1,4 @@
-"""`python -m tools.new --into DIR`: an op in a project of one's own, right and clean from the start."""
+"""`python -m tools.new --into DIR`: an op in a project of the user's, correct and clean from the start."""
 
 import os
 import shutil

@@ -12,6 +12,7 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from oracle import close
 
 import loader
 from loader.nn import RGLRU, CausalConv, _sqrt
@@ -61,12 +62,6 @@ def equations(parameters, x, starts=(), c=8.0):
 
 def named(tree):
     return {name: np.array(x.astype(mx.float32), np.float64) for name, x in tree_flatten(tree)}
-
-
-def close(got, want, limit=1e-5):
-    got, want = (np.array(x.astype(mx.float32) if isinstance(x, mx.array) else x, np.float64) for x in (got, want))
-    error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
-    assert error <= limit, f"error {error:.1e}"
 
 
 @pytest.mark.parametrize("starts", [(), (1,), (0, 20, 22), (36,)])

@@ -1,4 +1,4 @@
-"""Metal as it ships elsewhere: lint leaves right kernels alone, and lint or validation finds each wrong one."""
+"""Metal of other projects: lint reports no right kernel, and lint or validation finds each wrong one."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What holds for every op whatever the sizes: found by hypothesis, not by us."""
+"""Properties of every op at any size; hypothesis draws the sizes."""
 
 import mlx.core as mx
 import pytest

@@ -1,4 +1,4 @@
-"""What `ptx` sees of a kernel that a GPU would hang on, or silently get wrong."""
+"""`ptx` reports kernels that would hang a GPU, or give wrong results there without an error."""
 
 import mlx.core as mx
 import numpy as np

@@ -1,4 +1,4 @@
-"""python -m tools.registers: what it counts follows from the kernel, and what passes a limit is said."""
+"""python -m tools.registers: the counts follow from the kernel, and kernels above a limit are reported."""
 
 import json
 import shutil

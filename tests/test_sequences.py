@@ -1,4 +1,4 @@
-"""States after each step, and packed sequences with a state for each: of every op that carries one."""
+"""States after each step, and packed sequences with a state each, for every op that carries a state."""
 
 import mlx.core as mx
 import numpy as np

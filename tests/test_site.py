@@ -74,7 +74,7 @@ def test_every_page_is_in_the_navigation():
 
     shown = set(leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
     pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/") and "docs/ops/" not in page}
-    assert pages | {"index.md", "contributing.md", "changelog.md"} == shown
+    assert pages | {"index.md", "contributing.md", "changelog.md", "shaders.md"} == shown
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""loader.testing on the ops of other manifests: right ones pass, and what is wrong is named."""
+"""loader.testing on the ops of other manifests: right ones pass, and errors name wrong results."""
 
 import re
 import shutil

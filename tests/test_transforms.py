@@ -1,4 +1,4 @@
-"""Ops under MLX's function transformations, and what mx.custom_function would get wrong silently."""
+"""Ops under MLX's function transformations, with the checks that mx.custom_function lacks."""
 
 import threading
 import warnings

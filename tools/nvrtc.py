@@ -25,7 +25,7 @@ _TYPES = {
     mx.float32: "float",
     mx.complex64: "complex64_t",
 }
-# What of MLX's own header a kernel meets.
+# The part of MLX's own header that kernels use.
 _MLX_HEADER = """
 #include <cuda/std/complex>
 #include <cuda_bf16.h>
@@ -43,19 +43,19 @@ using Strides = cuda::std::array<int64_t, 10>;
 
 
 class Refused(AssertionError):
-    """A text does not compile. The message is the compiler's log."""
+    """A source does not compile. The message is the compiler's log."""
 
 
 @cache
 def folder():
-    """Where the packages of the extra nvrtc have their files; None where they are not installed."""
+    """The folder of the extra nvrtc's packages, or None if they are not installed."""
     try:
         files = metadata.files("nvidia-cuda-nvrtc") or ()
     except metadata.PackageNotFoundError:
         return None
     libraries = [Path(file.locate()) for file in files if re.fullmatch(r"libnvrtc\.so\.\d+", file.name)]
     root = libraries[0].resolve().parents[1] if libraries else None
-    # The compiler alone is no use without the headers of two more packages.
+    # The compiler needs the headers of two more packages.
     return (
         root if root and (root / "include" / "cccl").is_dir() and (root / "include" / "cuda_fp16.h").is_file() else None
     )
@@ -63,7 +63,7 @@ def folder():
 
 @cache
 def _library():
-    # It looks for its builtins where the system has libraries, unless they are loaded.
+    # It searches the system's folders for its builtins, unless they are loaded.
     for path in folder().glob("lib/libnvrtc-builtins.so.*"):
         ctypes.CDLL(str(path))
     (library,) = folder().glob("lib/libnvrtc.so.*")
@@ -71,9 +71,9 @@ def _library():
 
 
 def compile(text, architecture="sm_90", options=()):
-    """(PTX, log) of a text that MLX's header comes before, with more of the compiler's options.
+    """(PTX, log) of a source, compiled after MLX's header, with further compiler options.
 
-    Raises Refused where the text does not compile.
+    Raises Refused if it does not compile.
     """
     nvrtc, program = _library(), ctypes.c_void_p()
     options = [
@@ -110,7 +110,7 @@ def kernel(name, input_names, inputs, output_names, output_dtypes, source):
 
 
 def join(units, headers=None):
-    """Many kernels as one text, since CUDA's headers take most of the time: `units` are headers and kernels by name.
+    """Many kernels as one source, since CUDA's headers take most of the time: `units` are headers and kernels by name.
     `headers` stand in for Metal's library, by default the cuda engine's own."""
     swizzles, parts = set(), []
     for name, text in units.items():

@@ -1,7 +1,7 @@
-"""Build the distributions, install them into empty environments, and try them there.
+"""Build the distributions, install them into empty environments, and run an op there.
 
-The wheel, which is built from the sdist, is tried with each Python from 3.10 to 3.13 on the PATH, the sdist with the
-first of them. Pythons that are missing are named. The files stay in dist/.
+The wheel is built from the sdist. It is tested with each Python from 3.10 to 3.13 on the PATH, the sdist with the first
+of them. The output names missing Pythons. The files stay in dist/.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-# Runs where nothing of the checkout can be imported. Every kernel is read, headers included; one op is run.
+# Runs without access to the checkout: it reads every kernel with its headers, and runs one op.
 SMOKE = """
 import loader, mlx.core as mx
 from importlib.metadata import version
@@ -39,7 +39,7 @@ def main():
     sdist, wheel = build()
     version = wheel.name.split("-")[1]
     if options.version and options.version.removeprefix("v") != version:
-        raise SystemExit(f"[release] expected {options.version} but pyproject.toml has {version}; change one of them.")
+        raise SystemExit(f"[release] expected {options.version} but the version is {version}; change one of them.")
     check(wheel)
     files = [wheel, sdist]
     for python, path in pythons().items():
@@ -60,7 +60,7 @@ def build():
 
 
 def check(wheel):
-    """Refuse a wheel that lacks a file of the package, a shader or a header."""
+    """Raise unless the wheel has every file of the package, every shader and every header."""
     with zipfile.ZipFile(wheel) as files:
         missing = contents() - set(files.namelist())
     if missing:
@@ -68,7 +68,7 @@ def check(wheel):
 
 
 def contents():
-    """The files that the wheel has to hold: the package, and in it the manifest and the shaders beside it."""
+    """The files that the wheel must hold: the package, the manifest and the shaders."""
     found = {"loader/manifest.yaml"}
     for folder, place in (("loader", "loader"), ("shaders", "loader/shaders")):
         files = (path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
@@ -77,7 +77,7 @@ def contents():
 
 
 def pythons():
-    """The interpreter of each version, or None where there is none that starts."""
+    """The interpreter of each version, or None if none starts."""
     found = {version: shutil.which(f"python{version}") for version in VERSIONS}
     return {
         version: path if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0 else None
@@ -86,7 +86,7 @@ def pythons():
 
 
 def smoke(python, file, extra, version):
-    """Install a distribution into an empty environment, and what SMOKE prints there."""
+    """The output of SMOKE in an empty environment with a distribution installed."""
     with tempfile.TemporaryDirectory() as folder:
         run([python, "-m", "venv", "--without-pip", folder])
         inside = Path(folder) / "bin" / "python"

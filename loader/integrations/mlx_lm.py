@@ -1,4 +1,4 @@
-"""mlx-lm with its recurrences routed to our ops."""
+"""Makes mlx-lm's models call our ops."""
 
 from contextlib import AbstractContextManager
 
@@ -8,33 +8,32 @@ _PATCH = Patch("mlx_lm", "mlx_lm_routes", "mlx-lm==0.32.2", "patch_mlx_lm")
 
 
 def patch_mlx_lm() -> Patched:
-    """Route the recurrences of mlx-lm's models to the ops, in training and in inference.
+    """Make mlx-lm's models call the ops, in training and in inference.
 
-    mlx-lm loops over time in Python in most of them where it trains, and where it runs on no Apple GPU. From here on
-    the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
+    Most recurrences of mlx-lm are Python loops over time in training, and on machines without an Apple GPU. After this
+    call the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
     (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
     RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear attention of Bailing MoE Linear and Bailing Hybrid
-    `gla`. Arguments, results, masks, caches and dtypes stay as they were. What mx.compile has traced before keeps what
-    it was traced with.
+    `gla`. Arguments, results, masks, caches and dtypes stay as they were.
 
-    Models made before and after, and modules imported before and after, use the ops, yours as well where they bind a
-    function by name (`from mlx_lm.models.ssm import ssm_update`). What holds it otherwise, such as an attribute of a
-    class or an object, a list, a partial or a default argument, keeps what it holds, both here and in unpatching.
-    Patching twice is harmless. Returns the patched names, a list with a method `unpatch`.
-    Raises ImportError where mlx-lm is not installed, and LoaderError, with nothing patched, where it has no such
-    function or one with other parameters.
+    The patch reaches all models, also those made before, and every module that imports a function by name, also yours
+    (`from mlx_lm.models.ssm import ssm_update`). It does not reach functions that mx.compile has traced already, and
+    references held in an attribute, a list, a partial or a default argument; nor does unpatching. Patching twice is
+    harmless. Returns the patched names, a list with a method `unpatch`.
+    Raises ImportError if mlx-lm is not installed. If a function is missing or has other parameters, raises LoaderError
+    and patches nothing.
     """
     return _PATCH.apply()
 
 
 def unpatch_mlx_lm() -> None:
-    """Put mlx-lm's own functions back wherever `patch_mlx_lm` would find them; harmless where nothing is patched."""
+    """Restore mlx-lm's functions wherever `patch_mlx_lm` finds them; harmless if nothing is patched."""
     _PATCH.undo()
 
 
 def patched_mlx_lm() -> AbstractContextManager[Patched]:
-    """`patch_mlx_lm` for the length of a `with`, which gets the patched names.
+    """A context manager that patches mlx-lm within a `with` and returns the patched names.
 
-    Afterwards mlx-lm is as before: within a program that has patched it, patched.
+    Afterwards mlx-lm is as before: still patched if it was.
     """
     return _PATCH.applied()

@@ -111,7 +111,7 @@ def ssm_update(
     return recurrences.ssd(hidden_states, A_log, B, C, D, dt, delta_of, state, mask, lengths)
 
 
-@from_two_tokens(recurrent_gemma.rnn_scan, _tokens)
+@from_two_tokens(recurrent_gemma.rnn_scan, lambda x, *_, **__: x.shape[1])
 def rnn_scan(x, a, h0):
     """y [B, L, D] in x's dtype and the state [B, D]."""
     return recurrences.rglru(x, a, h0)

@@ -9,7 +9,7 @@
     o = gla(q, k, v, g)                                             # this rank's steps of the output; differentiable
     o = parallel.gather(o, group)                                   # [B, L, ...] on every rank
 
-docs/parallel.md has the mathematics, what it costs, and how to start the processes.
+docs/parallel.md has the mathematics, the costs, and how to start the processes.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ __all__ = ["OverTime", "add_up", "choose", "forget", "gather", "halo", "over_tim
 
 
 def over_time(op: Op, group: mx.distributed.Group | None = None) -> OverTime:
-    """`op`, of `loader.get`, over a sequence whose time axis is cut between the ranks of `group`, by default of all
-    processes. A function that is called as the op is:
+    """`op` over a sequence whose time axis is cut between the ranks of `group`, by default all processes. The result is
+    a function with the op's arguments:
 
         y = over_time(op, group)(*inputs, initial_state=None, reset=None, return_state=False)
 
-    Each rank passes its piece of the inputs that have a time axis, of any length, an empty one included, and gets its
-    piece of what one process would compute. `initial_state` counts on the first rank; the final state is that of
-    the whole, on every rank, where all ranks ask for it. Where an op walks time backwards (`reverse`), the last rank is
-    the first.
+    Each rank passes its piece of the inputs that have a time axis, of any length from 0 on, and gets its piece of the
+    outputs of one process. The first rank's `initial_state` is used; every rank gets the final state of the whole, if
+    all of them pass `return_state=True`. If an op runs backwards in time (`reverse`), the last rank has the first step.
 
-    Its gradient is that of the sum of all ranks' losses: exact for what a rank has a piece of. For what every rank has
-    a copy of, as ssd's A, it is this rank's part, as in data parallelism: `add_up` makes the whole of it.
-    Every rank has to call the same ops in the same order, and to differentiate what it computes; one collective
-    runs a pass, of a size that does not depend on the length. Forward-mode, second-order derivatives and vmap raise
-    NotImplementedError. Raises ValueError for an op whose time cannot be cut; else as the op does.
+    Gradients are those of the sum of all ranks' losses. For an input with a time axis a rank gets its piece of the
+    gradient; for others, such as ssd's A, it gets its part of a sum, as in data parallelism, and `add_up` sums the
+    parts. Every rank must call the same ops in the same order and differentiate its results. Each pass runs one
+    collective, whose size does not depend on the length. Forward-mode, second-order derivatives and vmap raise
+    NotImplementedError. Raises ValueError for an op whose time cannot be cut, and the op's errors.
     """
     return OverTime(op, group)

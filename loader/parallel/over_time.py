@@ -13,7 +13,7 @@ from .piece import START, Piece
 
 
 class OverTime:
-    """What `over_time` returns: call it as the op, with this rank's piece of the time axis."""
+    """The result of `over_time`: call it as the op, with this rank's piece of the time axis."""
 
     def __init__(self, op: Op, group: mx.distributed.Group | None = None) -> None:
         transitions.find(op.spec, {option.name: option.default for option in op.spec.options})
@@ -21,10 +21,10 @@ class OverTime:
         self.__name__ = self.__qualname__ = f"{op.spec.name} over time"
 
     def __call__(self, *arrays: mx.array, return_state: bool = False, **keywords: Any) -> Any:
-        """Each input is a rank's piece of time, of any length; the result is that piece of what one process gets.
+        """Run the op on this rank's piece of each input, of any length; returns its piece of the outputs.
 
-        `initial_state` counts where the sequence begins, on the first rank, and the final state, with
-        `return_state=True`, is that after the last step of all, on every rank. Raises as the op does.
+        The first rank's `initial_state` is used. With `return_state=True` every rank gets the state after the last
+        step of the whole sequence. Raises the op's errors.
         """
         if self.group.size() == 1:
             return self.op(*arrays, return_state=return_state, **keywords)

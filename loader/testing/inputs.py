@@ -1,4 +1,4 @@
-"""Random inputs of an op, drawn as its manifest says, and which dtypes, options, ranks and sizes of them to test."""
+"""Random inputs of an op, drawn as its manifest says, and the dtypes, options, ranks and sizes to test."""
 
 import itertools
 import math
@@ -19,10 +19,10 @@ def draw(
     seed: int = 0,
     ranks: Mapping[str, int] | None = None,
 ) -> dict[str, mx.array]:
-    """Random inputs by name, in the manifest's order; of the optional ones those in `present`.
+    """Random inputs by name, in the manifest's order: all required ones, and the optional ones in `present`.
 
-    `dims` are the sizes of every dim, as {"B": 2, "L": 7, "D": 33}; `dtypes` maps the name of an input to its dtype
-    and `ranks` to which of its shapes it gets, if not the first.
+    `dims` has the size of every dim, as {"B": 2, "L": 7, "D": 33}. `dtypes` maps names of inputs to dtypes, and `ranks`
+    to the index of the shape to use, by default 0.
     """
     rng = np.random.default_rng(seed)
     scope = Scope(dims, {}, {})
@@ -46,7 +46,8 @@ def _random(rng, array, shape, dtype):
 
 
 def dtype_mixes(op):
-    """Dtypes of the float inputs to test: every mix of two; of more all alike, and each alone in float32."""
+    """Mixes of dtypes to test: all, for up to two float inputs; for more, equal dtypes, and each input alone in
+    float32."""
     floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
     if len(floats) <= 2:
         mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
@@ -58,7 +59,7 @@ def dtype_mixes(op):
 
 
 def option_sets(op):
-    """Every subset of up to two optional inputs; of more of them none, each alone, and all."""
+    """Sets of optional inputs to test: all, for up to two; for more, none, each alone, and all."""
     names = [array.name for array in op.spec.optional]
     sizes = range(len(names) + 1) if len(names) <= 2 else (0, 1, len(names))
     return [c for n in sizes for c in itertools.combinations(names, n)]
@@ -80,5 +81,5 @@ def cases(op, sizes, pairs=False):
 
 
 def batch(length, sizes):
-    """Such that arrays have 8 elements or more: smaller ones take other programs, tests of their own compile these."""
+    """A batch for arrays of at least 8 elements: smaller ones need other programs, which other tests compile."""
     return max(2, 8 // min(length, math.prod(sizes.values())))

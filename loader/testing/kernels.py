@@ -1,4 +1,4 @@
-"""An op against the truth: the error of every output, state and gradient, and the bounds that they are held to."""
+"""Errors of an op's outputs, states and gradients against its reference in float64, and their bounds."""
 
 import itertools
 import math
@@ -19,14 +19,14 @@ from .truth import carries, differentiated, truth, truth_in_pieces
 # rms(got - want) / rms(want) that an op promises, by the dtype of the result, where its entry has no `bounds`.
 BOUNDS = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 1e-2}
 LENGTHS = (1, 7, 63, 100)
-# From here on the truth is made in pieces.
+# From this length on, the truth is computed in pieces.
 _LONG = 256
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True)
 class Found:
-    """How far one result, `y` or `grad_x`, is from the truth."""
+    """The error of one result, such as `y` or `grad_x`."""
 
     name: str
     dtype: str
@@ -49,13 +49,13 @@ def parity(
     dtypes: Iterable[str] = FLOATS,
 ) -> dict[str, float]:
     """Check an op's kernels against its reference in float64: outputs, the final state and the gradient of every float
-    input, whose elements hold NaN until a kernel writes them.
+    input. Results start as NaN, so an element that no thread writes is found.
 
-    It runs each mix of `dtypes`, with and without the optional inputs, every rank that an input may have, at
-    `lengths` and `sizes`, mappings of every dim but B and L, by default the op's `examples`. Returns the largest error
-    of each result, rms(got - want) / rms(want), which its `bounds` or BOUNDS limit. An op without `backward` has its
-    outputs checked.
-    Raises AssertionError that names the call and each wrong result, ValueError where there is no size or reference.
+    The calls cover mixes of `dtypes`, sets of optional inputs and every rank of an input, at each of `lengths` and
+    of `sizes`, mappings of every dim but B and L, by default the op's `examples`. Returns the largest error of each
+    result, rms(got - want) / rms(want); the manifest's `bounds`, or else BOUNDS, limit it. For an op without
+    `backward` it checks outputs only.
+    Raises AssertionError that names the call and each wrong result, and ValueError without sizes or a reference.
     """
     sizes = tuple(op.spec.examples if sizes is None else sizes)
     if not sizes or op._reference is None:
@@ -109,7 +109,7 @@ def compare(op: Op, inputs: Mapping[str, mx.array]) -> list[Found]:
 
 
 def _expect(holds, message):
-    """An assertion that `python -O` keeps."""
+    """An assertion that holds under `python -O` too."""
     if not holds:
         raise AssertionError(message)
 
@@ -132,7 +132,7 @@ def run(op, inputs, cotangents):
 
 
 def call(function, op, inputs):
-    """`function`, the op or one of its methods, on inputs by name: every output, as a tuple."""
+    """Every output of `function`, the op or one of its methods, on inputs by name, as a tuple."""
     given = dict(inputs)
     positional = [given.pop(array.name) for array in op.spec.required]
     results = function(*positional, return_state=True, **given)

@@ -1,4 +1,4 @@
-"""The truth about a call of an op: its reference, in float64."""
+"""The exact results of a call: the op's reference in float64."""
 
 import mlx.core as mx
 
@@ -27,8 +27,8 @@ def differentiated(op, inputs):
 
 
 def carries(op):
-    """Whether an op can go on where it stopped. The time of others cannot be cut anywhere: g of
-    gated_delta_chunk_state adds up within a chunk."""
+    """Whether an op can continue from its final state at any step. gated_delta_chunk_state cannot: its g adds up
+    within a chunk."""
     return any(array.name == "initial_state" for array in op.spec.inputs) and any(
         array.name == STATE for array in op.spec.outputs
     )
@@ -45,8 +45,8 @@ def cut(op, inputs, start, stop):
 
 
 def truth_in_pieces(op, inputs, cotangents, piece=256):
-    """As `truth` of an op that `carries` and has one other output, some steps at a time: MLX's gradient of a slice has
-    the size of what it was cut from, so that time and memory would grow with L * L."""
+    """As `truth`, in pieces of time, for an op that `carries` and has one other output: MLX's gradient of a slice
+    has the size of the whole array, so without pieces time and memory would grow with L * L."""
     starts = list(range(0, cotangents[0].shape[1], piece))
     pieces = [cut(op, inputs, at, at + piece) for at in starts]
     state, grad_state = inputs.get("initial_state", mx.zeros(cotangents[1].shape)), cotangents[1]

@@ -1,4 +1,4 @@
-"""The reference itself against the same recurrence in NumPy: two authors of one function rarely make one mistake."""
+"""The reference against the same recurrence in NumPy: two implementations rarely have the same fault."""
 
 import itertools
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def reference(op: Op, twin: Callable[..., Any], *, length: int = 33) -> None:
 
 
 def wide(inputs):
-    """Inputs by name with float64 for float32; on a CPU, since no GPU has it."""
+    """Inputs by name, float32 converted to float64 on the CPU, since GPUs have no float64."""
     with mx.stream(mx.cpu):
         return {n: x.astype(mx.float64) if x.dtype == mx.float32 else x for n, x in inputs.items()}
 

@@ -1,10 +1,11 @@
-// associative_scan backward: with keep[t] = d y[t] / d y[t-1] and take[t] = d y[t] / d x[t],
-// G[t] = grad_y[t] + keep[t+1] * G[t+1], where G of the last step has grad_final_state added;
-// grad_x[t] = take[t] * G[t], grad_initial_state = keep[0] * G[0]. x, y are [B, L, D].
-// Blelloch 1990, Prefix Sums and Their Applications, CMU-CS-90-190.
+// associative_scan backward: with keep[t] = d y[t] / d y[t-1] and take[t] = d y[t] / d x[t], G[t] = grad_y[t]
+// + keep[t+1] * G[t+1], plus grad_final_state at the last step; grad_x[t] = take[t] * G[t],
+// grad_initial_state = keep[0] * G[0]. x, y are [B, L, D]. Blelloch 1990, Prefix Sums and Their Applications,
+// CMU-CS-90-190.
 //
-// The tiles of the forward pass, walked from last to first. The values inside a tile are recomputed in fp32
-// from the one that entered it, so gradients do not depend on the rounding of y, and nothing is divided.
+// The backward pass walks over the tiles of the forward pass from last to first. It recomputes the values in
+// a tile in fp32 from the tile's initial value, so gradients do not depend on the rounding of y. It needs no
+// division.
 #include <metal_stdlib>
 
 #include "../common/affine.h"
@@ -52,7 +53,7 @@ template <
   const int direction = REVERSE ? -1 : 1;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = keep[t+1] * G[t+1] at the right edge of the tile, of slice 0 only.
+  // carry = keep[t+1] * G[t+1] at the right edge of the tile; slice 0 alone uses it.
   float2 carry = float2(in_range ? grad_final_state[state] : 0.0f, 0.0f);
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float value[STEPS];
@@ -65,7 +66,8 @@ template <
       const long row = origin + direction * (first + i);
       value[i] = live ? static_cast<float>(x[row * D + channel]) : scan_identity<OP>();
       grad[i] = live ? static_cast<float>(grad_y[row * D + channel]) : 0.0f;
-      // The very first step has no one to share with either: it wins even where it equals the identity.
+      // The first step has no earlier value to share the gradient with: it gets all of it even if it equals
+      // the identity.
       fresh[i] = live && ((HAS_RESET && reset[row]) || (!HAS_INITIAL_STATE && first + i == 0));
     }
 
@@ -76,7 +78,7 @@ template <
     for (int i = 0; i < STEPS; ++i) {
       forgets = forgets || fresh[i];
     }
-    // The derivatives of a sum do not depend on what it is.
+    // The derivatives of a sum do not depend on its terms.
     float h = 0.0f;
     if (OP != SCAN_ADD) {
       float2 total = float2(value[0], 0.0f);
@@ -107,15 +109,15 @@ template <
       h = maps[slot + 3 * PLANE];
     }
 
-    // From here on value[i] holds take.
+    // From here on value[i] is take[t].
     float keep[STEPS];
     float2 product = float2(1.0f, 0.0f);
     float lowest = 1.0f;
     for (int i = 0; i < STEPS; ++i) {
       const float next = fresh[i] ? value[i] : scan_combine<OP>(h, value[i]);
-      const float2 kept = scan_by_earlier<OP>(h, value[i]);
-      keep[i] = fresh[i] ? 0.0f : kept.x;
-      product = scan_product<OP>(product, float2(keep[i], kept.y));
+      const float2 by_earlier = scan_by_earlier<OP>(h, value[i]);
+      keep[i] = fresh[i] ? 0.0f : by_earlier.x;
+      product = scan_product<OP>(product, float2(keep[i], by_earlier.y));
       const float size = fabs(product.x);
       lowest = size < lowest ? size : lowest;
       value[i] = fresh[i] ? 1.0f : scan_by_later<OP>(h, value[i]);

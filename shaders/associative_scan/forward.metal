@@ -1,9 +1,9 @@
-// associative_scan forward: y[t] = y[t-1] o x[t], each channel on its own, where o is the operator OP and
-// REVERSE walks from the last time step to the first. x, y are [B, L, D]; y[-1] is initial_state [B, D] or
-// the identity of o. Blelloch 1990, Prefix Sums and Their Applications, CMU-CS-90-190.
+// associative_scan forward: y[t] = y[t-1] o x[t] for each channel, where o is the operator OP; with REVERSE
+// time runs from the last step to the first. x, y are [B, L, D]; y[-1] is initial_state [B, D] or the
+// identity of o. Blelloch 1990, Prefix Sums and Their Applications, CMU-CS-90-190.
 //
 // A threadgroup owns LANES channels of one sequence and walks over time in tiles of SLICES x STEPS, as
-// rglru/forward does; what a thread folds its STEPS time steps into is one value and whether it saw a reset.
+// rglru/forward does. A thread combines its STEPS time steps into one value and a flag for a reset.
 #include <metal_stdlib>
 
 #include "operators.h"
@@ -49,14 +49,14 @@ template <
   const int direction = REVERSE ? -1 : 1;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // The value that enters the tile, of slice 0 only.
+  // The tile's initial value; slice 0 alone uses it.
   float2 carry = float2(HAS_INITIAL_STATE && in_range ? initial_state[state] : scan_identity<OP>(), 0.0f);
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
       tile_state[(batch * tiles + tile) * D + channel] = carry.x;
     }
 
-    // Steps past the end are the identity: they leave the value as it is.
+    // Steps past the end are the identity, which does not change the value.
     float value[STEPS];
     bool fresh[STEPS];
     const long first = tile * TILE + slice * STEPS;

@@ -1,5 +1,4 @@
-// The operators of a scan: how two values combine, and the derivatives of that. They are numbered as in
-// loader/operators.py.
+// The operators of a scan, numbered as in loader/operators.py, and their derivatives.
 #pragma once
 
 #include <metal_stdlib>
@@ -9,7 +8,7 @@
 
 enum ScanOperator { SCAN_ADD, SCAN_MUL, SCAN_MAX, SCAN_MIN, SCAN_LOGADDEXP };
 
-// What changes nothing on the left of the operator.
+// The identity on the left of the operator.
 template <int OP>
 inline float scan_identity() {
   if (OP == SCAN_MUL) {
@@ -21,7 +20,7 @@ inline float scan_identity() {
   return OP == SCAN_MIN ? INFINITY : 0.0f;
 }
 
-// Whether max or min keeps the earlier of two values: the first of equals, and the first NaN.
+// Whether max or min returns the earlier of two values: of equals and of NaNs it returns the first.
 template <int OP>
 inline bool scan_keeps(float earlier, float later) {
   return (OP == SCAN_MAX ? earlier >= later : earlier <= later) || metal::isnan(earlier);
@@ -32,7 +31,7 @@ inline float scan_log_one_plus(float x) {
   return x > 1.0f ? metal::precise::log(1.0f + x) : log_one_plus(x);
 }
 
-// e^-|a - b|; two equal infinities have no difference.
+// e^-|a - b|; 1 for two equal infinities.
 inline float scan_exp_gap(float a, float b) {
   return a == b ? 1.0f : metal::precise::exp(-metal::fabs(a - b));
 }
@@ -51,8 +50,8 @@ inline float scan_combine(float earlier, float later) {
   return earlier + later;
 }
 
-// d combine(earlier, later) / d earlier in two floats. Of logaddexp it is 1 less the smaller value's share,
-// or that share; 1 where both are the same infinity.
+// d combine(earlier, later) / d earlier in two floats. For logaddexp it is the earlier value's share,
+// computed from the smaller share; 1 if both are the same infinity.
 template <int OP>
 inline metal::float2 scan_by_earlier(float earlier, float later) {
   float x = 1.0f;
@@ -84,7 +83,7 @@ inline float scan_by_later(float earlier, float later) {
   return OP == SCAN_LOGADDEXP ? scan_by_earlier<OP>(later, earlier).x : 1.0f;
 }
 
-// The product of derivatives by the earlier value and one more, `keep`. A product of 0 stays 0.
+// The product of derivatives with respect to the earlier value and one more, `keep`. A product of 0 stays 0.
 template <int OP>
 inline metal::float2 scan_product(metal::float2 product, metal::float2 keep) {
   if (OP != SCAN_MUL && OP != SCAN_LOGADDEXP) {
@@ -96,8 +95,8 @@ inline metal::float2 scan_product(metal::float2 product, metal::float2 keep) {
   return metal::float2(forgets ? 0.0f : next.x, forgets ? 0.0f : rest);
 }
 
-// What the steps of a slice combine to, kept so that no digit of it is lost: a product in two floats, a
-// logaddexp as its largest value x and y with x + log(1 + y).
+// The combination of a slice's steps, without loss of digits: a product in two floats, a logaddexp as its
+// largest value x and y with x + log(1 + y).
 template <int OP>
 inline metal::float2 scan_extend(metal::float2 total, float value) {
   if (OP == SCAN_MUL) {
@@ -111,7 +110,7 @@ inline metal::float2 scan_extend(metal::float2 total, float value) {
   return metal::float2(scan_combine<OP>(total.x, value), 0.0f);
 }
 
-// `before` combined with such a total, both sums and products in two floats.
+// `before` combined with such a total; sums and products in two floats.
 template <int OP>
 inline metal::float2 scan_append(metal::float2 before, metal::float2 total) {
   if (OP == SCAN_ADD) {
@@ -134,7 +133,7 @@ inline metal::float2 scan_append(metal::float2 before, metal::float2 total) {
   return metal::float2(scan_combine<OP>(before.x, total.x), 0.0f);
 }
 
-// `value` combined with the steps from `begin` to before `end`, `stride` apart.
+// `value` combined with the steps [begin, end), `stride` apart.
 template <int OP, typename Values>
 inline float scan_walk(Values x, int stride, int begin, int end, float value) {
   for (int i = begin; i < end; ++i) {
@@ -143,15 +142,16 @@ inline float scan_walk(Values x, int stride, int begin, int end, float value) {
   return value;
 }
 
-// A slice's total for scan_fold. A product that was 0 or left float's range is one to walk through, as in
-// affine_slice, unless a reset makes it stand alone.
+// A slice's total for scan_fold. Without a reset in the slice, a product that is 0 or outside of float's
+// range is marked, as in affine_slice: scan_fold then walks through the slice's steps.
 template <int OP>
 inline float scan_slice(float total, float smallest, bool forgets) {
   return OP == SCAN_MUL && !forgets ? affine_slice(total, smallest, 0.0f) : total;
 }
 
-// The value `h` sent through the slices of a tile, whose `count` steps are x. A slice that `forgets` holds a
-// reset: its total stands alone. The second plane of the totals gives way to what enters each slice.
+// The value after the slices of a tile, from `h`; the tile's `count` steps are x. A slice that `forgets` has
+// a reset: its total does not depend on earlier slices. Each slice's initial value replaces the second plane
+// of the totals.
 template <
     int OP,
     bool RESETS,
@@ -175,7 +175,7 @@ inline metal::float2 scan_fold(
     h = scan_append<OP>(metal::float2(alone ? scan_identity<OP>() : h.x, alone ? 0.0f : h.y), total);
   }
   h = WALKS && walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
-  // Once more, as affine_fold.
+  // The second pass of affine_fold.
   const int again = WALKS && walks ? count : 0;
   for (int s = 0; s * STEPS < again; ++s) {
     const float total = totals[s * LANES];
@@ -190,8 +190,8 @@ inline metal::float2 scan_fold(
   return h;
 }
 
-// The adjoint `g` sent back through the slices of a tile, as affine_fold does, to the second plane. The gates
-// of all operators but mul are at most 1, and none of their slices is walked.
+// The adjoint before the slices of a tile, from `g` after them, as in affine_fold; each slice's goes to the
+// second plane. Gates of all operators but mul are at most 1, so their slices need no walk.
 template <int OP, int LANES, int SLICES, int STEPS, typename Maps, typename Forgets, typename Tile>
 inline metal::float2 scan_fold_back(Maps maps, Forgets forgets, Tile tile, int slices, metal::float2 g) {
   constexpr int PLANE = SLICES * LANES;

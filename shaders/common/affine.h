@@ -1,20 +1,20 @@
-// Maps h -> a * h + b of a diagonal recurrence: how they act on a state and how they compose. A tile's steps
-// are composed slice by slice; the maps of the slices lie in threadgroup memory, in planes of SLICES x LANES:
-// the product of the gates in two floats, the value, and the value of the transposed map.
+// Maps h -> a * h + b of a diagonal recurrence, their application to a state and their composition. The steps
+// of a tile are composed slice by slice. The maps of the slices lie in threadgroup memory, in planes of
+// SLICES x LANES: the product of the gates in two floats, the value, and the value of the transposed map.
 #pragma once
 
 #include <metal_stdlib>
 
 #include "two_floats.h"
 
-// Apply the map (a, b) to the state h. With RESETS a gate of exactly 0 forgets h whatever it holds,
-// infinity and NaN included, so one packed sequence cannot spoil the next.
+// Apply the map (a, b) to the state h. With RESETS a gate of exactly 0 discards h, even infinity and NaN, so
+// that one packed sequence cannot spoil the next.
 template <bool RESETS>
 inline float affine_apply(float a, float b, float h) {
   return RESETS && a == 0.0f ? b : metal::fma(a, h, b);
 }
 
-// The same in two floats, of a gate that is not 0. An infinite state has NaN as its rest.
+// The same in two floats, for a gate that is not 0. The second float of an infinite state is NaN.
 inline metal::float2 affine_apply_two(metal::float2 a, float b, metal::float2 h) {
   const metal::float2 moved = two_product(a.x, h.x);
   const float x = metal::fma(a.x, h.x, b);
@@ -22,15 +22,15 @@ inline metal::float2 affine_apply_two(metal::float2 a, float b, metal::float2 h)
   return metal::float2(x, metal::fma(a.x, h.y, metal::fma(a.y, h.x, rest)));
 }
 
-// The product of gates and one more, in two floats.
+// The product of gates times one more gate, in two floats.
 inline metal::float2 affine_product(metal::float2 product, float gate) {
   const metal::float2 next = two_product(product.x, gate);
   return metal::float2(next.x, metal::fma(product.y, gate, next.y));
 }
 
-// The product of a slice's gates, of which `smallest` is the smallest on the way and `sizes` the sum of the
-// magnitudes of the values. Infinity where the slice is no map of floats and a state must walk through its
-// steps; -infinity where a reset, a 0 or underflow makes the product 0 to a state that is not large.
+// The product of a slice's gates; `smallest` is the smallest partial product, `sizes` the sum of the values'
+// magnitudes. Returns infinity if floats cannot hold the slice's map, so that a state must walk through its
+// steps, and -infinity if a reset, a 0 or underflow makes the product 0 for a state that is not large.
 inline float affine_slice(float product, float smallest, float sizes) {
   const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
   return smallest >= 1.2e-38f && metal::fabs(product) + sizes < INFINITY ? product : walks;
@@ -51,7 +51,8 @@ inline affine_tile<A, B, Reset> affine_steps(A a, B b, Reset reset, int stride, 
   return affine_tile<A, B, Reset>{a, b, reset, stride, count};
 }
 
-// The state h after the steps from `begin` to before `end`; TRANSPOSED before them, from last to first.
+// The state after the steps [begin, end), from h before them; TRANSPOSED the state before them, from h after
+// them.
 template <bool RESETS, bool TRANSPOSED, typename Tile>
 inline float affine_walk(Tile tile, int begin, int end, float h) {
   const int steps = metal::min(end, tile.count) - begin;
@@ -64,8 +65,9 @@ inline float affine_walk(Tile tile, int begin, int end, float h) {
   return h;
 }
 
-// The state `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back; what
-// enters each slice goes to `entries`. Only TWO_FLOATS reads the second plane, which may be `entries`.
+// The state after the first `slices` slices of a tile, from h; TRANSPOSED in reverse, from the last of them.
+// The initial state of each slice goes to `entries`. Only TWO_FLOATS reads the second plane, which may be
+// `entries`.
 template <
     bool RESETS,
     bool TRANSPOSED,
@@ -90,7 +92,8 @@ inline metal::float2 affine_fold(Maps maps, Entries entries, Tile tile, int slic
     h = TWO_FLOATS ? affine_apply_two(a, values[s], h) : metal::float2(metal::fma(a.x, h.x, values[s]), 0.0f);
   }
   h = walks ? metal::float2(start, 0.0f) : two_floats(h.x, h.y);
-  // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
+  // A second pass if a map was not finite or a gate was 0. To a CPU a loop of no steps is cheaper than a
+  // branch.
   const int again = walks ? slices : 0;
   for (int i = 0; i < again; ++i) {
     const int s = TRANSPOSED ? slices - 1 - i : i;

@@ -1,5 +1,5 @@
-// Blocks: states, and what else kernels hand on to one another as matrices, lie in device memory as blocks of
-// 8x8 numbers, so that what a simdgroup loads or stores at once is adjacent.
+// Blocks: kernels pass states and other matrices on to one another in device memory as blocks of 8x8 numbers,
+// so that a simdgroup loads and stores adjacent addresses.
 #pragma once
 
 #include <metal_stdlib>
@@ -8,8 +8,8 @@
 
 constexpr constant int BLOCK = 64;
 
-// The matrix in a block of T, or its transpose. Blocks begin at multiples of 128 bytes, as MLX aligns what a
-// kernel makes: an engine that is told may move pairs at once.
+// The matrix in a block of T, or its transpose. Blocks begin at multiples of 128 bytes, since MLX aligns
+// outputs of kernels: an engine may use this to move pairs at once.
 template <bool TRANSPOSED, typename T = float, typename Block>
 METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
   metal::simdgroup_matrix<T, 8, 8> m;
@@ -21,14 +21,14 @@ METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
   return m;
 }
 
-// A matrix of T as one of float. An engine with blocks keeps all that it has loaded of it.
+// A matrix of T converted to float. An engine with blocks keeps the second copy that it loaded.
 template <typename T>
 METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   return metal::simdgroup_convert<float>(m);
 #else
   metal::simdgroup_float8x8 wide;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
     wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
   }
@@ -45,8 +45,8 @@ METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
 #endif
 }
 
-// `matrices` or, TRANSPOSED, their transposes to `blocks`, `wide` in a row of them, of which `rows` x
-// `columns` are there; WHOLE says that all of them are.
+// Stores `matrices` or, TRANSPOSED, their transposes to `blocks`, a matrix of blocks with `wide` in a row.
+// Only the first `rows` x `columns` exist; WHOLE: all do.
 template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
 METAL_FUNC void blocks_store(
     thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
@@ -54,9 +54,9 @@ METAL_FUNC void blocks_store(
     int wide,
     int rows,
     int columns) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < ROWS; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < COLUMNS; ++c) {
       if (WHOLE || (r < rows && c < columns)) {
         block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
@@ -65,8 +65,8 @@ METAL_FUNC void blocks_store(
   }
 }
 
-// sum += left * state or, TRANSPOSED, left * state^T. A state is kept in blocks, `wide` in a row of them for
-// 8 keys, and each block by value. There are `inners` x `columns` of them; WHOLE says no less than a tile's.
+// sum += left * state or, TRANSPOSED, left * state^T. A state is a matrix of blocks, `wide` in a row for 8
+// keys, each with a row a value. `inners` x `columns` blocks exist; WHOLE: at least a tile's.
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(
     thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
@@ -75,10 +75,10 @@ METAL_FUNC void tile_product_state(
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       if (WHOLE || c < columns) {
-        // Past the columns that are there the last stands in; what it makes is not used.
+        // Past the last column, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
         auto from = state + inner * down;
         metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
@@ -89,17 +89,17 @@ METAL_FUNC void tile_product_state(
   }
 }
 
-// A tile's own rows of those [begin, end) to `blocks` of T, `wide` in a row of them of which `columns` are
-// there: each by row or, TRANSPOSED, by column. WHOLE says that a tile has no more columns than are there.
+// Stores the simdgroup's rows of a tile within [begin, end) to `blocks` of T, `wide` in a row, of which
+// `columns` exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
     Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     const int own = simdgroup * TILE_OWN + r;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int part = 0; part < BLOCK; part += 32) {
         const int cell = part + lane;
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);

@@ -22,7 +22,7 @@ struct column_sum {
 };
 
 METAL_FUNC void columns_clear(thread column_sum& sum) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     tile_clear(sum.at[r]);
   }
@@ -54,7 +54,7 @@ METAL_FUNC void columns_state_row(
     int rows,
     int columns,
     int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < TILE_OWN; ++c) {
     const int column = simdgroup * TILE_OWN + c;
     const int down = WHOLE ? row : metal::min(row, rows - 1);
@@ -77,7 +77,7 @@ constexpr constant bool STATE_AHEAD = false;
 template <bool WHOLE, typename State>
 METAL_FUNC void columns_fetch_state(
     thread column_state& fetched, State state, int wide, int rows, int columns, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int row = 0; STATE_AHEAD && row < 2 * TILE_BLOCKS; ++row) {
     columns_state_row<WHOLE>(fetched.at[row], state, wide, row, rows, columns, simdgroup);
   }
@@ -96,7 +96,7 @@ METAL_FUNC void columns_product_state(
     int columns,
     int simdgroup) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
-#pragma unroll
+#pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const int row = first + inner;
@@ -108,7 +108,7 @@ METAL_FUNC void columns_product_state(
       } else {
         columns_state_row<WHOLE>(own, state, wide, row, rows, columns, simdgroup);
       }
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
         columns_multiply<false, A, float>(sum, left, own[0], own[1], r, inner);
       }
@@ -122,12 +122,12 @@ template <bool TRANSPOSED, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
   auto own = right + columns_begin(simdgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
-#pragma unroll
+#pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
     metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < TILE_BLOCKS; r += 2) {
       if (TRANSPOSED ? inner >= r : inner < r + 2) {
         columns_multiply<TRANSPOSED, float, B>(sum, left, b, next, r, inner);
@@ -139,7 +139,7 @@ METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right r
 // A lower triangular matrix of 32 x 32 from its blocks to a tile.
 template <typename Tile, typename Blocks>
 METAL_FUNC void columns_load_lower(Tile tile, Blocks blocks, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < COLUMN_ROWS; ++i) {
     const int at = (i * COLUMN_SIMDGROUPS + simdgroup) * TILE + lane;
     const int row = at / (8 * TILE) * 8 + at / 8 % 8;
@@ -150,7 +150,7 @@ METAL_FUNC void columns_load_lower(Tile tile, Blocks blocks, int simdgroup, int 
 // The rows times their weights, as tile_scale.
 template <bool RESETS, typename Weights>
 METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
     block_scale<RESETS, TILE_OWN>(sum.at[r], weights + r * 8 * ROW_STRIDE);
   }
@@ -160,9 +160,9 @@ METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
 template <typename Tiles>
 METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup) {
   auto own = tiles + columns_begin(simdgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
       metal::simdgroup_store(sum.at[r][c], own + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
     }

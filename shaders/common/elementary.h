@@ -3,7 +3,7 @@
 
 #include <metal_stdlib>
 
-// e^x - 1 for x <= 0, where e^x, which is `exp_x`, is so near 1 that the difference would lose its digits.
+// e^x - 1 for x <= 0 without loss of digits near e^x = 1; `exp_x` is e^x.
 inline float exp_minus_one(float x, float exp_x) {
   float series = 1.0f / 3628800.0f;
   series = metal::fma(series, x, 1.0f / 362880.0f);
@@ -33,7 +33,7 @@ inline float log_one_plus(float x) {
   return 2.0f * ratio * series;
 }
 
-// log(1 + e^x), which neither overflows nor rounds to 0 before e^x does.
+// log(1 + e^x), which does not overflow, and rounds to 0 only where e^x does.
 inline float softplus(float x) {
   return metal::max(x, 0.0f) + log_one_plus(metal::precise::exp(-metal::abs(x)));
 }

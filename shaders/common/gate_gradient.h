@@ -54,7 +54,7 @@ METAL_FUNC void grad_decay_parts(
 // One matrix a row block to `rows` of 8.
 template <typename Rows>
 METAL_FUNC void blocks_put(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN], Rows rows, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     metal::simdgroup_store(blocks[r], rows + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE, ROW_STRIDE);
   }

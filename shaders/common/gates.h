@@ -39,7 +39,7 @@ METAL_FUNC void gates_fetch(
     int steps,
     int simdgroup,
     int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
     const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
     const bool live = row < steps && (!PER_KEY || lane < columns);
@@ -52,7 +52,7 @@ METAL_FUNC void gates_fetch(
 
 template <bool PER_KEY, typename T, typename Gates>
 METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
     if (PER_KEY || simdgroup == 0) {
       gates[PER_KEY ? (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane : lane] =
@@ -156,7 +156,7 @@ METAL_FUNC void rows_decay(
     product = SUFFIX ? gates_product<RESETS>(gates, first + TILE_ROWS, TILE, lane)
                      : gates_product<RESETS>(gates, 0, first, lane);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int at = SUFFIX ? TILE_ROWS - 1 - i : i;
     const int row = first + at;

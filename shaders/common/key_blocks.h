@@ -52,7 +52,7 @@ METAL_FUNC void key_fetch_gates(
     int stride,
     int columns,
     thread const key_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int row = place.block * KEY_STEPS + i;
     const bool live = row < place.steps && place.lane < columns;
@@ -66,14 +66,14 @@ METAL_FUNC void key_fetch_gates(
 template <bool RESETS, typename T>
 METAL_FUNC void key_products(thread key_gates& gates, thread T (&rows)[KEY_STEPS]) {
   float product = 1.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     gates.at[i] = static_cast<float>(rows[i]);
     product = decayed<RESETS>(product, gates.at[i]);
     gates.upto[i] = product;
   }
   product = 1.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = KEY_STEPS - 1; i >= 0; --i) {
     gates.after[i] = product;
     product = decayed<RESETS>(product, gates.at[i]);
@@ -113,7 +113,7 @@ METAL_FUNC void key_store_blocks(
     int end,
     thread const key_place& place) {
   auto to = blocks + (place.block * wide + place.lane / 8) * 64 + place.lane % 8;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int row = place.block * KEY_STEPS + i;
     if (place.lane / 8 < columns && row >= place.begin && row < end) {
@@ -131,7 +131,7 @@ METAL_FUNC void key_decay(
     thread const float (&rows)[KEY_STEPS],
     thread const key_gates& gates,
     float across) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const float product = SUFFIX ? gates.after[i] : BEFORE ? key_before(gates, i) : gates.upto[i];
     const float weight = decayed<RESETS>(product, across);
@@ -143,7 +143,7 @@ METAL_FUNC void key_decay(
 template <typename T>
 METAL_FUNC void key_scale(
     thread float (&scaled)[KEY_STEPS], thread const T (&rows)[KEY_STEPS], float factor) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     scaled[i] = factor * static_cast<float>(rows[i]);
   }
@@ -153,7 +153,7 @@ METAL_FUNC void key_scale(
 template <typename Source>
 METAL_FUNC void key_add(
     thread float (&rows)[KEY_STEPS], Source source, int stride, int columns, thread const key_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int row = place.block * KEY_STEPS + i;
     if (place.lane < columns && row >= place.begin && row < place.end) {
@@ -164,7 +164,7 @@ METAL_FUNC void key_add(
 
 // Own steps become 0 unless they are `there`.
 METAL_FUNC void key_if(thread float (&rows)[KEY_STEPS], bool there) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     rows[i] = there ? rows[i] : 0.0f;
   }
@@ -173,7 +173,7 @@ METAL_FUNC void key_if(thread float (&rows)[KEY_STEPS], bool there) {
 // The product of the own gates less 1, without cancelling.
 METAL_FUNC float key_less(thread const key_gates& gates) {
   float less = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     less = metal::fma(less, gates.at[i], gates.at[i] - 1.0f);
   }
@@ -184,7 +184,7 @@ METAL_FUNC float key_less(thread const key_gates& gates) {
 template <typename Lesses>
 METAL_FUNC float key_blocks_less(Lesses lesses, int lane) {
   float less = lesses[lane];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int block = 1; block < KEY_BLOCKS; ++block) {
     const float other = lesses[block * TILE + lane];
     less = metal::fma(less, other, less + other);

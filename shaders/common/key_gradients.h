@@ -72,7 +72,7 @@ METAL_FUNC void key_meet(
     thread key_steps& own,
     thread const key_gates& gates,
     thread const key_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);
     tiles[cell] = own.k[i] * gates.after[i];
@@ -98,7 +98,7 @@ METAL_FUNC void key_enter(
   for (int c = 0; c < place.block; ++c) {
     const float product = notes[c * TILE + place.lane];
     float span = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       const float query = own.q[i] * own.entering_q[i];
       const float read = READS != KEY_READS_NONE ? key_read<READS>(own, i) * own.entering_k[i] : 0.0f;
@@ -115,7 +115,7 @@ METAL_FUNC void key_enter(
     for (int j = 0; j < KEY_STEPS; ++j) {
       const int column = c * KEY_STEPS + j;
       const float key = tiles[column * TILE_STRIDE + place.lane];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         own.entering_q[i] = metal::fma(rows[i * TILE_STRIDE + column], key, own.entering_q[i]);
         if (READS != KEY_READS_NONE) {
@@ -138,7 +138,7 @@ METAL_FUNC void key_leave(
   auto columns = pairs + place.block * KEY_STEPS;
   auto others = columns + TILE * TILE_STRIDE;
   float end = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
     end = metal::fma(own.k[j] * gates.after[j], own.leaving[j], end);
   }
@@ -147,7 +147,7 @@ METAL_FUNC void key_leave(
   }
   for (int c = KEY_BLOCKS - 1; c > place.block; --c) {
     const float product = notes[c * TILE + place.lane];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int j = 0; j < KEY_STEPS; ++j) {
       own.leaving[j] = decayed<RESETS>(own.leaving[j], product);
     }
@@ -156,7 +156,7 @@ METAL_FUNC void key_leave(
       const int row = (c * KEY_STEPS + i) * TILE_STRIDE;
       const float query = tiles[TILE * TILE_STRIDE + row + place.lane];
       const float read = READS != KEY_READS_NONE ? tiles[2 * TILE * TILE_STRIDE + row + place.lane] : 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int j = 0; j < KEY_STEPS; ++j) {
         own.leaving[j] = metal::fma(columns[row + j], query, own.leaving[j]);
         if (READS != KEY_READS_NONE) {
@@ -188,7 +188,7 @@ METAL_FUNC float key_grad_product(Notes notes, float total, thread const key_pla
 template <int READS, bool RESETS>
 METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& gates, float grad_product) {
   float carry = grad_product;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = KEY_STEPS - 1; i >= 0; --i) {
     carry = metal::fma(own.q[i], own.entering_q[i], carry);
     if (READS != KEY_READS_NONE && READS != KEY_READS_BEFORE) {
@@ -201,7 +201,7 @@ METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& ga
     }
   }
   carry = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
     own.grad_gate[j] = metal::fma(carry, gates.after[j], own.grad_gate[j]);
     carry = metal::fma(own.k[j], own.leaving[j], decayed<RESETS>(carry, gates.at[j]));
@@ -223,14 +223,18 @@ METAL_FUNC void key_within(
   auto corner = pairs + place.block * KEY_STEPS * (TILE_STRIDE + 1);
   auto others = corner + TILE * TILE_STRIDE;
   thread float (&grad_k)[KEY_STEPS] = READS >= KEY_READS_ERASE ? own.leaving : own.entering_k;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
+    if (READS ==
+        KEY_READS_BEFORE) {  // Or the pairs of all keys would be fetched first, which takes registers.
+      metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+    }
     const float same = corner[j * (TILE_STRIDE + 1)];
     own.entering_q[j] = metal::fma(same, own.k[j], own.entering_q[j]);
     grad_k[j] = metal::fma(same, own.q[j], grad_k[j]);
     float before[KEY_STEPS];
     float key = own.k[j];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       if (i > j) {
         before[i] = key;
@@ -243,7 +247,7 @@ METAL_FUNC void key_within(
       }
     }
     float adjoint = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = KEY_STEPS - 1; i >= 0; --i) {
       if (i > j) {
         adjoint = metal::fma(corner[i * TILE_STRIDE + j], own.q[i], adjoint);

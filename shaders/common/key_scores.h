@@ -22,11 +22,11 @@ struct key_scores {
 };
 
 METAL_FUNC void key_clear(thread key_scores& scores) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int p = 0; p < KEY_OWN_PAIRS; ++p) {
     scores.own[p] = 0.0f;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int m = 0; m < KEY_MATRICES; ++m) {
     scores.between[m] = metal::simdgroup_float8x8(0.0f);
   }
@@ -47,10 +47,10 @@ METAL_FUNC void key_pairs_add(
     thread const float (&q)[KEY_STEPS],
     thread const float (&k)[KEY_STEPS],
     thread const key_gates& gates) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
     float key = k[j];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       if (BEFORE && i > j) {
         scores.own[key_pair(i, j)] = metal::fma(q[i], key, scores.own[key_pair(i, j)]);
@@ -77,7 +77,7 @@ METAL_FUNC void key_scores_meet(
   const bool later = place.block >= KEY_BLOCKS / 2;
   const bool at_end = place.block == 0 || place.block == KEY_BLOCKS - 1;
   const float across = at_end ? products[(later ? 2 : 1) * TILE + place.lane] : 1.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);
     const float query = q[i] * (BEFORE ? key_before(gates, i) : gates.upto[i]);
@@ -96,7 +96,7 @@ METAL_FUNC void key_scores_add(thread key_scores& scores, Tiles tiles, int simdg
   metal::simdgroup_float8x8 b = tile_matrix<true>(halves, simdgroup, 0);
   metal::simdgroup_float8x8 next = tile_matrix<true>(halves, simdgroup, 1);
   multiply_2x2(scores.between[0], scores.between[1], scores.between[2], scores.between[3], a, below, b, next);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int pair = 0; pair < 2; ++pair) {
     metal::simdgroup_float8x8 queries = tile_matrix<false>(tiles, 2 * pair + 1, simdgroup);
     metal::simdgroup_float8x8 keys = tile_matrix<true>(tiles, simdgroup, 2 * pair);
@@ -110,11 +110,11 @@ template <typename Tile, typename Parts>
 METAL_FUNC void key_scores_put(
     thread key_scores& scores, Tile weights, Parts parts, thread const key_place& place) {
   const int size = KEY_MATRICES * 64;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int m = 0; m < KEY_MATRICES; ++m) {
     metal::simdgroup_store(scores.between[m], parts + place.block * size + m * 64, 8);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     weights[key_cell(place, i)] = 0.0f;
   }
@@ -124,7 +124,7 @@ METAL_FUNC void key_scores_put(
     const int row = m < 4 ? 2 + m / 2 : 2 * m - 7;
     const int column = m < 4 ? m % 2 : 2 * m - 8;
     float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int part = 0; part < KEY_BLOCKS; ++part) {
       sum += parts[part * size + at];
     }
@@ -133,11 +133,11 @@ METAL_FUNC void key_scores_put(
   auto corner = weights + place.block * KEY_STEPS * (TILE_STRIDE + 1);
   float most[TILE];
   float rest[KEY_OWN_PAIRS - TILE];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int p = 0; p < TILE; ++p) {
     most[p] = scores.own[p];
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int p = TILE; p < KEY_OWN_PAIRS; ++p) {
     rest[p - TILE] = scores.own[p];
   }
@@ -147,7 +147,7 @@ METAL_FUNC void key_scores_put(
   const int column = x + f < KEY_STEPS ? x : x + f - KEY_STEPS;
   corner[row * TILE_STRIDE + column] = simd_sums<TILE, 16>(most, place.lane);
   float same = simd_sums<KEY_OWN_PAIRS - TILE, 16>(rest, place.lane);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int mask = 4; mask > 0; mask /= 2) {
     same += metal::simd_shuffle_xor(same, static_cast<ushort>(mask));
   }

@@ -27,9 +27,9 @@ METAL_FUNC void key_clear(thread key_sum& sum) {
 template <bool WHOLE, typename State>
 METAL_FUNC void key_fetch_state(
     thread key_state& own, State state, int wide, int rows, int columns, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
       if (WHOLE || inner < columns) {
         const int block = simdgroup % 2 * TILE_OWN + c;
@@ -45,7 +45,7 @@ template <bool WHOLE, typename A, typename Left>
 METAL_FUNC void key_product_state(
     thread key_sum& sum, Left left, thread key_state& own, int columns, int simdgroup) {
   const int row = simdgroup / 2 * TILE_OWN;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     if (WHOLE || inner < columns) {
       metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
@@ -67,9 +67,9 @@ METAL_FUNC void key_product_state(
 template <typename Tile>
 METAL_FUNC void key_put(thread key_sum& sum, Tile tile, int simdgroup) {
   auto corner = tile + (simdgroup / 2 * TILE_STRIDE + simdgroup % 2) * TILE_ROWS;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
       metal::simdgroup_store(sum.at[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
     }
@@ -95,7 +95,7 @@ METAL_FUNC void key_states_inner(
 template <typename Totals>
 METAL_FUNC float key_total(Totals totals, int lane) {
   float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < 8; ++c) {
     sum += totals[lane * ROW_STRIDE + c];
   }

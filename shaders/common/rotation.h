@@ -1,14 +1,14 @@
-// Maps h -> z * h + b on pairs (u, w) taken for the complex number u + i w: how they act and how they
-// compose. A tile's steps are composed slice by slice; the maps of the slices lie in threadgroup memory, in
-// planes of SLICES x LANES: the product of the gates in two floats, b, and b of the transposed map, two each.
+// Maps h -> z * h + b of complex numbers u + i w, stored as pairs (u, w), and their composition. The steps of
+// a tile are composed slice by slice. The maps of the slices lie in threadgroup memory, in planes of SLICES x
+// LANES: the product of the gates in two floats, b, and b of the transposed map, two planes each.
 #pragma once
 
 #include <metal_stdlib>
 
 #include "two_floats.h"
 
-// Apply the map (z, b) to the pair h. With RESETS a gate of exactly 0 forgets h whatever it holds, infinity
-// and NaN included, so one packed sequence cannot spoil the next.
+// Apply the map (z, b) to the pair h. With RESETS a gate of exactly 0 discards h, even infinity and NaN, so
+// that one packed sequence cannot spoil the next.
 template <bool RESETS>
 inline metal::float2 rotation_apply(metal::float2 z, metal::float2 b, metal::float2 h) {
   const float u = metal::fma(z.x, h.x, metal::fma(-z.y, h.y, b.x));
@@ -17,7 +17,7 @@ inline metal::float2 rotation_apply(metal::float2 z, metal::float2 b, metal::flo
   return metal::float2(forgets ? b.x : u, forgets ? b.y : w);
 }
 
-// The same with the conjugate of z, which is the transpose of the map: how gradients go back.
+// The same with the conjugate of z, the transpose of the map, for gradients.
 template <bool RESETS>
 inline metal::float2 rotation_apply_transposed(metal::float2 z, metal::float2 b, metal::float2 h) {
   return rotation_apply<RESETS>(metal::float2(z.x, -z.y), b, h);
@@ -31,7 +31,7 @@ inline metal::float2 rotation_inner(float a, float b, float c, float d) {
   return metal::float2(sum.x, sum.y + (left.y + right.y));
 }
 
-// A pair in two floats holds u, w and their rests. The product of two such numbers:
+// A pair in two floats holds u, w and their second floats. The product of two such numbers:
 inline metal::float4 rotation_multiply(metal::float4 z, metal::float4 h) {
   const metal::float2 u = rotation_inner(z.x, h.x, -z.y, h.y);
   const metal::float2 w = rotation_inner(z.x, h.y, z.y, h.x);
@@ -46,7 +46,7 @@ inline metal::float4 rotation_add(metal::float4 h, metal::float2 b) {
   return metal::float4(u.x, w.x, h.z + u.y, h.w + w.y);
 }
 
-// The same number with u and w the nearest floats.
+// The same number with u and w rounded to the nearest floats.
 inline metal::float4 rotation_rounded(metal::float4 h) {
   const metal::float2 u = two_floats(h.x, h.z);
   const metal::float2 w = two_floats(h.y, h.w);
@@ -64,7 +64,7 @@ inline float rotation_size(metal::float2 h) {
   return metal::fabs(h.x) + metal::fabs(h.y);
 }
 
-// The first part of the product of a slice's gates, or infinity or -infinity in its place: as affine_slice.
+// The first float of the product of a slice's gates, or infinity or -infinity, as affine_slice returns them.
 inline float rotation_slice(metal::float2 product, float smallest, float sizes) {
   const float walks = smallest < 1.2e-38f ? -INFINITY : INFINITY;
   return smallest >= 1.2e-38f && rotation_size(product) + sizes < INFINITY ? product.x : walks;
@@ -88,7 +88,8 @@ inline rotation_tile<A, C, S, B, Reset> rotation_steps(
   return rotation_tile<A, C, S, B, Reset>{a, cos, sin, b, reset, stride, count};
 }
 
-// The pair h after the steps from `begin` to before `end`; TRANSPOSED before them, from last to first.
+// The pair after the steps [begin, end), from h before them; TRANSPOSED the pair before them, from h after
+// them.
 template <bool RESETS, bool TRANSPOSED, typename Tile>
 inline metal::float2 rotation_walk(Tile tile, int begin, int end, metal::float2 h) {
   const int steps = metal::min(end, tile.count) - begin;
@@ -110,9 +111,9 @@ inline metal::float2 rotation_walk(Tile tile, int begin, int end, metal::float2 
   return h;
 }
 
-// The pair `h` sent through the first `slices` slices of a tile, TRANSPOSED from the last of them back; what
-// enters each slice goes to two planes `entries`. Only TWO_FLOATS reads the third and fourth plane, which may
-// be `entries`.
+// The pair after the first `slices` slices of a tile, from h; TRANSPOSED in reverse, from the last of them.
+// The initial pair of each slice goes to the two planes `entries`. Only TWO_FLOATS reads the third and fourth
+// plane, which may be `entries`.
 template <
     bool RESETS,
     bool TRANSPOSED,
@@ -151,7 +152,8 @@ inline metal::float4 rotation_fold(Maps maps, Entries entries, Tile tile, int sl
   }
   h = rotation_rounded(h);
   metal::float2 pair = walks ? start : h.xy;
-  // Once more, with what is not finite or forgets. A loop of no steps is cheaper to a CPU than a branch.
+  // A second pass if a map was not finite or a gate was 0. To a CPU a loop of no steps is cheaper than a
+  // branch.
   const int again = walks ? slices : 0;
   for (int i = 0; i < again; ++i) {
     const int slice = TRANSPOSED ? slices - 1 - i : i;

@@ -16,7 +16,7 @@ METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += TILE_OWN) {
       if (c <= simdgroup * TILE_OWN) {
         metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
@@ -46,9 +46,9 @@ template <typename Scores>
 METAL_FUNC void scores_put_square(
     thread metal::simdgroup_float8x8 (&sum)[TILE_OWN][TILE_OWN], Scores scores, int simdgroup) {
   auto corner = scores + (simdgroup > 0 ? TILE_ROWS * TILE_STRIDE : 0) + (simdgroup > 1 ? TILE_ROWS : 0);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
       metal::simdgroup_store(sum[r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
     }
@@ -60,7 +60,7 @@ METAL_FUNC void scores_put_square(
 template <bool RESETS, int ROWS = TILE_ROWS, typename Scores, typename Gates>
 METAL_FUNC void scores_decay(Scores scores, Gates gates, float factor, int simdgroup, int lane) {
   float weight = gates_between<RESETS>(gates, simdgroup * ROWS, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     const int row = simdgroup * ROWS + i;
     const int at = row * TILE_STRIDE + lane;

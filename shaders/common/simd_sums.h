@@ -8,15 +8,17 @@
 // what a lane has in these bits. What is in `values` is used up.
 template <int COUNT, int MASK>
 inline float simd_sums(thread float (&values)[COUNT], int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int level = 1; level < COUNT; level *= 2) {
     const int rest = COUNT / 2 / level;
     const bool upper = (lane & MASK / level) != 0;
-#pragma unroll
-    for (int i = 0; i < rest; ++i) {
-      const float given = upper ? values[i] : values[i + rest];
-      const float kept = upper ? values[i + rest] : values[i];
-      values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+#pragma clang loop unroll(full)
+    for (int i = 0; i < COUNT / 2; ++i) {
+      if (i < rest) {
+        const float given = upper ? values[i] : values[i + rest];
+        const float kept = upper ? values[i + rest] : values[i];
+        values[i] = kept + metal::simd_shuffle_xor(given, static_cast<ushort>(MASK / level));
+      }
     }
   }
   return values[0];

@@ -17,7 +17,7 @@ struct steps_values {
 
 template <int WIDE>
 METAL_FUNC void steps_clear(thread steps_values<WIDE>& values) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
     walk_clear<WIDE>(values.at[i]);
   }
@@ -38,7 +38,7 @@ METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
   metal::simdgroup_float8x8 numbers;
   metal::simdgroup_load(numbers, scratch, 8);
   steps_place place;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
     const int number = static_cast<int>(numbers.thread_elements()[e]);
     place.row[e] = number / 8;
@@ -64,12 +64,12 @@ METAL_FUNC void steps_fetch(
     int columns,
     int steps,
     thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
     auto from = source + place.column[e] * stride + place.row[e];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
         const bool live = (WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps;
         given.at[i][w][e] = live ? static_cast<T>(from[i * 8 * stride + w * 8]) : static_cast<T>(0.0f);
@@ -81,11 +81,11 @@ METAL_FUNC void steps_fetch(
 // A chunk's own values, from what was fetched.
 template <int WIDE, typename T>
 METAL_FUNC void steps_from(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int e = 0; e < 2; ++e) {
         values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]);
       }
@@ -102,12 +102,12 @@ METAL_FUNC void steps_store(
     int columns,
     int steps,
     thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
     auto to = destination + place.column[e] * stride + place.row[e];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
         if ((WHOLE || w * 8 + place.row[e] < columns) && i * 8 + place.column[e] < steps) {
           to[i * 8 * stride + w * 8] = static_cast<T>(values.at[i][w].thread_elements()[e]);
@@ -124,11 +124,13 @@ struct steps_lower {
 
 template <bool TRANSPOSED, typename Blocks>
 METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
-    for (int j = 0; j < (i / 2 + 1) * 2; ++j) {
-      lower.at[i][j] = block_load<TRANSPOSED>(blocks + (i * (TILE / 8) + j) * BLOCK);
+#pragma clang loop unroll(full)
+    for (int j = 0; j < TILE / 8; ++j) {
+      if (j / 2 <= i / 2) {
+        lower.at[i][j] = block_load<TRANSPOSED>(blocks + (i * (TILE / 8) + j) * BLOCK);
+      }
     }
   }
 }
@@ -137,14 +139,14 @@ METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
 template <int WIDE, bool BACK, typename A>
 METAL_FUNC void steps_multiply(
     thread steps_values<WIDE>& values, thread steps_values<WIDE>& given, thread steps_lower& lower) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; i += 2) {
-#pragma unroll
-    for (int j = BACK ? i : 0; j < (BACK ? TILE / 8 : i + 2); ++j) {
-      if (BACK) {
+#pragma clang loop unroll(full)
+    for (int j = 0; j < TILE / 8; ++j) {
+      if (BACK && j >= i) {
         walk_multiply<WIDE, A>(
             values.at[i], values.at[i + 1], given.at[j], lower.at[j][i], lower.at[j][i + 1]);
-      } else {
+      } else if (!BACK && j < i + 2) {
         walk_multiply<WIDE, A>(
             values.at[i], values.at[i + 1], given.at[j], lower.at[i][j], lower.at[i + 1][j]);
       }
@@ -156,12 +158,12 @@ METAL_FUNC void steps_multiply(
 template <int WIDE, bool RESETS, typename Weights>
 METAL_FUNC void steps_scale(
     thread steps_values<WIDE>& values, Weights weights, thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
       const float weight = weights[i * 8 + place.column[e]];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
         const float x = values.at[i][w].thread_elements()[e];
         values.at[i][w].thread_elements()[e] = RESETS && weight == 0.0f ? 0.0f : weight * x;
@@ -172,9 +174,9 @@ METAL_FUNC void steps_scale(
 
 template <int WIDE>
 METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
       values.at[i][w].thread_elements() *= factor;
     }
@@ -184,11 +186,11 @@ METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
 // values = given - values.
 template <int WIDE, typename T>
 METAL_FUNC void steps_miss(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int e = 0; e < 2; ++e) {
         const float x = values.at[i][w].thread_elements()[e];
         values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]) - x;
@@ -205,12 +207,12 @@ METAL_FUNC void steps_take(
     int begin,
     int end,
     thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
       const int step = i * 8 + place.column[e];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
         const float x = values.at[i][w].thread_elements()[e];
         const float other = others.at[i][w].thread_elements()[e];

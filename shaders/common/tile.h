@@ -1,8 +1,8 @@
 // Tiles of 32 x 32 floats in threadgroup memory, one row a step of a chunk and one column a lane, and their
-// products on 8x8 matrices. Two simdgroups share a tile: simdgroup s owns the 16 rows from 16 * s on, and
-// loads, stores and sums up these.
+// products on 8x8 matrices. Two simdgroups share a tile: simdgroup s owns the 16 rows from 16 * s on: it
+// loads, stores and sums these.
 //
-// All of it is METAL_FUNC, always inlined: a call costs a CPU as much as what it does.
+// All helpers are METAL_FUNC, always inlined: on a CPU a call costs as much as the helper's work.
 #pragma once
 
 #include <metal_stdlib>
@@ -13,23 +13,23 @@
 constexpr constant int TILE = 32;
 constexpr constant int TILE_BLOCKS = TILE / 8;
 constexpr constant int TILE_SIMDGROUPS = 2;
-// What a simdgroup owns of a tile, in rows and in blocks of 8 rows.
+// A simdgroup's part of a tile, in rows and in blocks of 8 rows.
 constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
 constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
-// Rows of 8 floats, padded so that lanes with a row each meet different banks.
+// The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
 constexpr constant int ROW_STRIDE = 9;
 
-// A product's rows that a simdgroup owns.
+// A simdgroup's rows of a product, as matrices.
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
 };
 
-// The own rows of those [begin, end) of `source`, a column a lane, 0 elsewhere; its rows are `stride` apart.
-// All are fetched at once, so that a thread waits for memory once, as T, because converting waits too, and
-// where all are there without a condition for each.
-// A simdgroup owns ROWS rows here and below: fewer where more than two share a tile.
+// Loads the simdgroup's rows of `source` within [begin, end), a column a lane, 0 elsewhere; rows of `source`
+// are `stride` apart. All rows load at once, so that a thread waits for memory once: as T, since a conversion
+// would wait too, and without conditions if all rows exist.
+// Here and below a simdgroup owns ROWS rows, fewer than 16 if more than two simdgroups share a tile.
 template <typename T, int ROWS = TILE_ROWS, typename Source>
 METAL_FUNC void tile_fetch(
     thread T (&rows)[ROWS],
@@ -45,45 +45,46 @@ METAL_FUNC void tile_fetch(
   const int last = lane < columns ? end - own : 0;
   auto from = source + own * stride + lane;
   if (begin <= own && own + ROWS <= end && columns >= TILE) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       rows[i] = static_cast<T>(from[i * stride]);
     }
   } else {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
     }
   }
 }
 
-// The sums of own rows over the lanes, that of row i in lanes 2 * i and 2 * i + 1. The rows are used up.
+// The sums of the simdgroup's rows over the lanes; lanes 2 * i and 2 * i + 1 get row i's. It overwrites the
+// rows.
 METAL_FUNC float rows_sums(thread float (&rows)[TILE_ROWS], int lane) {
   const float half_sum = simd_sums<TILE_ROWS, 16>(rows, lane);
   return half_sum + metal::simd_shuffle_xor(half_sum, static_cast<ushort>(1));
 }
 
-// `rows` become those that were `fetched` or, with RESETS, of these the rows [begin, end), and 0 elsewhere.
+// Converts `fetched` to float; with RESETS, rows outside [begin, end) become 0.
 template <bool RESETS, typename T>
 METAL_FUNC void rows_read(
     thread float (&rows)[TILE_ROWS], thread T (&fetched)[TILE_ROWS], int begin, int end, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int row = simdgroup * TILE_ROWS + i;
     rows[i] = RESETS && (row < begin || row >= end) ? 0.0f : static_cast<float>(fetched[i]);
   }
 }
 
-// The own rows of a tile, from rows as tile_fetch got them times `factor`.
+// Stores the simdgroup's rows of a tile: rows from tile_fetch times `factor`.
 template <typename T = float, int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane] = factor * static_cast<float>(rows[i]);
   }
 }
 
-// Both in one, of a source of T.
+// Both together, from a source of T.
 template <typename T, typename Tile, typename Source>
 METAL_FUNC void tile_load(
     Tile tile,
@@ -100,7 +101,7 @@ METAL_FUNC void tile_load(
   tile_keep<T>(tile, rows, factor, simdgroup, lane);
 }
 
-// Both in one for two tiles, of T and of U, whose rows arrive together.
+// Both together for two tiles, of T and of U, whose rows load at the same time.
 template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
     Tile tile,
@@ -122,7 +123,7 @@ METAL_FUNC void tile_load_both(
   tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
 }
 
-// Own rows to those [begin, end) of `destination`, rounded to T.
+// Stores the simdgroup's rows within [begin, end) to `destination`, rounded to T.
 template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
     thread float (&rows)[ROWS],
@@ -137,7 +138,7 @@ METAL_FUNC void rows_store(
   const int first = begin - own;
   const int last = lane < columns ? end - own : 0;
   auto to = destination + own * stride + lane;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
@@ -146,19 +147,19 @@ METAL_FUNC void rows_store(
   }
 }
 
-// The own rows of a tile, a column a lane.
+// Loads the simdgroup's rows of a tile, a column a lane.
 template <int ROWS = TILE_ROWS, typename Tile>
 METAL_FUNC void tile_rows(thread float (&rows)[ROWS], Tile tile, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     rows[i] = tile[(simdgroup * ROWS + i) * TILE_STRIDE + lane];
   }
 }
 
-// The own rows of a tile become 0 outside of the columns [begin, end), whatever they were.
+// Sets the simdgroup's rows of a tile to 0 outside of the columns [begin, end), even NaN.
 template <typename Tile>
 METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int at = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
     tile[at] = lane >= begin && lane < end ? tile[at] : 0.0f;
@@ -166,7 +167,7 @@ METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int la
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
 }
 
-// The own rows of a tile, to where rows_store puts them.
+// Stores the simdgroup's rows of a tile as rows_store does.
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
 METAL_FUNC void tile_store(
     Tile tile,
@@ -192,16 +193,16 @@ METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column)
 }
 
 METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     blocks[r] = metal::simdgroup_float8x8(0.0f);
   }
 }
 
 METAL_FUNC void tile_clear(thread tile_sum& sum) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c] = metal::simdgroup_float8x8(0.0f);
     }
@@ -209,9 +210,9 @@ METAL_FUNC void tile_clear(thread tile_sum& sum) {
 }
 
 METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
     }
@@ -219,29 +220,29 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 }
 
 METAL_FUNC void tile_settle(thread tile_sum& state, thread tile_sum& rest) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       carry_settle(state.at[r][c], rest.at[r][c]);
     }
   }
 }
 
-// The own rows of a sum times `factor`.
+// Multiplies the simdgroup's rows of a sum by `factor`.
 METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() *= factor;
     }
   }
 }
 
-// 2x2 products at once: sum00 += left0 * right0 and so on. An engine may have that as one operation, and be
-// quicker where the types that left and right can be kept in, A and B, have 16 bits. The products below take
-// these types too.
+// Four products at once: sum00 += left0 * right0 and so on. An engine may have one operation for them, faster
+// if the types A and B, which hold all elements of left and right, have 16 bits. The products below have
+// these types as parameters too.
 template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
@@ -262,7 +263,7 @@ METAL_FUNC void multiply_2x2(
 #endif
 }
 
-// Column blocks `column` and the next of a sum += left * right, for all own rows of left.
+// Column blocks `column` and `column` + 1 of sum += left * right, for the simdgroup's rows of left.
 template <typename A, typename B>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
@@ -281,11 +282,11 @@ METAL_FUNC void tile_multiply(
       next);
 }
 
-// Column block `inner` of a tile's own rows, or of those of its transpose.
+// Column block `inner` of the simdgroup's rows of a tile or of its transpose.
 template <bool TRANSPOSED, typename Tile>
 METAL_FUNC void tile_own(
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
   }
@@ -296,7 +297,7 @@ template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, t
 METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
   metal::simdgroup_float8x8 a[TILE_OWN];
   tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < TILE_BLOCKS; c += 2) {
     metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
     metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
@@ -314,7 +315,7 @@ template <
     typename Right>
 METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // Products that depend on one another wait; a CPU has no use for it.
-#pragma unroll
+#pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     tile_product_block<LEFT_TRANSPOSED, RIGHT_TRANSPOSED, A, B>(sum, left, right, simdgroup, inner);
@@ -331,40 +332,40 @@ METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right,
   }
 }
 
-// The own rows of a tile from their matrices.
+// Stores the simdgroup's rows of a tile from matrices.
 template <typename Tile>
 METAL_FUNC void tile_put(thread tile_sum& sum, Tile tile, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     auto row = tile + (simdgroup * TILE_ROWS + r * 8) * TILE_STRIDE;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_store(sum.at[r][c], row + c * 8, TILE_STRIDE);
     }
   }
 }
 
-// The own rows of a tile as matrices.
+// Loads the simdgroup's rows of a tile as matrices.
 template <typename Tile>
 METAL_FUNC void tile_get(thread tile_sum& sum, Tile tile, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c] = tile_matrix<false>(tile, simdgroup * TILE_OWN + r, c);
     }
   }
 }
 
-// 8 rows of a sum, COLUMNS matrices, times their weights, of which `weights` has each 8 times. With RESETS a
-// weight of 0 forgets a row whatever it holds.
+// Multiplies 8 rows of a sum, COLUMNS matrices, by their weights; `weights` repeats each 8 times. With RESETS
+// a weight of 0 sets a row to 0, even NaN.
 template <bool RESETS, int COLUMNS, typename Weights>
 METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], Weights weights) {
   metal::simdgroup_float8x8 weight;
   metal::simdgroup_load(weight, weights, ROW_STRIDE);
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int c = 0; c < COLUMNS; ++c) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
       const float w = weight.thread_elements()[e];
       const float x = row[c].thread_elements()[e];
@@ -373,17 +374,17 @@ METAL_FUNC void block_scale(thread metal::simdgroup_float8x8 (&row)[COLUMNS], We
   }
 }
 
-// The own rows of a sum times their weights.
+// Multiplies the simdgroup's rows of a sum by their weights.
 template <bool RESETS, typename Weights>
 METAL_FUNC void tile_scale(thread tile_sum& sum, Weights weights, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     block_scale<RESETS, TILE_BLOCKS>(sum.at[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE);
   }
 }
 
-// The own rows of products with a state: their gradient by the weight of each row is added to `grad`, then
-// they get that weight. `weights` has each row's 8 times.
+// For the simdgroup's rows of products with a state: adds the gradient of each row's weight to `grad`, then
+// multiplies the rows by the weights; `weights` repeats each 8 times.
 template <typename Tile, typename Weights>
 METAL_FUNC void tile_weigh(
     thread tile_sum& sum,
@@ -391,12 +392,12 @@ METAL_FUNC void tile_weigh(
     Tile other,
     Weights weights,
     int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     const int row = simdgroup * TILE_OWN + r;
     metal::simdgroup_float8x8 weight;
     metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
       grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();

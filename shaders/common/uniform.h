@@ -1,5 +1,5 @@
-// Functions of a simdgroup in code that all its lanes run. Metal's own work where some lanes do not, and an
-// engine may have cheaper ones that need not ask which.
+// Simdgroup functions for code that all lanes run. Metal's functions also work if some lanes are inactive; an
+// engine may have cheaper ones that do not check.
 #pragma once
 
 #include <metal_stdlib>
@@ -22,7 +22,7 @@ METAL_FUNC float uniform_broadcast(float x, int lane) {
 #endif
 }
 
-// Whether all lanes say so.
+// Whether the condition holds in all lanes.
 METAL_FUNC bool uniform_all(bool condition) {
 #ifdef __HAVE_SIMD_UNIFORM__
   return metal::simd_all_uniform(condition);

@@ -12,13 +12,15 @@
 template <typename Tile, typename Rates>
 METAL_FUNC void unit_lower_inverse(Tile m, Tile n, Rates rates, int simdgroup, int lane) {
   float column[TILE];
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int row = 0; row < TILE; ++row) {
     if (simdgroup == 0) {
       float sum = lane < row ? m[row * TILE_STRIDE + lane] : 0.0f;
-#pragma unroll
-      for (int inner = 0; inner < row; ++inner) {
-        sum = metal::fma(m[row * TILE_STRIDE + inner], column[inner], sum);
+#pragma clang loop unroll(full)
+      for (int inner = 0; inner < TILE; ++inner) {
+        if (inner < row) {
+          sum = metal::fma(m[row * TILE_STRIDE + inner], column[inner], sum);
+        }
       }
       n[row * TILE_STRIDE + lane] = -sum;
       column[row] = -sum * rates[row];

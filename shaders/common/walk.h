@@ -1,5 +1,5 @@
-// A state that walks over chunks: a threadgroup owns WIDE * 8 of its values and all keys, a simdgroup TALL *
-// 8 of these in registers, as 8x8 matrices with a row a value.
+// The state of a walk over chunks: a threadgroup owns WIDE * 8 values and all keys, and each simdgroup TALL *
+// 8 keys, in registers, as 8x8 matrices with a row a value.
 #pragma once
 
 #include <metal_stdlib>
@@ -12,7 +12,7 @@ struct walk_state {
   metal::simdgroup_float8x8 at[TALL][WIDE];
 };
 
-// state += `source`, which has a row of Dk keys for each value; `columns` values are there.
+// state += `source`, which has a row of Dk keys for each value; `columns` values exist.
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_add(
     thread walk_state<WIDE, TALL>& state,
@@ -22,10 +22,10 @@ METAL_FUNC void walk_add(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int first = 0; first < TALL; first += TILE_BLOCKS) {
     const int key = first * 8 + lane;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
       for (int row = 0; row < 8; ++row) {
         const bool live = key < TALL * 8 && key < keys && w * 8 + row < columns;
@@ -33,10 +33,12 @@ METAL_FUNC void walk_add(
             live ? static_cast<float>(source[(w * 8 + row) * Dk + key]) : 0.0f;
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
-      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
-        metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r - first);
-        state.at[r][w].thread_elements() += more.thread_elements();
+#pragma clang loop unroll(full)
+      for (int r = 0; r < TILE_BLOCKS; ++r) {
+        if (first + r < TALL) {
+          metal::simdgroup_float8x8 more = tile_matrix<false>(scratch, 0, r);
+          state.at[first + r][w].thread_elements() += more.thread_elements();
+        }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
     }
@@ -45,7 +47,7 @@ METAL_FUNC void walk_add(
 
 template <int WIDE>
 METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int w = 0; w < WIDE; ++w) {
     row[w] = metal::simdgroup_float8x8(0.0f);
   }
@@ -53,13 +55,13 @@ METAL_FUNC void walk_clear(thread metal::simdgroup_float8x8 (&row)[WIDE]) {
 
 template <int WIDE, int TALL>
 METAL_FUNC void walk_clear(thread walk_state<WIDE, TALL>& state) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
     walk_clear<WIDE>(state.at[r]);
   }
 }
 
-// The state from `source`, laid out as that of walk_add.
+// The state from `source`, in the layout of walk_add's.
 template <int WIDE, int TALL, typename Source, typename Tile>
 METAL_FUNC void walk_begin(
     thread walk_state<WIDE, TALL>& state,
@@ -73,7 +75,7 @@ METAL_FUNC void walk_begin(
   walk_add<WIDE, TALL>(state, source, Dk, keys, columns, scratch, lane);
 }
 
-// The state to `destination`, laid out as the source of walk_begin, rounded to T.
+// Stores the state to `destination`, in the layout of walk_begin's source, rounded to T.
 template <int WIDE, int TALL, typename T = float, typename Destination, typename Tile>
 METAL_FUNC void walk_end(
     thread walk_state<WIDE, TALL>& state,
@@ -83,14 +85,16 @@ METAL_FUNC void walk_end(
     int columns,
     Tile scratch,
     int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int first = 0; first < TALL; first += TILE_BLOCKS) {
     const int key = first * 8 + lane;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
-      for (int r = first; r < TALL && r < first + TILE_BLOCKS; ++r) {
-        metal::simdgroup_store(state.at[r][w], scratch + (r - first) * 8, TILE_STRIDE);
+#pragma clang loop unroll(full)
+      for (int r = 0; r < TILE_BLOCKS; ++r) {
+        if (first + r < TALL) {
+          metal::simdgroup_store(state.at[first + r][w], scratch + r * 8, TILE_STRIDE);
+        }
       }
       metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
       for (int row = 0; row < 8; ++row) {
@@ -103,12 +107,12 @@ METAL_FUNC void walk_end(
   }
 }
 
-// The state without its rest becomes the state with it, as in carry_settle.
+// state += rest, as carry_settle.
 template <int WIDE, int TALL>
 METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_state<WIDE, TALL>& rest) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
       carry_settle(state.at[r][w], rest.at[r][w]);
     }
@@ -123,7 +127,7 @@ METAL_FUNC void walk_multiply(
     thread metal::simdgroup_float8x8 (&left)[WIDE],
     thread metal::simdgroup_float8x8& right,
     thread metal::simdgroup_float8x8& next) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int w = 0; w < WIDE; w += 2) {
     if (w + 1 < WIDE) {
       multiply_2x2<A, B>(sums[w], nexts[w], sums[w + 1], nexts[w + 1], left[w], left[w + 1], right, next);

@@ -37,9 +37,9 @@ struct walk_keys {
 // read. `rows` matrices are there, all of them if WHOLE; 0 stands for the others.
 template <int TALL, bool TRANSPOSED, bool WHOLE, typename T, typename Blocks>
 METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int wide, int rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < TALL; ++r) {
       const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
       keys.at[i][r] = block_load<TRANSPOSED, T>(blocks + (i * wide + row) * BLOCK);
@@ -54,11 +54,11 @@ METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int w
 template <int WIDE, int TALL, typename T>
 METAL_FUNC void walk_read(
     thread steps_values<WIDE>& known, thread walk_state<WIDE, TALL>& state, thread walk_keys<TALL, T>& keys) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; i += 2) {
     walk_clear<WIDE>(known.at[i]);
     walk_clear<WIDE>(known.at[i + 1]);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < TALL; ++r) {
       metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
       metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i + 1][r]);
@@ -74,12 +74,12 @@ METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgr
   if (SIMDGROUPS > 1) {
     blocks_store<false, true>(known.at, sums + simdgroup * PART, WIDE, TILE / 8, WIDE);
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
         known.at[i][w] = block_load<false>(sums + (i * WIDE + w) * BLOCK);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int s = 1; s < SIMDGROUPS; ++s) {
           metal::simdgroup_float8x8 more = block_load<false>(sums + s * PART + (i * WIDE + w) * BLOCK);
           known.at[i][w].thread_elements() += more.thread_elements();
@@ -105,9 +105,9 @@ METAL_FUNC void walk_fetch_decays(
     int keys,
     int rows,
     thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
       const int at = r * 8 + place.column[e];
       decays.base[r][e] = r < rows ? source[at] : 0.0f;
@@ -127,10 +127,10 @@ METAL_FUNC void walk_fade(
     walk_clear<WIDE, TALL>(state);
     walk_clear<WIDE, TALL>(rest);
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
     const int own = PER_KEY ? r : 0;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
       if (carries) {
         carry_fade(state.at[r][w], rest.at[r][w], decays.base[own], decays.change[own]);
@@ -148,13 +148,13 @@ METAL_FUNC void walk_write(
     int begin,
     int end,
     thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; r += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
       metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
       metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int e = 0; RESETS && e < 2; ++e) {
         const int step = i * 8 + place.row[e];
         const bool counts = step >= begin && step < end;

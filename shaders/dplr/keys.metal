@@ -137,7 +137,7 @@ template <
       pairs[key_cell(place, i)] *= factor;
     }
 
-    float grad_gates[KEY_STEPS] = {};
+    float grad_step = 0.0f;
     for (int key = 0; key < Dk; key += TILE) {
       const int corner = key / 8 * COLUMNS * BLOCK;
       key_sum read_q;
@@ -150,20 +150,12 @@ template <
         TV output_rows[KEY_STEPS];
         float update_rows[KEY_STEPS];
         TW written_rows[KEY_STEPS];
-        key_state entering;
-        key_state leaving;
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
         key_fetch<TW>(written_rows, w_row + value, H * Dv, Dv - value, place);
         if (FIRST) {
           key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
           key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
-        }
-        if (FIRST && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
-        }
-        if (meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TW, KEY_STEPS>(written, written_rows, 1.0f, simdgroup, lane);
@@ -172,12 +164,15 @@ template <
           tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        key_state met;
         if (FIRST && meets_state) {
-          key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
-          key_product_state<WHOLE, float>(read_a, updates, entering, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_product_state<WHOLE, TV>(read_q, outputs, met, columns, simdgroup);
+          key_product_state<WHOLE, float>(read_a, updates, met, columns, simdgroup);
         }
         if (meets_adjoint) {
-          key_product_state<WHOLE, TW>(writes, written, leaving, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_product_state<WHOLE, TW>(writes, written, met, columns, simdgroup);
         }
       }
 
@@ -228,21 +223,21 @@ template <
         const int at = simdgroup * KEY_STEPS + i;
         const bool forgets = HAS_RESET && at < steps && resets[at];
         own.grad_gate[i] = forgets || lane >= there ? 0.0f : own.grad_gate[i];
-        grad_gates[i] += own.grad_gate[i];
       }
       if (PER_KEY) {
         if (!FIRST) {
           key_add(own.grad_gate, first_g + to, H * Dk, there, place);
         }
         rows_store<GRAD_G>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
+      } else {
+        grad_step += key_step_sums(own.grad_gate, lane);
       }
     }
     if (!PER_KEY) {
-      const float grad = key_step_sums(grad_gates, lane);
       const int step = simdgroup * KEY_STEPS + lane / 4;
       const long to = row + static_cast<long>(step) * H;
       if (lane % 4 == 0 && step >= begin && step < end) {
-        grad_g[to] = static_cast<GRAD_G>(FIRST ? grad : first_g[to] + grad);
+        grad_g[to] = static_cast<GRAD_G>(FIRST ? grad_step : first_g[to] + grad_step);
       }
     }
     begin = end;

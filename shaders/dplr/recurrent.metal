@@ -3,9 +3,11 @@
 // Dk], v and o [B, L, H, Dv]. Peng et al. 2025, RWKV-7, arXiv:2503.14456, section 3.
 //
 // A simdgroup owns VALUES values of one head, its lanes share the keys: the state stays in registers, and is
-// read and written once, in order.
+// read and written once, in order. For recurrent_backward.metal it keeps the reads u = S a[t], and the state
+// at every SPAN steps but the first.
 #include <metal_stdlib>
 
+#include "../common/lane_keys.h"
 #include "../common/uniform.h"
 
 using namespace metal;
@@ -22,6 +24,7 @@ template <
     bool PER_KEY,
     int SIMDGROUPS,
     int VALUES,
+    int SPAN,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void dplr_recurrent(
@@ -36,6 +39,8 @@ template <
     const device float* scale,          // [1]
     device TV* o,                       // [B, L, H, Dv]
     device float* final_state,          // [B, H, Dv, Dk]
+    device float* update,               // [B, L, H, Dv]
+    device float* span_state,           // [B, H, KEPT, Dv, Dk]
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -50,63 +55,72 @@ template <
   const int value = (threadgroup_position_in_grid.x * SIMDGROUPS + thread_position_in_threadgroup.y) * VALUES;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
-  const long state = ((static_cast<long>(batch) * H + head) * Dv + value) * Dk + lane;
+  const long own_head = static_cast<long>(batch) * H + head;
+  const long state = (own_head * Dv + value) * Dk;
+  const int spans = max((L + SPAN - 1) / SPAN - 1, 1);
+  auto kept = span_state + (own_head * spans * Dv + value) * Dk;
 
-  float S[VALUES * KEYS];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < VALUES * KEYS; ++i) {
-    const int from = i / KEYS * Dk + i % KEYS * 32;
-    const bool live = value + i / KEYS < Dv && lane + i % KEYS * 32 < Dk;
-    S[i] = HAS_INITIAL_STATE && live ? initial_state[state + from] : 0.0f;
+  float S[VALUES][KEYS] = {};
+#pragma unroll
+  for (int r = 0; r < VALUES; ++r) {
+    if (HAS_INITIAL_STATE && value + r < Dv) {
+      lane_keys_load<Dk, KEYS>(S[r], initial_state + state + r * Dk, lane);
+    }
   }
   for (int t = 0; t < L; ++t) {
     const long step = static_cast<long>(batch) * L + t;
     const long row = step * H + head;
-    const long source = row * Dk + lane;
     const bool forgets = HAS_RESET && reset[step];
-    float read[VALUES] = {};
-    float sum[VALUES] = {};
-#pragma clang loop unroll(full)
-    for (int i = 0; i < KEYS; ++i) {
-      const float x = lane + i * 32 < Dk ? static_cast<float>(a[source + i * 32]) : 0.0f;
-#pragma clang loop unroll(full)
+    if (t > 0 && t % SPAN == 0) {
+#pragma unroll
       for (int r = 0; r < VALUES; ++r) {
-        S[r * KEYS + i] = forgets ? 0.0f : S[r * KEYS + i];
-        read[r] = fma(x, S[r * KEYS + i], read[r]);
+        if (value + r < Dv) {
+          lane_keys_store<float, Dk, KEYS>(S[r], kept + r * Dk, lane);
+        }
       }
+      kept += Dv * Dk;
     }
-#pragma clang loop unroll(full)
+    float query[KEYS];
+    float key[KEYS];
+    float erase[KEYS];
+    float added[KEYS];
+    float gate[KEYS];
+    lane_keys_load<Dk, KEYS>(query, q + row * Dk, lane);
+    lane_keys_load<Dk, KEYS>(key, k + row * Dk, lane);
+    lane_keys_load<Dk, KEYS>(erase, a + row * Dk, lane);
+    lane_keys_load<Dk, KEYS>(added, b + row * Dk, lane);
+    lane_gates_load<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
+    float own_read = 0.0f;  // of value + lane, so that adjacent lanes store adjacent values
+    float own_sum = 0.0f;
+#pragma unroll
     for (int r = 0; r < VALUES; ++r) {
-      read[r] = uniform_sum(read[r]);
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < KEYS; ++i) {
-      const bool live = lane + i * 32 < Dk;
-      const float query = live ? static_cast<float>(q[source + i * 32]) : 0.0f;
-      const float key = live ? static_cast<float>(k[source + i * 32]) : 0.0f;
-      const float added = live ? static_cast<float>(b[source + i * 32]) : 0.0f;
-      const float gate = live ? static_cast<float>(g[row * GATES + (PER_KEY ? lane + i * 32 : 0)]) : 0.0f;
-#pragma clang loop unroll(full)
-      for (int r = 0; r < VALUES; ++r) {
-        const float written = value + r < Dv ? static_cast<float>(v[row * Dv + value + r]) : 0.0f;
-        const float decayed = forgets ? 0.0f : gate * S[r * KEYS + i];
-        S[r * KEYS + i] = fma(written, key, fma(read[r], added, decayed));
-        sum[r] = fma(query, S[r * KEYS + i], sum[r]);
+      const float written = static_cast<float>(v[row * Dv + min(value + r, Dv - 1)]);
+      float read = 0.0f;
+      float sum = 0.0f;
+#pragma unroll
+      for (int i = 0; i < KEYS; ++i) {
+        S[r][i] = forgets ? 0.0f : S[r][i];
+        read = fma(erase[i], S[r][i], read);
       }
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < VALUES; ++r) {
-      const float total = uniform_sum(sum[r]);
-      if (value + r < Dv && lane == 0) {
-        o[row * Dv + value + r] = static_cast<TV>(scale[0] * total);
+      read = uniform_sum(read);
+#pragma unroll
+      for (int i = 0; i < KEYS; ++i) {
+        S[r][i] = fma(written, key[i], fma(read, added[i], gate[i] * S[r][i]));
+        sum = fma(query[i], S[r][i], sum);
       }
+      sum = uniform_sum(sum);
+      own_read = lane == r ? read : own_read;
+      own_sum = lane == r ? sum : own_sum;
+    }
+    if (lane < VALUES && value + lane < Dv) {
+      update[row * Dv + value + lane] = own_read;
+      o[row * Dv + value + lane] = static_cast<TV>(scale[0] * own_sum);
     }
   }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < VALUES * KEYS; ++i) {
-    const int to = i / KEYS * Dk + i % KEYS * 32;
-    if (value + i / KEYS < Dv && lane + i % KEYS * 32 < Dk) {
-      final_state[state + to] = S[i];
+#pragma unroll
+  for (int r = 0; r < VALUES; ++r) {
+    if (value + r < Dv) {
+      lane_keys_store<float, Dk, KEYS>(S[r], final_state + state + r * Dk, lane);
     }
   }
 }

@@ -122,9 +122,9 @@ template <
     steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
     walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   }
-  float own_upto = lane < rest ? *chunk_upto : 0.0f;
-  float own_after = lane < rest ? *chunk_after : 0.0f;
-  TB own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
+  float own_upto = AHEAD && lane < rest ? *chunk_upto : 0.0f;
+  float own_after = AHEAD && lane < rest ? *chunk_after : 0.0f;
+  TB own_beta = AHEAD && lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const bool more = chunk > 0;
@@ -148,13 +148,18 @@ template <
       steps_fetch_lower<false>(solve, chunk_inverse);
       chunk_inverse -= TILE * TILE;
     }
+    if (!AHEAD) {
+      own_upto = lane < steps ? *chunk_upto : 0.0f;
+      own_after = lane < steps ? *chunk_after : 0.0f;
+      own_beta = lane < steps ? *chunk_beta : static_cast<TB>(0.0f);
+    }
     own_weights[lane] = own_after;
     own_weights[TILE + lane] = static_cast<float>(own_beta);
     own_weights[2 * TILE + lane] = own_upto;
     chunk_upto -= TILE * H;
     chunk_after -= TILE * H;
     chunk_beta -= TILE * H;
-    if (more) {
+    if (AHEAD && more) {
       own_upto = *chunk_upto;
       own_after = *chunk_after;
       own_beta = *chunk_beta;
@@ -198,6 +203,10 @@ template <
     chunk_updates -= TILE * H * Dv;
     chunk_written -= TILE * H * Dv;
 
+    if (!AHEAD) {
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, steps, place);
+      steps_from<WIDE, TV>(outputs, given);
+    }
     steps_times<WIDE>(outputs, factor);
     steps_times<WIDE>(written, -1.0f);
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);

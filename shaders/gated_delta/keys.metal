@@ -35,6 +35,7 @@ template <
     int Dv,
     int H,
     int Hk,
+    bool AHEAD,
     bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys(
@@ -104,6 +105,22 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
 
+  const readouts_tiles<threadgroup float*> tiles = {
+      left,
+      right,
+      pairs,
+      after,
+      before,
+      entering,
+      leaving,
+      read_rates,
+      write_rates,
+      gates,
+      upto,
+      behind,
+      rates,
+      grad_gates};
+  const auto source = readouts_of(grad_row, update_row, error_row, H * Dv);
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
@@ -141,15 +158,25 @@ template <
     tile_put(other, before, simdgroup);
     gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
-    float grad_rate[TILE_ROWS] = {};
+    const readouts_place place = {begin, end, simdgroup, lane};
+    readouts_sums sums;
+    readouts_clear(sums);
     simdgroup_float8x8 grad_entering[TILE_OWN];
     simdgroup_float8x8 grad_leaving[TILE_OWN];
     tile_clear(grad_entering);
     tile_clear(grad_leaving);
-    tile_clear(sum);
-    tile_clear(other);
+    for (int value = 0; !AHEAD && value < Dv; value += TILE) {
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      readouts_add<TV>(sums, tiles, place);
+    }
+    if (!AHEAD) {
+      readouts_grad_rate<TB>(sums, grad_beta + row, H, place);
+      readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
+    }
     for (int key = 0; key < Dk; key += TILE) {
-      // What grad_o, d and e make of the states and, with the first keys, their scores.
+      // What grad_o, d and e make of the states and, if AHEAD, with the first keys their scores.
       tile_sum grads_q;
       tile_sum reads;
       tile_sum writes;
@@ -161,24 +188,10 @@ template <
         const int inners = COLUMNS - value / 8;
         const int columns = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        readouts_load<TV>(
-            left,
-            right,
-            pairs,
-            grad_row + value,
-            update_row + value,
-            error_row + value,
-            H * Dv,
-            Dv - value,
-            begin,
-            end,
-            simdgroup,
-            lane);
+        readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (key == 0) {
-          scores_product<TV, float>(sum, left, pairs, simdgroup);
-          scores_product(other, right, pairs, simdgroup);
-          readouts_inner(grad_rate, right, pairs, simdgroup, lane);
+        if (AHEAD && key == 0) {
+          readouts_add<TV>(sums, tiles, place);
         }
         if (meets_state) {
           tile_product_state<true, WHOLE, TV>(
@@ -190,44 +203,9 @@ template <
               writes, pairs, adjoint + corner, COLUMNS, inners, columns, simdgroup);
         }
       }
-      if (key == 0) {
-        readouts_grad_rate<TB>(grad_rate, grad_beta + row, H, begin, end, simdgroup, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        for (int c = simdgroup; c < 8; c += TILE_SIMDGROUPS) {
-          entering[lane * ROW_STRIDE + c] = upto[lane];
-          leaving[lane * ROW_STRIDE + c] = behind[lane];
-          read_rates[lane * ROW_STRIDE + c] = -rates[lane];
-          write_rates[lane * ROW_STRIDE + c] = rates[lane];
-        }
-        tile_put(sum, left, simdgroup);
-        tile_put(other, right, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-
-        // From here on pairs[i][j] is the adjoint of M[i][j], after = M o D and before = M o F, the
-        // latter with its transpose unless there is erase; left holds M.
-        float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = simdgroup * TILE_ROWS + s;
-          const int pair = i * TILE_STRIDE + lane;
-          weight = i == lane ? 1.0f : decayed<HAS_RESET>(weight, gates[i]);
-          const float later = lane <= i ? factor * rates[lane] * left[pair] : 0.0f;
-          const float earlier = lane < i ? -rates[i] * rates[lane] * right[pair] : 0.0f;
-          pairs[pair] = lane < i ? later * after[pair] + earlier * before[pair] : 0.0f;
-          after[pair] = later * weight;
-          before[pair] = earlier * weight;
-          left[pair] = weight;
-        }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
-
-#pragma unroll
-        for (int s = 0; s < TILE_ROWS; ++s) {
-          const int i = simdgroup * TILE_ROWS + s;
-          if (!HAS_ERASE && lane > i) {
-            before[i * TILE_STRIDE + lane] = before[lane * TILE_STRIDE + i];
-          }
-        }
+      if (AHEAD && key == 0) {
+        readouts_grad_rate<TB>(sums, grad_beta + row, H, place);
+        readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
       }
 
       threadgroup_barrier(mem_flags::mem_threadgroup);

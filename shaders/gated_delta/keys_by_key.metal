@@ -38,6 +38,7 @@ template <
     int Dv,
     int H,
     int Hk,
+    bool AHEAD,
     bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys_by_key(
@@ -130,7 +131,7 @@ template <
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
       }
@@ -150,7 +151,7 @@ template <
       scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       const int cell = key_cell(place, i);
       pairs[cell] *= factor * rates[lane];
@@ -176,10 +177,10 @@ template <
         key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
         key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
         key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
-        if (meets_state) {
+        if (AHEAD && meets_state) {
           key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
-        if (meets_adjoint) {
+        if (AHEAD && meets_adjoint) {
           key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -187,9 +188,15 @@ template <
         tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
         tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (!AHEAD && meets_state) {
+          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
           key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
+        }
+        if (!AHEAD && meets_adjoint) {
+          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);
@@ -222,7 +229,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         const float rate = rates[simdgroup * KEY_STEPS + i];
@@ -234,7 +241,7 @@ template <
         own.leaving[i] = rate * errors[cell];
       }
       key_gradients<READS, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];

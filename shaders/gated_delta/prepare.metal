@@ -106,7 +106,7 @@ template <
         float kept[KEY_STEPS];
         key_gates own_gates;
         key_products<HAS_RESET, TG>(own_gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEY_STEPS; ++i) {
           own_k[i] = static_cast<float>(k_rows[i]);
           own_read[i] = HAS_ERASE ? static_cast<float>(erase_rows[i]) : own_k[i];

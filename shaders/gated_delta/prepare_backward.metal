@@ -110,7 +110,7 @@ template <
         float kept[KEY_STEPS];
         key_gates own_gates;
         key_products<HAS_RESET, TG>(own_gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEY_STEPS; ++i) {
           own_q[i] = static_cast<float>(q_rows[i]);
           own_k[i] = static_cast<float>(k_rows[i]);
@@ -139,7 +139,7 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       key_scores_put(scores, weights, tiles, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         weights[key_cell(place, i)] *= factor;
       }

@@ -5,55 +5,185 @@
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
+#include "../common/gate_gradient.h"
+#include "../common/gates.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 
-// Steps [begin, end) of grad_o, d and e to tiles; they arrive together.
-template <typename TV, typename Tile, typename Grads, typename Errors>
-METAL_FUNC void readouts_load(
-    Tile outputs,
-    Tile updates,
-    Tile errors,
-    Grads grad_o,
-    Errors grad_update,
-    Errors error,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  TV rows[TILE_ROWS];
-  tile_fetch<TV>(rows, grad_o, stride, columns, begin, end, simdgroup, lane);
-  tile_load_both<float, float>(
-      updates, grad_update, 1.0f, errors, error, stride, columns, begin, end, simdgroup, lane);
-  tile_keep<TV>(outputs, rows, 1.0f, simdgroup, lane);
+// The steps [begin, end) of a chunk between two resets, and the thread that handles them.
+struct readouts_place {
+  int begin;
+  int end;
+  int simdgroup;
+  int lane;
+};
+
+// Tiles and numbers a step in threadgroup memory: grad_o, d and e of 32 values; the scores after = q k^T and
+// before = r k^T; numbers a step as rows of 8; and the gates with their products and gradients.
+template <typename Floats>
+struct readouts_tiles {
+  Floats outputs;
+  Floats updates;
+  Floats errors;
+  Floats after;
+  Floats before;
+  Floats entering;
+  Floats leaving;
+  Floats read_rates;
+  Floats write_rates;
+  Floats gates;
+  Floats upto;
+  Floats behind;
+  Floats rates;
+  Floats grad_gates;
+};
+
+// grad_o, d and e in device memory, of which steps are `stride` apart.
+template <typename Grads, typename Errors>
+struct readouts_source {
+  Grads grad_o;
+  Errors grad_update;
+  Errors error;
+  int stride;
+};
+
+template <typename Grads, typename Errors>
+METAL_FUNC readouts_source<Grads, Errors> readouts_of(
+    Grads grad_o, Errors grad_update, Errors error, int stride) {
+  return readouts_source<Grads, Errors>{grad_o, grad_update, error, stride};
 }
 
-// Adds up what lane `lane` has of d e in each of the own rows.
-template <typename Tile>
-METAL_FUNC void readouts_inner(
-    thread float (&grad_rate)[TILE_ROWS], Tile updates, Tile errors, int simdgroup, int lane) {
-#pragma unroll
+// Those of `columns` values from `value` on to their tiles: they arrive together if AHEAD, else in turn, in
+// fewer registers.
+template <typename TV, bool AHEAD, typename Floats, typename Source>
+METAL_FUNC void readouts_load(
+    thread const readouts_tiles<Floats>& at,
+    thread const Source& source,
+    int value,
+    int columns,
+    thread const readouts_place& place) {
+  auto grads = source.grad_o + value;
+  auto updates = source.grad_update + value;
+  auto errors = source.error + value;
+  if (AHEAD) {
+    TV rows[TILE_ROWS];
+    tile_fetch<TV>(rows, grads, source.stride, columns, place.begin, place.end, place.simdgroup, place.lane);
+    tile_load_both<float, float>(
+        at.updates,
+        updates,
+        1.0f,
+        at.errors,
+        errors,
+        source.stride,
+        columns,
+        place.begin,
+        place.end,
+        place.simdgroup,
+        place.lane);
+    tile_keep<TV>(at.outputs, rows, 1.0f, place.simdgroup, place.lane);
+  } else {
+    tile_load<TV>(
+        at.outputs, grads, source.stride, columns, place.begin, place.end, 1.0f, place.simdgroup, place.lane);
+    tile_load<float>(
+        at.updates,
+        updates,
+        source.stride,
+        columns,
+        place.begin,
+        place.end,
+        1.0f,
+        place.simdgroup,
+        place.lane);
+    tile_load<float>(
+        at.errors, errors, source.stride, columns, place.begin, place.end, 1.0f, place.simdgroup, place.lane);
+  }
+}
+
+// What a simdgroup sums up over values: D = grad_o u^T and F = d u^T without their rates, and what a lane has
+// of d e in each of the own rows.
+struct readouts_sums {
+  tile_sum later;
+  tile_sum earlier;
+  float grad_rate[TILE_ROWS];
+};
+
+METAL_FUNC void readouts_clear(thread readouts_sums& sums) {
+  tile_clear(sums.later);
+  tile_clear(sums.earlier);
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
-    const int cell = (simdgroup * TILE_ROWS + i) * TILE_STRIDE + lane;
-    grad_rate[i] = metal::fma(updates[cell], errors[cell], grad_rate[i]);
+    sums.grad_rate[i] = 0.0f;
+  }
+}
+
+// Adds those of 32 values.
+template <typename TV, typename Floats>
+METAL_FUNC void readouts_add(
+    thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, thread const readouts_place& place) {
+  scores_product<TV, float>(sums.later, at.outputs, at.errors, place.simdgroup);
+  scores_product(sums.earlier, at.updates, at.errors, place.simdgroup);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < TILE_ROWS; ++i) {
+    const int cell = (place.simdgroup * TILE_ROWS + i) * TILE_STRIDE + place.lane;
+    sums.grad_rate[i] = metal::fma(at.updates[cell], at.errors[cell], sums.grad_rate[i]);
   }
 }
 
 // The gradient of `rates`, from what the lanes have of it.
 template <typename T, typename Grads>
 METAL_FUNC void readouts_grad_rate(
-    thread float (&grad_rate)[TILE_ROWS],
-    Grads grads,
-    long stride,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  const float total = rows_sums(grad_rate, lane);
-  const int row = simdgroup * TILE_ROWS + lane / 2;
-  if (lane % 2 == 0 && row >= begin && row < end) {
+    thread readouts_sums& sums, Grads grads, long stride, thread const readouts_place& place) {
+  const float total = rows_sums(sums.grad_rate, place.lane);
+  const int row = place.simdgroup * TILE_ROWS + place.lane / 2;
+  if (place.lane % 2 == 0 && row >= place.begin && row < place.end) {
     grads[row * stride] = static_cast<T>(total);
+  }
+}
+
+// From all values' sums, where after and before have the scores: after = M o D and before = M o F, the latter
+// with its transpose unless SPLIT, and the gradients of the gates by M. The other tiles are used up.
+template <bool SPLIT, bool RESETS, typename Floats>
+METAL_FUNC void readouts_weigh(
+    thread const readouts_tiles<Floats>& at,
+    thread readouts_sums& sums,
+    float factor,
+    thread const readouts_place& place) {
+  const int lane = place.lane;
+  const int first = place.simdgroup * TILE_ROWS;
+  auto products = at.outputs;
+  auto earlier_scores = at.updates;
+  auto adjoints = at.errors;
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  for (int c = place.simdgroup; c < 8; c += TILE_SIMDGROUPS) {
+    at.entering[lane * ROW_STRIDE + c] = at.upto[lane];
+    at.leaving[lane * ROW_STRIDE + c] = at.behind[lane];
+    at.read_rates[lane * ROW_STRIDE + c] = -at.rates[lane];
+    at.write_rates[lane * ROW_STRIDE + c] = at.rates[lane];
+  }
+  tile_put(sums.later, products, place.simdgroup);
+  tile_put(sums.earlier, earlier_scores, place.simdgroup);
+  metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
+  float weight = gates_between<RESETS>(at.gates, first, lane);
+#pragma clang loop unroll(full)
+  for (int s = 0; s < TILE_ROWS; ++s) {
+    const int i = first + s;
+    const int pair = i * TILE_STRIDE + lane;
+    weight = i == lane ? 1.0f : decayed<RESETS>(weight, at.gates[i]);
+    const float later = lane <= i ? factor * at.rates[lane] * products[pair] : 0.0f;
+    const float earlier = lane < i ? -at.rates[i] * at.rates[lane] * earlier_scores[pair] : 0.0f;
+    adjoints[pair] = lane < i ? later * at.after[pair] + earlier * at.before[pair] : 0.0f;
+    at.after[pair] = later * weight;
+    at.before[pair] = earlier * weight;
+    products[pair] = weight;
+  }
+  metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
+  grad_gates_of_pairs<RESETS>(
+      at.grad_gates, adjoints, products, at.gates, place.begin, place.end, place.simdgroup, lane);
+#pragma clang loop unroll(full)
+  for (int s = 0; s < TILE_ROWS; ++s) {
+    const int i = first + s;
+    if (!SPLIT && lane > i) {
+      at.before[i * TILE_STRIDE + lane] = at.before[lane * TILE_STRIDE + i];
+    }
   }
 }

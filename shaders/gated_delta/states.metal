@@ -127,9 +127,9 @@ template <
     steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
     walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   }
-  float own_upto = lane < L ? *chunk_upto : 0.0f;
-  float own_rate = lane < L ? *chunk_rates : 0.0f;
-  TB own_beta = lane < L ? *chunk_beta : static_cast<TB>(0.0f);
+  float own_upto = AHEAD && lane < L ? *chunk_upto : 0.0f;
+  float own_rate = AHEAD && lane < L ? *chunk_rates : 0.0f;
+  TB own_beta = AHEAD && lane < L ? *chunk_beta : static_cast<TB>(0.0f);
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const int steps = min(TILE, L - chunk * TILE);
@@ -148,13 +148,18 @@ template <
       walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
       write_keys += KINDS * TILE * KEYS;
     }
+    if (!AHEAD) {
+      own_upto = lane < steps ? *chunk_upto : 0.0f;
+      own_rate = lane < steps ? *chunk_rates : 0.0f;
+      own_beta = lane < steps ? *chunk_beta : static_cast<TB>(0.0f);
+    }
     own_weights[lane] = own_upto;
     own_weights[TILE + lane] = static_cast<float>(own_beta);
     own_weights[2 * TILE + lane] = own_rate;
     chunk_upto += TILE * H;
     chunk_rates += TILE * H;
     chunk_beta += TILE * H;
-    if (more) {
+    if (AHEAD && more) {
       own_upto = lane < rest ? *chunk_upto : 0.0f;
       own_rate = lane < rest ? *chunk_rates : 0.0f;
       own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);

@@ -1,9 +1,9 @@
 // gated_delta_chunk_state backward, from the last chunk of 64 steps to the first: with G the adjoint of the
-// state that leaves a chunk, d = grad_v_new + exp(g_last - g) o (k G^T) is the gradient of u, and the adjoint
-// of the state that enters is grad_h_out + exp(g_last) G - d^T w. G starts as grad_final; it is kept by key
-// here. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// state after a chunk, d = grad_v_new + exp(g_last - g) o (k G^T) is the gradient of u, and the adjoint of
+// the state before the chunk is grad_h_out + exp(g_last) G - d^T w. G starts as grad_final; chunk_adjoint has
+// it transposed, a row a key. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
-// A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 32 keys of their adjoint.
+// A threadgroup owns 8 * WIDE values of one head, and each of its simdgroups 32 keys of the adjoint.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -55,7 +55,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   const int chunks = (L + CHUNK - 1) / CHUNK;
   const long cut = static_cast<long>(value) * Dk + key;
   const long corner = state * Dv * Dk + cut;
-  auto own = products + simdgroup * PRODUCT;
+  auto product = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
   walk_state<WIDE, TILE_BLOCKS> G;
@@ -75,7 +75,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
     for (int piece = 0; piece < steps; piece += PIECE) {
       auto rows = k + ((first + piece) * Hk + head / (H / Hk)) * Dk + key;
-      steps_read<WIDE>(G, rows, Hk * Dk, steps - piece, Dk - key, own, scratch, lane);
+      steps_read<WIDE>(G, rows, Hk * Dk, steps - piece, Dk - key, product, scratch, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       for (int i = simdgroup * 32 + lane; i < PIECE * WIDE * 8; i += SIMDGROUPS * 32) {
         const int row = i / (WIDE * 8);

@@ -1,9 +1,9 @@
-// gated_delta_chunk_state forward, from chunk to chunk of 64 steps: h_out = S, the state that enters the
-// chunk, v_new = u - w S^T, and S = exp(g_last) S + (v_new o exp(g_last - g))^T k, where g is the log of the
-// decay since the chunk began and g_last that of its last step. S starts as h0 or 0; it is kept by key here.
-// Of Hk keys each serves H / Hk heads. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// gated_delta_chunk_state forward, from chunk to chunk of 64 steps: h_out = S, the state before the chunk,
+// v_new = u - w S^T, and S = exp(g_last) S + (v_new o exp(g_last - g))^T k. g is the log of the decay since
+// the start of the chunk, and g_last its last value in the chunk. S starts as h0 or 0; chunk_state has it
+// transposed, a row a key. H / Hk heads share a head of k. Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
-// A threadgroup owns 8 * WIDE values of one head, each of its simdgroups 32 keys of their state.
+// A threadgroup owns 8 * WIDE values of one head, and each of its simdgroups 32 keys of the state.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -55,7 +55,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
   const int chunks = (L + CHUNK - 1) / CHUNK;
   const long cut = static_cast<long>(value) * Dk + key;
   const long corner = state * Dv * Dk + cut;
-  auto own = products + simdgroup * PRODUCT;
+  auto product = products + simdgroup * PRODUCT;
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
 
   walk_state<WIDE, TILE_BLOCKS> S;
@@ -77,7 +77,7 @@ template <typename TK, typename TW, typename TU, int Dk, int Dv, int WIDE, bool 
 
     for (int piece = 0; piece < steps; piece += PIECE) {
       auto rows = w + ((first + piece) * H + head) * Dk + key;
-      steps_read<WIDE>(S, rows, H * Dk, steps - piece, Dk - key, own, scratch, lane);
+      steps_read<WIDE>(S, rows, H * Dk, steps - piece, Dk - key, product, scratch, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       for (int i = simdgroup * 32 + lane; i < PIECE * WIDE * 8; i += SIMDGROUPS * 32) {
         const int row = i / (WIDE * 8);

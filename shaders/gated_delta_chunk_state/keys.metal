@@ -1,9 +1,10 @@
-// gated_delta_chunk_state backward, a chunk of 64 steps at a time: with S the state that enters it, G the
-// adjoint of the one that leaves it, e = v_new and d the gradient of u,
-//   grad_w = -d S, grad_k = x = (e o exp(g_last - g)) G for every head, grad_g = -x . k, and g_last gets the
-// sum of all x . k and exp(g_last) <S, G> besides. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// gated_delta_chunk_state backward, for each chunk of 64 steps: with S the state before it, G the adjoint of
+// the state after it, e = v_new and d the gradient of u,
+//   grad_w = -d S, grad_k = x = (e o exp(g_last - g)) G for every head, grad_g = -x . k,
+// and the gradient of g_last also has the sum of all x . k and exp(g_last) <S, G>. Yang et al. 2024,
+// arXiv:2412.06464, section 3.3.
 //
-// A threadgroup owns a chunk of one head, each of its simdgroups 8 of every 32 steps.
+// A threadgroup owns a chunk of one head, and each of its simdgroups 8 of every 32 steps.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -55,17 +56,17 @@ template <typename TK, typename TW, int Dk, int Dv>
   auto gates = g + first * H + head;
   steps_weights(weights, gates, H, steps, simdgroup, lane);
 
-  float kept = 0.0f;
+  float inner = 0.0f;
   for (int i = simdgroup * 32 + lane; i < KEYS * VALUES; i += TILE_SIMDGROUPS * 32) {
-    kept = fma(state[i], adjoint[i], kept);
+    inner = fma(state[i], adjoint[i], inner);
   }
-  kept = uniform_sum(kept);
+  inner = uniform_sum(inner);
   if (lane == 0) {
-    partial[simdgroup] = kept;
+    partial[simdgroup] = inner;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
 
-  // A simdgroup loads, multiplies and stores its own rows of tiles only.
+  // A simdgroup loads, multiplies and stores only the rows of tiles that it owns.
   for (int part = 0; part < CHUNK; part += TILE) {
     const int present = steps - part;
     const long row = (first + part) * H + head;
@@ -96,7 +97,7 @@ template <typename TK, typename TW, int Dk, int Dv>
       tile_put(read, updates, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < TILE_ROWS; ++i) {
         const int step = simdgroup * TILE_ROWS + i;
         if (step < present && lane < Dk - key) {
@@ -106,7 +107,7 @@ template <typename TK, typename TW, int Dk, int Dv>
         }
       }
     }
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_ROWS; ++i) {
       const float total = uniform_sum(grad[i]);
       if (lane == 0) {

@@ -119,7 +119,7 @@ template <
     for (int base = 0; base < Dk; base += TOGETHER * TILE) {
       tile_sum grads_q[TOGETHER];
       tile_sum grads_k[TOGETHER];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int t = 0; t < TOGETHER; ++t) {
         tile_clear(grads_q[t]);
         tile_clear(grads_k[t]);
@@ -143,7 +143,7 @@ template <
         if (base == 0) {
           scores_product<TV, TV>(sum, left, right, simdgroup);
         }
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int t = 0; t < TOGETHER; ++t) {
           const int key = base + t * TILE;
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
@@ -169,7 +169,7 @@ template <
 
         // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
         float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int s = 0; s < TILE_ROWS; ++s) {
           const int i = simdgroup * TILE_ROWS + s;
           const int pair = i * TILE_STRIDE + lane;
@@ -183,7 +183,7 @@ template <
         grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
       }
 
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int t = 0; t < TOGETHER; ++t) {
         const int key = base + t * TILE;
         if (key < Dk) {

@@ -29,6 +29,7 @@ template <
     int Dv,
     int H,
     int Hk,
+    bool AHEAD,
     bool HAS_RESET>
 [[kernel]] void gla_keys_by_key(
     const device TQ* q,                 // [B, L, Hk, Dk]
@@ -107,7 +108,7 @@ template <
       scores_put_square(after.at, pairs, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       pairs[key_cell(place, i)] *= factor;
     }
@@ -127,18 +128,24 @@ template <
         const int columns = COLUMNS - value / 8;
         key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
         key_fetch<TV>(value_rows, v_row + value, H * Dv, Dv - value, place);
-        if (meets_state) {
+        if (AHEAD && meets_state) {
           key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
-        if (meets_adjoint) {
+        if (AHEAD && meets_adjoint) {
           key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
         tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        if (!AHEAD && meets_state) {
+          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+        }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
+        }
+        if (!AHEAD && meets_adjoint) {
+          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, TV>(written, values, leaving, columns, simdgroup);
@@ -166,7 +173,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         own.q[i] = static_cast<float>(q_rows[i]);
@@ -176,7 +183,7 @@ template <
         own.leaving[i] = values[cell];
       }
       key_gradients<KEY_READS_NONE, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; HAS_RESET && i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         own.grad_gate[i] = at < steps && resets[at] ? 0.0f : own.grad_gate[i];

@@ -28,22 +28,23 @@ METAL_FUNC void state_decay(
   if (!carries) {
     tile_clear(state);
     tile_clear(rest);
-  }
-#pragma unroll
-  for (int r = 0; carries && r < TILE_OWN; ++r) {
-    metal::simdgroup_float8x8 base;
-    metal::simdgroup_float8x8 change;
-    if (PER_KEY) {
-      const int row = (simdgroup * TILE_OWN + r) * 8;
-      metal::simdgroup_load(base, decays + row * ROW_STRIDE, ROW_STRIDE);
-      metal::simdgroup_load(change, decays + (TILE + row) * ROW_STRIDE, ROW_STRIDE);
-    }
-#pragma unroll
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
+  } else {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < TILE_OWN; ++r) {
+      metal::simdgroup_float8x8 base;
+      metal::simdgroup_float8x8 change;
       if (PER_KEY) {
-        carry_fade(state.at[r][c], rest.at[r][c], base.thread_elements(), change.thread_elements());
-      } else {
-        carry_fade(state.at[r][c], rest.at[r][c], decay.base, decay.change);
+        const int row = (simdgroup * TILE_OWN + r) * 8;
+        metal::simdgroup_load(base, decays + row * ROW_STRIDE, ROW_STRIDE);
+        metal::simdgroup_load(change, decays + (TILE + row) * ROW_STRIDE, ROW_STRIDE);
+      }
+#pragma clang loop unroll(full)
+      for (int c = 0; c < TILE_BLOCKS; ++c) {
+        if (PER_KEY) {
+          carry_fade(state.at[r][c], rest.at[r][c], base.thread_elements(), change.thread_elements());
+        } else {
+          carry_fade(state.at[r][c], rest.at[r][c], decay.base, decay.change);
+        }
       }
     }
   }

@@ -115,7 +115,7 @@ template <
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
-#pragma unroll
+#pragma clang loop unroll(full)
 #endif
         for (int part = 0; part < 2; ++part) {
           const int first_row = part * TILE_BLOCKS;

@@ -30,6 +30,7 @@ template <
     int Hk,
     bool REVERSE,
     bool RATED,
+    bool AHEAD,
     bool HAS_RESET>
 [[kernel]] void gla_values_by_key(
     const device TQ* q,               // [B, L, Hk, Dk]
@@ -105,9 +106,9 @@ template <
         }
         key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
         const int rows = ROWS - key / 8;
-        if (meets_state) {
-          auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
-#pragma unroll
+        auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
+        if (AHEAD && meets_state) {
+#pragma clang loop unroll(full)
           for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
             columns_state_row<WHOLE>(
                 entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
@@ -117,7 +118,7 @@ template <
         float own_k[KEY_STEPS];
         key_gates gates;
         key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEY_STEPS; ++i) {
           own_q[i] = factor * static_cast<float>(q_rows[i]);
           own_k[i] = static_cast<float>(k_rows[i]);
@@ -133,7 +134,7 @@ template <
         const float across = REVERSE
                                  ? key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane)
                                  : key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEY_STEPS; ++i) {
           const float near = REVERSE ? own_k[i] * gates.after[i] : own_q[i] * gates.upto[i];
           kept[key_cell(place, i)] = decayed<HAS_RESET>(near, across);
@@ -142,10 +143,14 @@ template <
         if (value == 0) {
           key_scores_add(scores, tiles, simdgroup);
         }
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
           if (meets_state && (WHOLE || inner < rows)) {
-#pragma unroll
+            if (!AHEAD) {
+              columns_state_row<WHOLE>(
+                  entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+            }
+#pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
               columns_multiply<false, float, float>(
                   sum, kept, entering[inner][0], entering[inner][1], r, inner);
@@ -159,7 +164,7 @@ template <
       if (value == 0) {
         key_scores_put(scores, weights, tiles, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; RATED && i < KEY_STEPS; ++i) {
           weights[key_cell(place, i)] *= rate;
         }

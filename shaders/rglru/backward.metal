@@ -2,8 +2,8 @@
 // grad_b[t] = G[t], grad_a[t] = G[t] * h[t-1], grad_initial_state = a[0] * G[0]; all per channel.
 // a, b, y are [B, L, D]. De et al. 2024, Griffin, arXiv:2402.19427, eq. 4.
 //
-// The tiles of the forward pass, walked from last to first. The states inside a tile are recomputed in
-// fp32 from the state that entered it, so gradients do not depend on the rounding of y.
+// The backward pass walks over the tiles of the forward pass from last to first. It recomputes the states in
+// a tile in fp32 from the tile's initial state, so gradients do not depend on the rounding of y.
 #include <metal_stdlib>
 
 #include "../common/affine.h"
@@ -41,7 +41,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = a[t+1] * G[t+1] at the right edge of the tile, of slice 0 only.
+  // carry = a[t+1] * G[t+1] at the right edge of the tile; slice 0 alone uses it.
   float2 carry = float2(in_range ? grad_final_state[state] : 0.0f, 0.0f);
   for (long tile = tiles - 1; tile >= 0; --tile) {
     float gate[STEPS];
@@ -93,7 +93,7 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
 
     float h = maps[slot + 4 * PLANE];
     float from_right = maps[slot + PLANE];
-    // From here on value[i] holds h[t-1].
+    // From here on value[i] is h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float previous = h;
       h = affine_apply<HAS_RESET>(gate[i], value[i], h);

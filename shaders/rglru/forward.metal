@@ -1,10 +1,10 @@
-// rglru forward: h[t] = a[t] * h[t-1] + b[t], y[t] = h[t], each channel on its own.
+// rglru forward: h[t] = a[t] * h[t-1] + b[t], y[t] = h[t], for each channel.
 // a, b, y are [B, L, D]; h[-1] is initial_state [B, D] or 0. De et al. 2024, Griffin, arXiv:2402.19427,
 // eq. 4.
 //
 // A threadgroup owns LANES channels of one sequence and walks over time in tiles of SLICES x STEPS.
-// Each thread folds its STEPS time steps, held in registers, into one map h -> a * h + b; the maps of a
-// tile meet in threadgroup memory, so every input is read once and SLICES threads share a channel.
+// Each thread composes its STEPS time steps, held in registers, into one map h -> a * h + b. The SLICES
+// threads of a channel exchange their maps through threadgroup memory, so every input is read once.
 #include <metal_stdlib>
 
 #include "../common/affine.h"
@@ -40,14 +40,14 @@ template <typename A, typename T, int LANES, int SLICES, int STEPS, bool HAS_INI
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // The state that enters the tile, of slice 0 only.
+  // The tile's initial state; slice 0 alone uses it.
   float2 carry = float2(HAS_INITIAL_STATE && in_range ? initial_state[state] : 0.0f, 0.0f);
   for (long tile = 0; tile < tiles; ++tile) {
     if (in_range && slice == 0) {
       tile_state[(batch * tiles + tile) * D + channel] = carry.x;
     }
 
-    // Steps past the end are the identity (1, 0): they leave the state as it is.
+    // Steps past the end are the identity (1, 0), which does not change the state.
     float gate[STEPS];
     float value[STEPS];
     const long begin = row + tile * TILE;

@@ -1,11 +1,11 @@
 // rglru_gated backward: with g[t] = A^delta[t], m[t] = sqrt(1 - g[t]^2), R[t] = grad_y[t] + g[t+1] o R[t+1],
 // R[L-1] += grad_final_state, and s = delta log A: grad_u = sum_n R o m, grad_initial_state = g[0] o R[0],
 // grad_s = R o (g o h[t-1] + u dm/ds), grad_delta = sum_n grad_s o log A, grad_A = sum_t grad_s o delta / A.
-// dm/ds = -g^2 / m is infinite at g = 1: the root's slope 1 / 2m is kept below sqrt_grad_limit. Shapes and
-// paper as in forward.metal.
+// dm/ds = -g^2 / m is infinite at g = 1: sqrt_grad_limit bounds the root's slope 1 / 2m. Shapes and paper as
+// in forward.metal.
 //
-// The tiles of the forward pass, walked from last to first, with the states recomputed from those that
-// entered the tile. grad_A leaves here as the two floats of one sum a row of the batch.
+// The backward pass walks over the tiles of the forward pass from last to first and recomputes the states in
+// a tile from its initial states. A_parts has grad_A for each row of the batch, as a sum in two floats.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -55,7 +55,7 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  // As in the forward pass, for compilers for CPUs.
+  // Pointers for compilers for CPUs, as in the forward pass.
   auto lane_a = slice_a + lane;
   auto lane_b = slice_b + lane;
   auto lane_r = slice_r + lane;
@@ -66,7 +66,8 @@ template <
 
   for (long tile = tiles - 1; tile >= 0; --tile) {
     const long saved = (batch * tiles + tile) * N * D + channel;
-    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and what its floats lack.
+    // carry holds g[t+1] o R[t+1] at the right edge of even and of odd tiles, and the rounding error of its
+    // floats.
     const long carry_in = (batch * 3 + tile % 2) * N * D + channel;
     const long carry_out = (batch * 3 + (tile + 1) % 2) * N * D + channel;
     const long carry_rest = (batch * 3 + 2) * N * D + channel;
@@ -101,8 +102,8 @@ template <
       float power[STEPS];
       float value[STEPS];
       float local = 0.0f;
-      // Unrolled by name: long loops else keep their arrays in memory.
-#pragma unroll
+      // Unroll by name: a long loop otherwise keeps its arrays in memory.
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         power[i] = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power[i])) * input[i];
@@ -110,7 +111,7 @@ template <
         local = decay_apply<HAS_RESET>(gate, value[i], local);
       }
       float adjoint = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         adjoint = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, grad[i] + adjoint);
       }
@@ -147,22 +148,22 @@ template <
       }
       from_right += rest;
 
-      // From here on value[i] holds h[t-1].
-#pragma unroll
+      // From here on value[i] is h[t-1].
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float previous = h;
         h = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], value[i], h);
         value[i] = previous;
       }
       float rate_sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = STEPS - 1; i >= 0; --i) {
         const float r = grad[i] + from_right;
         from_right = decay_apply<HAS_RESET>(forgets[i] ? 0.0f : power[i], 0.0f, r);
         const float root = metal::precise::sqrt(decay_complement(power[i]));
         const float g = decay_value(power[i]);
         const float slope = -2.0f * g * g / max(2.0f * root, least);
-        // A^delta has the slope 1 at A = 0 where delta is 1.
+        // At A = 0, A^delta has the slope 1 if delta is 1.
         const float passed = closed && time[i] == 1.0f ? r : from_right;
         const float through = fma(r * input[i], slope, forgets[i] ? 0.0f : passed * value[i]);
         by_root[i] = fma(r, root, by_root[i]);

@@ -1,10 +1,10 @@
 // rglru_gated forward: g[t] = A^delta[t], h[t] = g[t] o h[t-1] + sqrt(1 - g[t]^2) * u[t], y[t] = sum_n h[t],
-// each channel and state on its own. u, delta, y are [B, L, D], A in (0, 1) is [D, N] or [D]; h[-1] is
-// initial_state [B, D, N] or 0. De et al. 2024, Griffin, arXiv:2402.19427, eq. 3 and 4.
+// for each channel and state. u, delta, y are [B, L, D], A in (0, 1) is [D, N] or [D]; h[-1] is initial_state
+// [B, D, N] or 0. De et al. 2024, Griffin, arXiv:2402.19427, eq. 3 and 4.
 //
-// 1 - g^2 is made of g - 1, so it keeps its digits near g = 1. A threadgroup owns LANES channels and walks
-// over time in tiles of SLICES x STEPS, as rglru's does, once for each of the N states; between tiles the
-// states wait in tile_state, so N is not bounded.
+// 1 - g^2 is computed from g - 1, so it keeps its digits near g = 1. A threadgroup owns LANES channels and
+// walks over time in tiles of SLICES x STEPS, as rglru's does, and over the N states in each tile. Between
+// tiles the states are in tile_state, so N has no bound.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -47,7 +47,7 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < D;
-  // A lane's own, by pointers: compilers for CPUs then see that lanes lie side by side.
+  // Pointers to a lane's elements: compilers for CPUs then see that lanes access adjacent addresses.
   auto lane_a = slice_a + lane;
   auto lane_b = slice_b + lane;
   const long state = (batch * D + channel) * N;
@@ -61,7 +61,7 @@ template <
     const long first = batch * L + tile * TILE + slice * STEPS;
     const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
 
-    // Steps past the end have delta = 0 and are the identity: they leave the state as it is.
+    // Steps past the end have delta = 0 and are the identity, which does not change the state.
     float time[STEPS];
     float input[STEPS];
     float sum[STEPS];
@@ -84,8 +84,8 @@ template <
       float gate[STEPS];
       float value[STEPS];
       float local = 0.0f;
-      // Unrolled by name: long loops else keep their arrays in memory.
-#pragma unroll
+      // Unroll by name: a long loop otherwise keeps its arrays in memory.
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const float power = decay_of(time[i] * rate);
         value[i] = metal::precise::sqrt(decay_complement(power)) * input[i];
@@ -93,7 +93,8 @@ template <
         local = decay_apply<HAS_RESET>(gate[i], value[i], local);
       }
 
-      // Two buffers in turn: one barrier a state keeps writers of the next off those who still read.
+      // Two buffers alternate: with one barrier a state, no thread overwrites a buffer that another still
+      // reads.
       buffer = SLICES * LANES - buffer;
       lane_a[buffer + slice * LANES] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
       lane_b[buffer + slice * LANES] = local;
@@ -127,7 +128,7 @@ template <
         }
       }
       h += rest;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         h = decay_apply<HAS_RESET>(gate[i], value[i], h);
         sum[i] += h;

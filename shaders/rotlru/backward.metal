@@ -4,8 +4,8 @@
 // a, cos, sin are [B, L, D / 2], b [B, L, D]. Orvieto et al. 2023, Resurrecting Recurrent Neural Networks,
 // arXiv:2303.06349, eq. 4.
 //
-// The tiles of the forward pass, walked from last to first. The states inside a tile are recomputed in
-// fp32 from the state that entered it, so gradients do not depend on the rounding of y.
+// The backward pass walks over the tiles of the forward pass from last to first. It recomputes the states in
+// a tile in fp32 from the tile's initial state, so gradients do not depend on the rounding of y.
 #include <metal_stdlib>
 
 #include "../common/rotation.h"
@@ -56,7 +56,7 @@ template <
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // carry = conj(z[t+1]) * G[t+1] at the right edge of the tile, of slice 0 only.
+  // carry = conj(z[t+1]) * G[t+1] at the right edge of the tile; slice 0 alone uses it.
   float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (in_range) {
     carry = float4(grad_final_state[state], grad_final_state[state + 1], 0.0f, 0.0f);
@@ -149,7 +149,7 @@ template <
 
     float2 h = float2(maps[slot + 8 * PLANE], maps[slot + 9 * PLANE]);
     float2 from_right = float2(maps[slot + 2 * PLANE], maps[slot + 3 * PLANE]);
-    // From here on value holds h[t-1].
+    // From here on value is h[t-1].
     for (int i = 0; i < STEPS; ++i) {
       const float2 previous = h;
       h = rotation_apply<HAS_RESET>(float2(gate_re[i], gate_im[i]), float2(value_u[i], value_w[i]), h);

@@ -1,9 +1,9 @@
-// rotlru forward: h[t] = a[t] * R[t] h[t-1] + b[t], y[t] = h[t], R = [[cos, -sin], [sin, cos]], each pair of
-// neighbouring channels on its own. a, cos, sin are [B, L, D / 2], b and y [B, L, D]; h[-1] is initial_state
-// [B, D] or 0. Orvieto et al. 2023, Resurrecting Recurrent Neural Networks, arXiv:2303.06349, eq. 4.
+// rotlru forward: h[t] = a[t] * R[t] h[t-1] + b[t], y[t] = h[t], R = [[cos, -sin], [sin, cos]], for each pair
+// of neighbouring channels. a, cos, sin are [B, L, D / 2], b and y [B, L, D]; h[-1] is initial_state [B, D]
+// or 0. Orvieto et al. 2023, Resurrecting Recurrent Neural Networks, arXiv:2303.06349, eq. 4.
 //
-// A pair is a complex number and its map h -> z * h + b with z = a * (cos + i sin). A threadgroup owns LANES
-// pairs of one sequence and walks over time in tiles of SLICES x STEPS, as rglru's does.
+// A pair is a complex number, and a step is the map h -> z * h + b with z = a * (cos + i sin). A threadgroup
+// owns LANES pairs of one sequence and walks over time in tiles of SLICES x STEPS, as rglru's does.
 #include <metal_stdlib>
 
 #include "../common/rotation.h"
@@ -50,7 +50,7 @@ template <
   const long row = static_cast<long>(batch) * L;
   const long tiles = (L + TILE - 1) / TILE;
 
-  // The pair that enters the tile, of slice 0 only.
+  // The tile's initial pair; slice 0 alone uses it.
   float4 carry = float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (HAS_INITIAL_STATE && in_range) {
     carry = float4(initial_state[state], initial_state[state + 1], 0.0f, 0.0f);
@@ -62,7 +62,7 @@ template <
       tile_state[saved + 1] = carry.y;
     }
 
-    // Steps past the end are the identity (1, 0): they leave the state as it is.
+    // Steps past the end are the identity (1, 0), which does not change the state.
     float size[STEPS];
     float gate_re[STEPS];
     float gate_im[STEPS];

@@ -2,12 +2,12 @@
 // silu'(z) with SILU,
 //   grad_x[t] = sum over i of weight[i] d[t+K-1-i], and grad_final_state for the last K - 1 steps,
 //   grad_weight[i] = sum over t of d[t] x[t-K+1+i], grad_bias = sum over t of d[t],
-// none of it across a reset. x, grad_y are [B, L, D], weight is [K, D]; what lies before the first step has
-// the gradient grad_initial_state [B, K - 1, D]. Gu and Dao 2023, Mamba, arXiv:2312.00752, section 3.4.
+// with no term across a reset. x, grad_y are [B, L, D], weight is [K, D]; grad_initial_state [B, K - 1, D] is
+// the gradient of the inputs before the first step. Gu and Dao 2023, Mamba, arXiv:2312.00752, section 3.4.
 //
-// A thread owns STEPS steps of a channel in each of the tiles of a part of time. It moves a window of K
-// inputs over them and the K - 1 steps after them, and with it the gradients of these inputs. The sums over
-// time are two floats a thread; MOST parts at most are left for MLX to add up.
+// Time is cut into at most MOST parts of whole tiles. A thread owns STEPS steps of a channel in each tile of
+// a part. It moves a window of K inputs over them and the K - 1 steps after them, and keeps the gradients of
+// these inputs. It sums over time in two floats; MLX adds up the parts.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -106,11 +106,11 @@ template <
       }
       rest[K] += live && t < first + STEPS ? grad : 0.0f;
 
-      // The input that leaves the window has its gradient, but for that of the final state.
+      // The gradient of the input that leaves the window is complete but for the part from the final state.
       const int s = t - K + 1;
-      const bool kept = s > L - K && s < L && L - 1 - s <= window.since;
+      const bool in_final_state = s > L - K && s < L && L - 1 - s <= window.since;
       const long last = state + static_cast<long>(s - L + K - 1) * D;
-      const float grad_input = grads[0] + (kept && in_range ? grad_final_state[last] : 0.0f);
+      const float grad_input = grads[0] + (in_final_state && in_range ? grad_final_state[last] : 0.0f);
       if (in_range && s >= first && s < L) {
         grad_x[row + static_cast<long>(s) * D] = static_cast<T>(grad_input);
       } else if (HAS_INITIAL_STATE && in_range && s < 0) {

@@ -1,9 +1,9 @@
-// short_conv forward: y[t] = bias + weight[0] x[t-K+1] + ... + weight[K-1] x[t], each channel on its own, and
-// silu of it with SILU. x, y are [B, L, D], weight [K, D], bias [D]; x[-K+1] ... x[-1] are initial_state
-// [B, K - 1, D] or 0, and what lies before a reset counts as 0. Gu and Dao 2023, Mamba, arXiv:2312.00752,
-// section 3.4.
+// short_conv forward: y[t] = bias + weight[0] x[t-K+1] + ... + weight[K-1] x[t] for each channel, and silu of
+// it with SILU. x, y are [B, L, D], weight [K, D], bias [D]; x[-K+1] ... x[-1] are initial_state [B, K - 1,
+// D] or 0, and inputs before a reset count as 0. Gu and Dao 2023, Mamba, arXiv:2312.00752, section 3.4.
 //
-// A thread owns STEPS steps of a channel and moves a window of K inputs over them, LANES threads share a row.
+// A thread owns STEPS steps of a channel and moves a window of K inputs over them. LANES threads read a row
+// together.
 #include <metal_stdlib>
 
 #include "../common/elementary.h"

@@ -1,9 +1,9 @@
-// The inputs that a causal convolution of K taps sees: those of the last K steps, which a thread moves along.
+// The window of a causal convolution of K taps: the inputs of the last K steps. A thread moves it over time.
 #pragma once
 
 #include <metal_stdlib>
 
-// One channel of one sequence: its inputs, `stride` apart, what came before them, and where it starts anew.
+// One channel of one sequence: its inputs, `stride` apart, the inputs before them, and its resets.
 template <typename Inputs, typename Past, typename Reset>
 struct conv_channel {
   Inputs x;
@@ -20,14 +20,14 @@ METAL_FUNC conv_channel<Inputs, Past, Reset> conv_channel_of(
   return conv_channel<Inputs, Past, Reset>{x, past, reset, stride, length, in_range};
 }
 
-// The inputs of the steps t - K + 1 to t, 0 for those before a reset, and how many steps ago that was.
+// The inputs of the steps t - K + 1 to t, 0 before a reset, and the number of steps since the reset.
 template <int K>
 struct conv_window {
   float at[K];
   int since;
 };
 
-// No step seen yet, and no reset: the next is any from -K + 1 on.
+// A window before its first step, without a reset. The first step may be any from -K + 1 on.
 template <int K>
 METAL_FUNC void conv_clear(thread conv_window<K>& window) {
 #pragma clang loop unroll(full)
@@ -37,7 +37,7 @@ METAL_FUNC void conv_clear(thread conv_window<K>& window) {
   window.since = K;
 }
 
-// Moves the window along to step t, below 0 one of the past.
+// Moves the window on to step t; steps below 0 are inputs of the past.
 template <bool HAS_PAST, bool RESETS, int K, typename Channel>
 METAL_FUNC void conv_move(thread conv_window<K>& window, Channel channel, int t) {
   const bool forgets = RESETS && t >= 0 && channel.reset[t];
@@ -55,7 +55,7 @@ METAL_FUNC void conv_move(thread conv_window<K>& window, Channel channel, int t)
   window.since = forgets ? 0 : metal::min(window.since + 1, K);
 }
 
-// Moves a window from before the first step that step `first` sees to before that one.
+// Moves a new window over the steps before `first` that its convolution sees.
 template <bool HAS_PAST, bool RESETS, int K, typename Channel>
 METAL_FUNC void conv_begin(thread conv_window<K>& window, Channel channel, int first) {
   conv_clear(window);

@@ -131,11 +131,11 @@ template <
         simdgroup_barrier(mem_flags::mem_threadgroup);
         auto u_step = u + (first * H + head) * Dh + channel;
         states_begin<STATES>(h, rest, slow);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < STEPS; ++i) {
           const float input = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
           u_step += row;
-#pragma unroll
+#pragma clang loop unroll(full)
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
             const float added = fma(keys[map], input, slow[k] ? rest[k] : 0.0f);
@@ -159,7 +159,7 @@ template <
       float input[STEPS];
       float grad[STEPS];
       float by_key[STEPS];
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         const bool live = in_range && i < steps;
         input[i] = live ? static_cast<float>(*u_step) : 0.0f;
@@ -202,10 +202,10 @@ template <
         states_begin<STATES>(from_right, right_rest, slow);
         float before[STEPS][STATES];
         float sums[STEPS];
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < STEPS; ++i) {
           float parts[STATES];
-#pragma unroll
+#pragma clang loop unroll(full)
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
             before[i][k] = h[k] + rest[k];
@@ -220,11 +220,11 @@ template <
         // Has the gates read again, because registers do not hold them beside the states of all steps.
         simdgroup_barrier(mem_flags::mem_threadgroup);
         float leaks[STEPS];
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = STEPS - 1; i >= 0; --i) {
           float parts[STATES];
           float leak[STATES];
-#pragma unroll
+#pragma clang loop unroll(full)
           for (int k = 0; k < STATES; ++k) {
             const int map = own + i * STATES + k;
             const float added = fma(queries[map], grad[i], right_rest[k]);
@@ -274,12 +274,12 @@ template <
 
       // Two buffers in turn: one barrier keeps writers of the next off those who still read.
       const int buffer = t / STEPS % 2 * SLICES;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
         lane_partial[((buffer + slice) * STEPS + i) * LANES] = by_key[i];
       }
       // Adds up the lanes of each step, its states.
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int offset = STEPS; offset < LANES; offset *= 2) {
         delta_sum += simd_shuffle_xor(delta_sum, static_cast<ushort>(offset));
       }
@@ -287,13 +287,13 @@ template <
         partial_delta[(buffer + slice) * STEPS + lane_step] = delta_sum;
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int round = 0; round < STEPS; round += SLICES) {
         const int i = round + slice;
         if (i < steps) {
           float total = 0.0f;
           float total_delta = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
           for (int s = 0; s < SLICES; ++s) {
             total += lane_partial[((buffer + s) * STEPS + i) * LANES];
             total_delta += partial_delta[(buffer + s) * STEPS + i];

@@ -96,7 +96,7 @@ template <
     auto u_step = u + (first * H + head) * Dh + channel;
     float input[STEPS];
     float sum[STEPS];
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
       input[i] = in_range && i < steps ? static_cast<float>(*u_step) : 0.0f;
       u_step += row;
@@ -131,9 +131,9 @@ template <
         states_store<STATES>(h, tile_state + saved + offset, Dh, held);
       }
       states_begin<STATES>(h, rest, slow);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < STEPS; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int k = 0; k < STATES; ++k) {
           const int map = own + i * STATES + k;
           const float added = fma(keys[map], input[i], slow[k] ? rest[k] : 0.0f);
@@ -155,17 +155,17 @@ template <
 
     // Two buffers in turn: one barrier keeps writers of the next off those who still read.
     const int buffer = t / STEPS % 2 * SLICES * STEPS * LANES;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < STEPS; ++i) {
       lane_partial[buffer + (slice * STEPS + i) * LANES] = sum[i];
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int round = 0; round < STEPS; round += SLICES) {
       const int i = round + slice;
       if (i < steps && in_range) {
         float total = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int s = 0; s < SLICES; ++s) {
           total += lane_partial[buffer + (s * STEPS + i) * LANES];
         }

@@ -44,8 +44,8 @@ template <
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   constexpr int SIZE = (N + 7) / 8 * ((Dh + 7) / 8) * BLOCK;
-  constexpr int KEY_GROUPS = span_sizes<Dh, N>::GROUPS;
-  constexpr int VALUE_GROUPS = span_sizes<N, Dh>::GROUPS;
+  constexpr int KEY_GROUPS = (N + SPAN_VALUES - 1) / SPAN_VALUES;
+  constexpr int VALUE_GROUPS = (Dh + SPAN_VALUES - 1) / SPAN_VALUES;
   threadgroup float sums[4];
   const int L = delta_shape[1];
   const long sequences = delta_shape[0];

@@ -39,6 +39,8 @@ template <
     int V_HEADS,
     int SHARE,
     int SPAN,
+    int DEEP,
+    bool AHEAD,
     bool REVERSE,
     bool TURNED,
     int DOTS,
@@ -57,7 +59,7 @@ template <
     const constant int* delta_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  using sizes = span_sizes<R, V>;
+  using sizes = span_sizes<R, V, DEEP>;
   constexpr int OUT_HEADS = H / SHARE;
   threadgroup float query_tiles[2 * TILE_SIZE];
   threadgroup float key_tiles[2 * TILE_SIZE];
@@ -90,11 +92,14 @@ template <
     const int head = out_head * SHARE + share;
     const float A_head = static_cast<float>(A[head]);
     const span_blocks at =
-        span_blocks_at<R, V, TURNED>((batch * H + head) * spans + span, value + owner * 16, part);
+        span_blocks_at<R, V, DEEP, TURNED>((batch * H + head) * spans + span, value + owner * 16, part);
     walk_state<SPAN_WIDE, sizes::TALL> S;
     span_load<sizes::TALL, TURNED>(S, span_state, at);
 
-    for (int step = 0; step < tiles; ++step) {
+    // A piece after the other; `done` steps of a tile lie in pieces before.
+    int step = 0;
+    int done = 0;
+    while (step < tiles) {
       const int tile = span * SPAN + (REVERSE ? tiles - 1 - step : step);
       const int steps = min(TILE, L - tile * TILE);
       const long first = batch * L + tile * TILE;
@@ -103,134 +108,141 @@ template <
       span_rows rows;
       rows.simdgroup = simdgroup;
       rows.lane = lane;
-      rows.begin = REVERSE ? last_reset<HAS_RESET>(resets, steps) : 0;
-      rows.end = REVERSE ? steps : first_reset<HAS_RESET>(resets, steps, 1);
-      bool more = true;
-      while (more) {
-        const bool from_start = rows.begin == 0 && !(HAS_RESET && resets[0]);
-        const bool to_end = rows.end == steps;
-        const bool reads_state = REVERSE ? to_end : from_start;
-        const bool writes_state = REVERSE ? from_start : to_end;
-        const bool last_piece = REVERSE ? rows.begin == 0 : to_end;
+      rows.end = REVERSE ? steps - done : first_reset<HAS_RESET>(resets, steps, done + 1);
+      rows.begin = REVERSE ? last_reset<HAS_RESET>(resets, rows.end) : done;
+      const bool from_start = rows.begin == 0 && !(HAS_RESET && resets[0]);
+      const bool to_end = rows.end == steps;
+      const bool reads_state = REVERSE ? to_end : from_start;
+      const bool writes_state = REVERSE ? from_start : to_end;
+      const bool last_piece = REVERSE ? rows.begin == 0 : to_end;
 
-        span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
-        span_columns<TQ, sizes::ROWS, sizes::TILES> own_q;
-        span_columns<TK, sizes::ROWS, sizes::TILES> own_k;
-        auto q_rows = q + (first * Q_HEADS + head / (H / Q_HEADS)) * R;
-        auto k_rows = k + (first * K_HEADS + head / (H / K_HEADS)) * R;
-        const long v_row = (first * V_HEADS + head / (H / V_HEADS)) * V + value;
-        span_fetch(own_v, v + v_row, V_HEADS * V, V - value, rows);
-        span_fetch(own_q, q_rows, Q_HEADS * R, R, rows);
-        span_fetch(own_k, k_rows, K_HEADS * R, R, rows);
+      span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
+      span_columns<TQ, sizes::ROWS, sizes::TILES> own_q;
+      span_columns<TK, sizes::ROWS, sizes::TILES> own_k;
+      auto q_rows = q + (first * Q_HEADS + head / (H / Q_HEADS)) * R;
+      auto k_rows = k + (first * K_HEADS + head / (H / K_HEADS)) * R;
+      const long v_row = (first * V_HEADS + head / (H / V_HEADS)) * V + value;
+      span_fetch<AHEAD>(own_v, v + v_row, V_HEADS * V, V - value, rows);
+      span_fetch<AHEAD>(own_q, q_rows, Q_HEADS * R, R, rows);
+      span_fetch<AHEAD>(own_k, k_rows, K_HEADS * R, R, rows);
 
-        // The decays of the piece.
-        const bool live = lane >= rows.begin && lane < rows.end;
-        const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
-        const bool starts = HAS_RESET && live && resets[lane];
-        const span_decays decays = span_decays_of(live && !starts ? rate * A_head : 0.0f, lane);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (simdgroup == 0) {
-          reads[lane] = !reads_state ? 0.0f : REVERSE ? decays.after : decays.upto;
-          writes[lane] = REVERSE ? decays.upto : decays.after * rate;
-          logs[lane] = decays.log_upto;
-          rates[lane] = rate;
-        }
-        span_keep(value_tiles, own_v, rows);
+      // The decays of the piece.
+      const bool live = lane >= rows.begin && lane < rows.end;
+      const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
+      const bool starts = HAS_RESET && live && resets[lane];
+      const span_decays decays = span_decays_of(live && !starts ? rate * A_head : 0.0f, lane);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      if (simdgroup == 0) {
+        reads[lane] = !reads_state ? 0.0f : REVERSE ? decays.after : decays.upto;
+        writes[lane] = REVERSE ? decays.upto : decays.after * rate;
+        logs[lane] = decays.log_upto;
+        rates[lane] = rate;
+      }
+      span_fetch<!AHEAD>(own_v, v + v_row, V_HEADS * V, V - value, rows);
+      span_keep(value_tiles, own_v, rows);
 
-        // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
-        steps_values<SPAN_WIDE> out;
-        steps_values<SPAN_WIDE> written;
-        pair_scores<sizes::SIMDGROUPS> scores;
-        steps_clear<SPAN_WIDE>(out);
-        scores_clear(scores);
-#pragma unroll
-        for (int slice = 0; slice < sizes::SLICES; ++slice) {
-          if (slice > 0) {
-            span_fetch(own_q, q_rows + slice * 64, Q_HEADS * R, R - slice * 64, rows);
-            span_fetch(own_k, k_rows + slice * 64, K_HEADS * R, R - slice * 64, rows);
+      // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
+      steps_values<SPAN_WIDE> out;
+      steps_values<SPAN_WIDE> written;
+      pair_scores<sizes::SIMDGROUPS> scores;
+      steps_clear<SPAN_WIDE>(out);
+      scores_clear(scores);
+      for (int owning = 0; owning < sizes::PARTS; ++owning) {
+#pragma clang loop unroll(full)
+        for (int own = 0; own < DEEP && own < sizes::SLICES; ++own) {
+          const int slice = owning * DEEP + own;
+          if (slice < sizes::SLICES) {
+            auto q_slice = q_rows + slice * 64;
+            auto k_slice = k_rows + slice * 64;
+            if (slice > 0) {
+              span_fetch<AHEAD>(own_q, q_slice, Q_HEADS * R, R - slice * 64, rows);
+              span_fetch<AHEAD>(own_k, k_slice, K_HEADS * R, R - slice * 64, rows);
+              threadgroup_barrier(mem_flags::mem_threadgroup);
+            }
+            span_fetch<!AHEAD>(own_q, q_slice, Q_HEADS * R, R - slice * 64, rows);
+            span_keep(query_tiles, own_q, rows);
+            span_fetch<!AHEAD>(own_k, k_slice, K_HEADS * R, R - slice * 64, rows);
+            span_keep(key_tiles, own_k, rows);
             threadgroup_barrier(mem_flags::mem_threadgroup);
-          }
-          span_keep(query_tiles, own_q, rows);
-          span_keep(key_tiles, own_k, rows);
-          threadgroup_barrier(mem_flags::mem_threadgroup);
-          if (slice == 0) {
-            span_values(written, value_tiles, owner);
-            steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
-          }
-          if (REVERSE) {
-            scores_add<sizes::BLOCKS, TK, TQ>(scores, key_tiles, query_tiles, simdgroup);
-          } else {
-            scores_add<sizes::BLOCKS, TQ, TK>(scores, query_tiles, key_tiles, simdgroup);
-          }
-          if (slice / 2 == part) {
-            const int own = slice % 2 * sizes::BLOCKS;
-            span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, own);
-            span_fade<sizes::BLOCKS, sizes::TALL>(
-                S, own, last_piece ? decays.whole : 1.0f, carries || !last_piece);
-            if (writes_state) {
-              span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, own);
+            if (AHEAD && slice == 0) {
+              span_values(written, value_tiles, owner);
+              steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
+            }
+            if (REVERSE) {
+              scores_add<sizes::BLOCKS, TK, TQ>(scores, key_tiles, query_tiles, simdgroup);
+            } else {
+              scores_add<sizes::BLOCKS, TQ, TK>(scores, query_tiles, key_tiles, simdgroup);
+            }
+            if (owning == part) {
+              const int block = own * sizes::BLOCKS;
+              span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, block);
+              span_fade<sizes::BLOCKS, sizes::TALL>(
+                  S, block, last_piece ? decays.whole : 1.0f, carries || !last_piece);
+              if (!AHEAD && own == 0) {
+                span_values(written, value_tiles, owner);
+                steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
+              }
+              if (writes_state) {
+                span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, block);
+              }
             }
           }
         }
-        span_columns<TP, sizes::ROWS, sizes::VALUE_TILES> partners;
-        if (DOTS != DOTS_NONE) {
-          span_fetch(partners, partner + v_row, V_HEADS * V, V - value, rows);
-        }
-        steps_scale<SPAN_WIDE, true>(out, reads, place);
-        scores_put(scores, pairs, simdgroup);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
-        span_sum<sizes::OWNERS, sizes::PARTS>(out, query_tiles, simdgroup);
-        if (DOTS != DOTS_NONE) {
-          span_keep(key_tiles, partners, rows);
-        }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-
-        steps_values<SPAN_WIDE> crossing = out;
-        if (part == 0) {
-          span_values(written, value_tiles, owner);
-          pairs_read<REVERSE, TV>(out, written, pairs);
-        }
-        if (DOTS != DOTS_NONE) {
-          float dot = span_dot<sizes::OWNERS>(
-              DOTS == DOTS_ALL ? out : crossing, key_tiles, query_tiles, part, owner, lane);
-          if (DOTS == DOTS_CROSSING) {
-            dot = reads_state ? dot * rate : 0.0f;
-          }
-          if (DOTS == DOTS_PAIRS) {
-            dot = sums_from(dot, lane) +
-                  pairs_crossing<sizes, TP, TV>(pairs, key_tiles, value_tiles, query_tiles, rows);
-          }
-          if (simdgroup == 0 && live) {
-            const long sequences = delta_shape[0];
-            dots[((group * sequences * L) + first + lane) * H + head] = dot;
-          }
-          threadgroup_barrier(mem_flags::mem_threadgroup);
-        }
-        if (REVERSE) {
-          steps_scale<SPAN_WIDE, true>(out, rates, place);
-        }
-        if (part == 0) {
-          span_put(out, query_tiles, owner);
-        }
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        span_store<TO, sizes::ROWS, sizes::VALUE_TILES>(
-            query_tiles,
-            mixed + (first * OUT_HEADS + out_head) * V + value,
-            OUT_HEADS * V,
-            V - value,
-            share > 0,
-            rows);
-
-        more = !last_piece;
-        if (more && REVERSE) {
-          rows.end = rows.begin;
-          rows.begin = last_reset<HAS_RESET>(resets, rows.end);
-        } else if (more) {
-          rows.begin = rows.end;
-          rows.end = first_reset<HAS_RESET>(resets, steps, rows.begin + 1);
-        }
       }
+      span_columns<TP, sizes::ROWS, sizes::VALUE_TILES> partners;
+      if (DOTS != DOTS_NONE) {
+        span_fetch<AHEAD>(partners, partner + v_row, V_HEADS * V, V - value, rows);
+      }
+      steps_scale<SPAN_WIDE, true>(out, reads, place);
+      scores_put(scores, pairs, simdgroup);
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
+      span_sum<sizes::OWNERS, sizes::PARTS>(out, query_tiles, simdgroup);
+      if (DOTS != DOTS_NONE) {
+        span_fetch<!AHEAD>(partners, partner + v_row, V_HEADS * V, V - value, rows);
+        span_keep(key_tiles, partners, rows);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+
+      float dot = 0.0f;
+      if (DOTS == DOTS_CROSSING || DOTS == DOTS_PAIRS) {
+        dot = span_dot<sizes::OWNERS>(out, key_tiles, query_tiles, part, owner, lane);
+        dot = DOTS == DOTS_PAIRS ? sums_from(dot, lane) : reads_state ? dot * rate : 0.0f;
+      }
+      if (DOTS == DOTS_PAIRS) {
+        dot += pairs_crossing<sizes, TP, TV>(pairs, key_tiles, value_tiles, query_tiles, rows);
+      }
+      if (part == 0) {
+        span_values(written, value_tiles, owner);
+        pairs_read<REVERSE, TV>(out, written, pairs);
+      }
+      if (DOTS == DOTS_ALL) {
+        dot = span_dot<sizes::OWNERS>(out, key_tiles, query_tiles, part, owner, lane);
+      }
+      if (DOTS != DOTS_NONE) {
+        if (simdgroup == 0 && live) {
+          const long sequences = delta_shape[0];
+          dots[((group * sequences * L) + first + lane) * H + head] = dot;
+        }
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+      }
+      if (REVERSE) {
+        steps_scale<SPAN_WIDE, true>(out, rates, place);
+      }
+      if (part == 0) {
+        span_put(out, query_tiles, owner);
+      }
+      threadgroup_barrier(mem_flags::mem_threadgroup);
+      span_store<TO, sizes::ROWS, sizes::VALUE_TILES>(
+          query_tiles,
+          mixed + (first * OUT_HEADS + out_head) * V + value,
+          OUT_HEADS * V,
+          V - value,
+          share > 0,
+          rows);
+
+      done = last_piece ? 0 : REVERSE ? steps - rows.begin : rows.end;
+      step += last_piece ? 1 : 0;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }

@@ -24,7 +24,7 @@ struct pair_scores {
 
 template <int SIMDGROUPS>
 METAL_FUNC void scores_clear(thread pair_scores<SIMDGROUPS>& scores) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
     tile_clear(scores.at[own][0]);
     tile_clear(scores.at[own][1]);
@@ -35,7 +35,7 @@ METAL_FUNC void scores_clear(thread pair_scores<SIMDGROUPS>& scores) {
 template <int BLOCKS, typename A, typename B, int SIMDGROUPS, typename Tiles>
 METAL_FUNC void scores_add(
     thread pair_scores<SIMDGROUPS>& scores, Tiles later, Tiles earlier, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
     const int square = own * SIMDGROUPS + simdgroup;
     const int row = square > 0 ? 2 : 0;
@@ -60,13 +60,13 @@ METAL_FUNC void scores_add(
 
 template <int SIMDGROUPS, typename Pairs>
 METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, int simdgroup) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int own = 0; own < (2 + SIMDGROUPS) / SIMDGROUPS; ++own) {
     const int square = own * SIMDGROUPS + simdgroup;
     auto corner = pairs + (square > 0 ? 16 * TILE_STRIDE : 0) + (square > 1 ? 16 : 0);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < 2; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int c = 0; c < 2; ++c) {
         if (square < 3) {
           metal::simdgroup_store(scores.at[own][r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
@@ -82,7 +82,7 @@ template <bool RATED, int ROWS, typename Pairs, typename Steps>
 METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, thread const span_rows& rows) {
   const float from = logs[rows.lane];
   const float rate = RATED ? rates[rows.lane] : 1.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int s = 0; s < ROWS; ++s) {
     const int i = rows.simdgroup * ROWS + s;
     const int cell = i * TILE_STRIDE + rows.lane;
@@ -95,9 +95,9 @@ METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, thread const s
 template <bool REVERSE, typename T, typename Pairs>
 METAL_FUNC void pairs_read(
     thread steps_values<SPAN_WIDE>& out, thread steps_values<SPAN_WIDE>& values, Pairs pairs) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; i += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int j = 0; j < TILE_BLOCKS; ++j) {
       if (REVERSE ? j >= i : j < i + 2) {
         metal::simdgroup_float8x8 right = tile_matrix<!REVERSE>(pairs, j, i);
@@ -120,7 +120,7 @@ METAL_FUNC float pairs_crossing(
   scores_put(scores, scratch, rows.simdgroup);
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   float crossing = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int s = 0; s < SIZES::ROWS; ++s) {
     const int i = rows.simdgroup * SIZES::ROWS + s;
     const int cell = i * TILE_STRIDE + rows.lane;

@@ -16,18 +16,19 @@ constexpr constant int SPAN_VALUES = 64;
 constexpr constant int SPAN_WIDE = 2;
 
 // Sizes that follow from R numbers in a query and key and V in a value. Queries and keys are staged 64
-// columns at a time, a slice, or 32 where that is enough. A simdgroup owns two slices of the state at most.
-template <int R, int V>
+// columns at a time, a slice, or 32 where that is enough. A simdgroup owns DEEP slices of the state at most.
+template <int R, int V, int DEEP>
 struct span_sizes {
+  static_assert(DEEP == 1 || DEEP == 2, "a simdgroup must own one or two slices of the state");
   static constexpr constant int GROUPS = (V + SPAN_VALUES - 1) / SPAN_VALUES;
   static constexpr constant int OWNERS = V > 32 ? 4 : V > 16 ? 2 : 1;
   static constexpr constant int SLICES = (R + 63) / 64;
-  static constexpr constant int PARTS = (SLICES + 1) / 2;
+  static constexpr constant int PARTS = (SLICES + DEEP - 1) / DEEP;
   static constexpr constant int SIMDGROUPS = OWNERS * PARTS;
   static constexpr constant int TILES = R > 32 ? 2 : 1;
   static constexpr constant int VALUE_TILES = V > 32 ? 2 : 1;
   static constexpr constant int BLOCKS = R > 48 ? 8 : (R + 15) / 16 * 2;
-  static constexpr constant int TALL = SLICES > 1 ? 16 : BLOCKS;
+  static constexpr constant int TALL = SLICES > 1 ? DEEP * 8 : BLOCKS;
   static constexpr constant int ROWS = TILE / SIMDGROUPS;
 };
 
@@ -45,17 +46,17 @@ struct span_columns {
   T at[TILES][ROWS];
 };
 
-// They come from `source`, 0 in rows and columns that are not there. Fetched early, they arrive while others
-// do.
-template <typename T, int ROWS, int TILES, typename Source>
+// They come from `source`, 0 in rows and columns that are not there, if NOW: before others that arrive
+// meanwhile, or right before they are kept, where registers do not hold them so long.
+template <bool NOW, typename T, int ROWS, int TILES, typename Source>
 METAL_FUNC void span_fetch(
     thread span_columns<T, ROWS, TILES>& fetched,
     Source source,
     int stride,
     int columns,
     thread const span_rows& rows) {
-#pragma unroll
-  for (int t = 0; t < TILES; ++t) {
+#pragma clang loop unroll(full)
+  for (int t = 0; NOW && t < TILES; ++t) {
     const int more = columns - t * TILE;
     auto from = source + (more > 0 ? t * TILE : 0);
     tile_fetch<T, ROWS>(fetched.at[t], from, stride, more, rows.begin, rows.end, rows.simdgroup, rows.lane);
@@ -66,7 +67,7 @@ METAL_FUNC void span_fetch(
 template <typename T, int ROWS, int TILES, typename Tiles>
 METAL_FUNC void span_keep(
     Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const span_rows& rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched.at[t], 1.0f, rows.simdgroup, rows.lane);
   }
@@ -76,10 +77,10 @@ METAL_FUNC void span_keep(
 template <typename T, int ROWS, int TILES, typename Tiles, typename Destination>
 METAL_FUNC void span_store(
     Tiles tiles, Destination destination, int stride, int columns, bool add, thread const span_rows& rows) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     const int column = t * TILE + rows.lane;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
       const int row = rows.simdgroup * ROWS + i;
       if (row >= rows.begin && row < rows.end && column < columns) {
@@ -142,9 +143,9 @@ METAL_FUNC span_decays span_decays_of(float x, int lane) {
 // The values of a simdgroup as left operands of a product: a row a value, a column a step.
 template <typename Tiles>
 METAL_FUNC void span_values(thread steps_values<SPAN_WIDE>& values, Tiles tiles, int owner) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int j = 0; j < TILE_BLOCKS; ++j) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       values.at[j][w] = span_matrix<true>(tiles, owner * SPAN_WIDE + w, j);
     }
@@ -158,9 +159,9 @@ METAL_FUNC void span_write(
     thread steps_values<SPAN_WIDE>& values,
     Tiles keys,
     int first) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < BLOCKS; r += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int j = 0; j < TILE_BLOCKS; ++j) {
       metal::simdgroup_float8x8 right = span_matrix<false>(keys, j, r);
       metal::simdgroup_float8x8 next = span_matrix<false>(keys, j, r + 1);
@@ -173,9 +174,9 @@ METAL_FUNC void span_write(
 // BLOCKS rows of a state's blocks from `first` on times `decay`, or 0 where nothing carries.
 template <int BLOCKS, int TALL>
 METAL_FUNC void span_fade(thread walk_state<SPAN_WIDE, TALL>& state, int first, float decay, bool carries) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < BLOCKS; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       const metal::float2 x = state.at[first + r][w].thread_elements();
       state.at[first + r][w].thread_elements() = carries ? decay * x : metal::float2(0.0f);
@@ -190,9 +191,9 @@ METAL_FUNC void span_read(
     thread walk_state<SPAN_WIDE, TALL>& state,
     Tiles queries,
     int first) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; i += 2) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < BLOCKS; ++r) {
       metal::simdgroup_float8x8 right = span_matrix<true>(queries, r, i);
       metal::simdgroup_float8x8 next = span_matrix<true>(queries, r, i + 1);
@@ -204,7 +205,7 @@ METAL_FUNC void span_read(
 // Sums up in part 0 what PARTS parts of a state have of the same values, through `scratch`.
 template <int OWNERS, int PARTS, typename Scratch>
 METAL_FUNC void span_sum(thread steps_values<SPAN_WIDE>& out, Scratch scratch, int simdgroup) {
-  static_assert(PARTS <= 2, "a query and a key must not have more than 256 numbers");
+  static_assert(PARTS <= 2, "a state must not have more than two parts");
   constexpr int SIZE = TILE_BLOCKS * SPAN_WIDE * BLOCK;
   if (PARTS > 1) {
     auto own = scratch + simdgroup % OWNERS * SIZE;
@@ -212,9 +213,9 @@ METAL_FUNC void span_sum(thread steps_values<SPAN_WIDE>& out, Scratch scratch, i
       blocks_store<false, true>(out.at, own, SPAN_WIDE, TILE_BLOCKS, SPAN_WIDE);
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_BLOCKS; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < SPAN_WIDE; ++w) {
         metal::simdgroup_float8x8 more = block_load<false>(own + (i * SPAN_WIDE + w) * BLOCK);
         if (simdgroup < OWNERS) {
@@ -230,10 +231,10 @@ template <int OWNERS, typename Tiles>
 METAL_FUNC float span_dot(
     thread steps_values<SPAN_WIDE>& out, Tiles partner, Tiles scratch, int part, int owner, int lane) {
   if (part == 0) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < TILE_BLOCKS; ++i) {
       metal::simdgroup_float8x8 products(0.0f);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int w = 0; w < SPAN_WIDE; ++w) {
         metal::simdgroup_float8x8 other = span_matrix<true>(partner, owner * SPAN_WIDE + w, i);
         products.thread_elements() += other.thread_elements() * out.at[i][w].thread_elements();
@@ -253,9 +254,9 @@ METAL_FUNC float span_dot(
 template <typename Tiles>
 METAL_FUNC void span_put(thread steps_values<SPAN_WIDE>& out, Tiles tiles, int owner) {
   auto own = tiles + owner / 2 * TILE_SIZE + owner % 2 * 16;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; ++i) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       metal::simdgroup_store(
           out.at[i][w], own + i * 8 * TILE_STRIDE + w * 8, TILE_STRIDE, metal::ulong2(0, 0), true);
@@ -274,11 +275,11 @@ struct span_blocks {
 };
 
 // Blocks of a state are stored by key, then by value; where the simdgroup has a row a key they are TURNED.
-template <int R, int V, bool TURNED>
+template <int R, int V, int DEEP, bool TURNED>
 METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
   constexpr int KEYS = (R + 7) / 8;
   constexpr int VALUES = (V + 7) / 8;
-  const int key_block = part * 16;
+  const int key_block = part * DEEP * 8;
   const int value_block = value / 8;
   span_blocks at;
   at.down = TURNED ? 1 : VALUES;
@@ -292,9 +293,9 @@ METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_load(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       if (r < at.rows && w < at.columns) {
@@ -307,9 +308,9 @@ METAL_FUNC void span_load(
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_save(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       if (r < at.rows && w < at.columns) {
         block_store<TURNED>(state.at[r][w], blocks + (at.first + r * at.down + w * at.along) * BLOCK);

@@ -7,7 +7,8 @@
 // which gives their adjoints. From a reset on (before it, REVERSE) a span forgets: then decay is -inf. keys
 // are [B, L, G, R], values [B, L, H, V]. Dao and Gu 2024, arXiv:2405.21060, section 6.
 //
-// A threadgroup owns 64 values of one head and one span. A simdgroup keeps 16 of them and up to 128 keys.
+// A threadgroup owns 64 values of one head and one span. A simdgroup keeps 16 of them and up to DEEP * 64
+// keys.
 #include <metal_stdlib>
 
 #include "../common/gates.h"
@@ -26,6 +27,7 @@ template <
     int H,
     int G,
     int SPAN,
+    int DEEP,
     bool REVERSE,
     bool HAS_RESET>
 [[kernel]] void ssd_span_states(
@@ -39,7 +41,7 @@ template <
     const constant int* values_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  using sizes = span_sizes<R, V>;
+  using sizes = span_sizes<R, V, DEEP>;
   threadgroup float key_tiles[2 * TILE_SIZE];
   threadgroup float value_tiles[2 * TILE_SIZE];
   threadgroup float weights[TILE];
@@ -80,8 +82,8 @@ template <
     span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_values;
     span_columns<TK, sizes::ROWS, sizes::TILES> own_keys;
     auto key_rows = keys + (first * G + head / (H / G)) * R;
-    span_fetch(own_values, values + (first * H + head) * V + value, H * V, V - value, rows);
-    span_fetch(own_keys, key_rows, G * R, R, rows);
+    span_fetch<true>(own_values, values + (first * H + head) * V + value, H * V, V - value, rows);
+    span_fetch<true>(own_keys, key_rows, G * R, R, rows);
     const bool live = lane >= rows.begin && lane < rows.end;
     const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
     const float x = live && !(HAS_RESET && resets[lane]) ? rate * A_head : 0.0f;
@@ -95,10 +97,10 @@ template <
     span_keep(value_tiles, own_values, rows);
     span_fade<sizes::TALL, sizes::TALL>(S, 0, decays.whole, carries);
     steps_values<SPAN_WIDE> own;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int slice = 0; slice < sizes::SLICES; ++slice) {
       if (slice > 0) {
-        span_fetch(own_keys, key_rows + slice * 64, G * R, R - slice * 64, rows);
+        span_fetch<true>(own_keys, key_rows + slice * 64, G * R, R - slice * 64, rows);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
       span_keep(key_tiles, own_keys, rows);
@@ -107,14 +109,14 @@ template <
         span_values(own, value_tiles, owner);
         steps_scale<SPAN_WIDE, HAS_RESET>(own, weights, place);
       }
-      if (slice / 2 == part) {
-        span_write<sizes::BLOCKS, sizes::TALL, TK>(S, own, key_tiles, slice % 2 * sizes::BLOCKS);
+      if (slice / DEEP == part) {
+        span_write<sizes::BLOCKS, sizes::TALL, TK>(S, own, key_tiles, slice % DEEP * sizes::BLOCKS);
       }
     }
   }
 
   const long state = (batch * H + head) * spans + span;
-  const span_blocks at = span_blocks_at<R, V, false>(state, value + owner * 16, part);
+  const span_blocks at = span_blocks_at<R, V, DEEP, false>(state, value + owner * 16, part);
   span_save<sizes::TALL, false>(S, span_state, at);
   if (simdgroup == 0 && lane == 0 && value == 0) {
     span_decay[state] = forgets ? -INFINITY : decay;

@@ -8,7 +8,7 @@
 
 template <int STATES, typename Source>
 inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
     states[k] = k < count ? source[k * stride] : 0.0f;
   }
@@ -16,7 +16,7 @@ inline void states_load(thread float (&states)[STATES], Source source, int strid
 
 template <int STATES, typename Destination>
 inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
     if (k < count) {
       destination[k * stride] = states[k];
@@ -30,7 +30,7 @@ template <int STATES>
 inline float states_gate(float x, bool forgets, int lane_state, thread bool (&slow)[STATES]) {
   const float gate = forgets ? 0.0f : decay_of_walk(x);
   bool is_slow = false;
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
     slow[k] = uniform_all(gate < 0.0f || lane_state != k);
     is_slow = is_slow || (slow[k] && lane_state == k);
@@ -43,7 +43,7 @@ inline float states_gate(float x, bool forgets, int lane_state, thread bool (&sl
 template <int STATES>
 inline void states_begin(
     thread float (&states)[STATES], thread float (&rests)[STATES], thread bool (&slow)[STATES]) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
     rests[k] = slow[k] ? rests[k] : states[k];
     states[k] = slow[k] ? states[k] : 0.0f;
@@ -52,7 +52,7 @@ inline void states_begin(
 
 template <int STATES>
 inline void states_end(thread float (&states)[STATES], thread float (&rests)[STATES]) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
     sum_settle(states[k], rests[k]);
   }

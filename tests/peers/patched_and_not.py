@@ -1,16 +1,11 @@
-"""What patched models give beside what their package gives as it is."""
+"""Compares results of a package's models with and without the patch."""
+
+from functools import partial
 
 import mlx.core as mx
-import numpy as np
+import references
 
-BOUND = 1e-4
-
-
-def assert_close(got, want, what=""):
-    got, want = (np.array(x, np.float64) for x in (got, want))
-    assert got.shape == want.shape
-    error, scale = (np.sqrt(np.mean(x**2)) for x in (got - want, want))
-    assert error <= BOUND * scale, f"{what}: rms of the error {error:.1e}, of what is wanted {scale:.1e}"
+assert_close = partial(references.assert_close, bound=1e-4)
 
 
 def run_both(patched, function):

@@ -1,7 +1,8 @@
 """Our ops beside other packages' own plain-MLX references: outputs, states and gradients, in float32."""
 
 import mlx.core as mx
-import numpy as np
+
+from loader.testing import error
 
 BOUND = 1e-5
 
@@ -12,14 +13,12 @@ def compare(ours, theirs, arrays):
     cotangents = [mx.random.normal(y.shape) for y in theirs(*values)]
     got, got_gradients = mx.vjp(lambda *x: list(ours(*x)), values, cotangents)
     want, want_gradients = mx.vjp(lambda *x: list(theirs(*x)), values, cotangents)
-    for i, (x, y) in enumerate(zip(got, want, strict=True)):
-        assert_close(x, y, f"output {i}")
-    for name, x, y in zip(names, got_gradients, want_gradients):
-        assert_close(x, y, f"gradient of {name}")
+    named = [f"output {i}" for i in range(len(want))] + [f"gradient of {name}" for name in names]
+    for what, x, y in zip(named, [*got, *got_gradients], [*want, *want_gradients], strict=True):
+        assert x.dtype == y.dtype, what
+        assert_close(x, y, what)
 
 
-def assert_close(got, want, what):
-    assert got.shape == want.shape and got.dtype == want.dtype
-    got, want = (np.array(x, np.float64) for x in (got, want))
-    error, scale = (np.sqrt(np.mean(x**2)) for x in (got - want, want))
-    assert error <= BOUND * scale, f"{what}: rms of the error {error:.1e}, of what is wanted {scale:.1e}"
+def assert_close(got, want, what="", bound=BOUND):
+    found = error(got, want)
+    assert found <= bound, f"{what}: error {found:.1e} is above {bound:.0e}"

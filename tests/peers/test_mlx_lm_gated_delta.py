@@ -3,6 +3,7 @@
 import mlx.core as mx
 import pytest
 from mlx_lm.models.gated_delta import gated_delta_ops
+from references import assert_close
 
 import loader
 
@@ -15,11 +16,6 @@ def draw(per_key, length=70, heads=4, groups=2, keys=64, values=32):
     v = mx.random.normal((2, length, heads, values))
     g, beta = mx.random.uniform(0.5, 1, gates), mx.random.uniform(0, 1, (2, length, heads))
     return (q, k, v, g, beta), mx.random.normal((2, heads, values, keys))
-
-
-def assert_close(got, want):
-    error = mx.sqrt(mx.mean((got - want) ** 2) / mx.mean(want**2))
-    assert error.item() <= 1e-5
 
 
 @pytest.mark.parametrize("per_key", [False, True])

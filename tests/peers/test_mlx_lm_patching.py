@@ -1,4 +1,4 @@
-"""loader.patch_mlx_lm: what it patches, that all of it comes back, and what it says where it does not fit."""
+"""loader.patch_mlx_lm: the patched names, unpatching, and errors for functions that do not fit."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""The own tests of mlx-recurrence, which its sdist holds, with its kernels made by loader.metal_kernel."""
+"""mlx-recurrence's tests, from its sdist, with its kernels made by loader.metal_kernel."""
 
 import os
 import subprocess

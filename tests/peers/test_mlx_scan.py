@@ -1,4 +1,4 @@
-"""The own tests of mlx-scan, which its sdist holds, with its `associative_scan` replaced by ours."""
+"""mlx-scan's tests, from its sdist, with its `associative_scan` replaced by ours."""
 
 import os
 import subprocess

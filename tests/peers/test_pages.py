@@ -1,4 +1,4 @@
-"""The pages about other packages: their code runs, and both sides of a table of migration agree."""
+"""The pages about other packages: their code runs, and both calls in a row of a migration table agree."""
 
 import importlib
 

@@ -29,6 +29,18 @@ _DELTA = dict(
     full_attention_interval=3,
 )
 _MAMBA = dict(state_size=5, conv_kernel=4, use_bias=False, use_conv_bias=True, time_step_rank=3)
+_BAILING = dict(
+    head_dim=8,
+    num_attention_heads=3,
+    num_key_value_heads=3,
+    moe_intermediate_size=16,
+    num_experts=4,
+    num_shared_experts=1,
+    num_experts_per_tok=2,
+    first_k_dense_replace=3,
+    layer_group_size=3,
+    group_norm_size=1,
+)
 CONFIGS = {
     "qwen3_next": _COMMON
     | _DELTA
@@ -109,36 +121,13 @@ CONFIGS = {
         attention_window_size=64,
         block_types=["recurrent", "recurrent", "attention"],
     ),
-    "bailing_moe_linear": _COMMON
-    | dict(
-        head_dim=8,
-        num_attention_heads=3,
-        num_key_value_heads=3,
-        moe_intermediate_size=16,
-        num_experts=4,
-        num_shared_experts=1,
-        norm_topk_prob=True,
-        num_experts_per_tok=2,
-        first_k_dense_replace=3,
-        layer_group_size=3,
-        group_norm_size=1,
-        rope_theta=1e4,
-    ),
+    "bailing_moe_linear": _COMMON | _BAILING | dict(norm_topk_prob=True),
     "bailing_hybrid": _COMMON
+    | _BAILING
     | dict(
-        head_dim=8,
-        num_attention_heads=3,
-        num_key_value_heads=3,
-        moe_intermediate_size=16,
-        num_experts=4,
-        num_shared_experts=1,
-        num_experts_per_tok=2,
         n_group=1,
         topk_group=1,
         routed_scaling_factor=1.0,
-        first_k_dense_replace=3,
-        layer_group_size=3,
-        group_norm_size=1,
         kv_lora_rank=8,
         qk_nope_head_dim=8,
         qk_rope_head_dim=4,

@@ -39,6 +39,7 @@ CONFIGS = {
     ),
     "mamba2": OF_MLX_LM["mamba2"],
     "rwkv7": OF_MLX_LM["rwkv7"],
+    **{name: OF_MLX_LM[name] for name in ("mamba", "jamba", "recurrent_gemma", "bailing_moe_linear")},
 }
 
 

@@ -1,4 +1,4 @@
-"""What the OpenCL backend rewrites in Metal source, and what it leaves alone."""
+"""The OpenCL backend's rewriting of Metal source, and code that it leaves unchanged."""
 
 import time
 

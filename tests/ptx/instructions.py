@@ -1,4 +1,4 @@
-"""What instructions do: `EXECUTE` has for each a function of (machine, instruction, mask)."""
+"""The instructions: `EXECUTE` has a function of (machine, instruction, mask) for each."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The threads of a grid: where in the program each is, who waits for whom, what their registers hold."""
+"""The threads of a grid: their positions in the program, their waits, and their registers."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a kernel can address: arrays with gaps between them, shared memory of blocks, local memory of threads."""
+"""Memory of a kernel: arrays with gaps between them, shared memory of blocks, local memory of threads."""
 
 import numpy as np
 

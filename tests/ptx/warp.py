@@ -1,4 +1,4 @@
-"""Instructions in which the lanes of a warp exchange what they hold. Who takes part has met before."""
+"""Instructions in which the lanes of a warp exchange values. The participating lanes have converged before."""
 
 import numpy as np
 

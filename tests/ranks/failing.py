@@ -1,4 +1,4 @@
-"""The last rank fails between two calls; the others print what becomes of theirs."""
+"""The last rank fails between two calls; the others print the outcome of theirs."""
 
 import mlx.core as mx
 

@@ -1,4 +1,4 @@
-"""One rank: runs a suite of tests/ranks by name and prints what it found, a line of JSON."""
+"""One rank: runs a suite of tests/ranks by name and prints the result as a line of JSON."""
 
 import importlib
 import json

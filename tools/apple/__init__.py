@@ -1,1 +1,1 @@
-"""What a Mac tells of our kernels: one command, one report to send back."""
+"""Tests and times the kernels on a Mac: one command, one report to send back."""

@@ -1,11 +1,11 @@
-"""python -m tools.apple: what only a Mac can tell of our kernels, in about 15 minutes, as two files to send back.
+"""python -m tools.apple: tests and times the kernels on a Mac in about 15 minutes, and writes two files to send back.
 
-Every unit that MLX hands to Apple's compiler goes through it, each pipeline says how many threads it takes, every op
-is compared with float64, and ops and layers of public models are timed beside what is there already: mlx-recurrence,
-mlx-lm and MLX core. What fails is written down and the next thing begins; so is what is missing. Stop it with Ctrl-C
-at any time: the files hold what was done by then.
+It compiles every unit that MLX hands to Apple's compiler, reads the threads that each pipeline allows, compares every
+op with float64, and times ops and layers of public models in turns with mlx-recurrence, mlx-lm and MLX core. A failure,
+or a missing program, goes into the report, and the run continues. Ctrl-C stops it at any time: the files hold the
+results so far.
 
-With --dry-run, on any machine, all of it but Apple's parts, at small sizes: it shows that the command works.
+--dry-run does everything but Apple's parts at small sizes on any machine, to show that the command works.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def main(argv=None):
-    """The exit code: 0 where everything that could be done here went well, else 1."""
+    """The exit code: 0 if every part that this machine can run succeeded, else 1."""
     options = parse(argv)
     if options.dry_run:
         os.environ.setdefault("LOADER_BUILD", "quick")

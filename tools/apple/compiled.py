@@ -1,4 +1,4 @@
-"""Apple's parts: the units that MLX would hand to its compiler, through it, and the pipelines that come of them."""
+"""Apple's parts: compile the units that MLX would hand to Apple's compiler, and build their pipelines."""
 
 import json
 import math
@@ -31,13 +31,13 @@ def exported(op):
 
 
 def export(op):
-    """How many units each kernel of an op has."""
+    """The number of units of each kernel of an op."""
     names = [name for name, _ in exported(op)]
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
 def compile(op):
-    """What Apple's compiler says of each unit. Raises Failure where it refuses one."""
+    """The messages of Apple's compiler about each unit. Raises Failure if it refuses one."""
     _need_apple()
     rows = []
     for name, text in exported(op):
@@ -50,8 +50,8 @@ def compile(op):
 
 
 def pipelines(op):
-    """Of each unit's pipeline the most threads in a group, beside those that we launch. Raises Failure where they are
-    fewer, or where there is no pipeline."""
+    """The most threads in a group for each unit's pipeline, and the threads launched. Raises Failure if the limit is
+    lower, or if a pipeline cannot be built."""
     _need_apple()
     launched = _launched(op)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def pipelines(op):
 
 
 def _launched(op):
-    """The most threads that a group of each kernel is launched with."""
+    """The most threads in a group among the launches of each kernel."""
     most = {}
     for case in cases.of([op], MANIFEST):
         name, threads = case.launch.kernel.name, math.prod(case.launch.arguments["threadgroup"])

@@ -1,4 +1,4 @@
-"""What has to be known of the machine to read its numbers."""
+"""Facts about the machine that its figures depend on."""
 
 import os
 import platform
@@ -40,7 +40,7 @@ def _version(package):
 
 
 def _said(*command):
-    """What a command prints, or None where it is not there or fails."""
+    """The output of a command, or None if it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

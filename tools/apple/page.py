@@ -1,4 +1,4 @@
-"""The report as Markdown, for a reader; the JSON file has all of it."""
+"""The report as Markdown, for readers; the JSON file has every detail."""
 
 _TITLES = {
     "export": "Units that MLX hands to Apple's compiler",
@@ -22,7 +22,7 @@ def text(content):
 
 
 def _summary(rows):
-    """What failed and what was left out, with the words of each; they come first."""
+    """Failures and missing parts, with their messages; they come first."""
     lines = [f"{sum(row['status'] == 'done' for row in rows)} of {len(rows)} done.", ""]
     for row in rows:
         if row["status"] == "failed":
@@ -44,7 +44,7 @@ def _export(rows):
 
 
 def _compile(rows):
-    """The kernels that Apple's compiler has something to say of."""
+    """The kernels with messages of Apple's compiler."""
     cells = []
     for unit in (unit for row in rows for unit in row["result"] or ()):
         if unit["said"]:

@@ -1,4 +1,4 @@
-"""Every op against its recurrence in float64, outputs and gradients, as errors to read and not only as a verdict."""
+"""Errors of every op's outputs and gradients against its recurrence in float64."""
 
 import loader
 from loader import testing
@@ -7,8 +7,8 @@ from .session import Failure
 
 
 def run(name, dtype, length, sizes, optional):
-    """The error of each output and gradient at one size, with or without the op's optional inputs. Raises Failure
-    where one is above what the op promises."""
+    """The error of each output and gradient at one size, with or without the op's optional inputs. Raises Failure if
+    one is above the op's bound."""
     op = loader.get(name)
     present = [array.name for array in op.spec.optional] if optional else []
     dtypes = {array.name: dtype for array in op.spec.required if dtype in array.dtypes}

@@ -1,4 +1,4 @@
-"""What is done, in order: what settles most comes first."""
+"""The items of a run, in order: the most informative come first."""
 
 from functools import partial
 
@@ -8,9 +8,9 @@ from loader.testing import BOUNDS
 from . import compiled, parity, timing
 from .session import Item, Skip
 
-# Layers of public models, one a kind of kernel that this package has matrices for.
+# Layers of public models, one for each kind of matrix kernel.
 MODELS = ("qwen3-next", "mamba2-2.7b")
-# The one whose kernels compile fastest, and a length that mlx-recurrence takes.
+# The op whose kernels compile fastest, and a length that mlx-recurrence allows.
 DRY_MODEL, _DRY_LENGTH = "recurrentgemma-9b", 96
 # Steps of a parity run: one, some that fill no tile, and some chunks.
 LENGTHS = (1, 100, 300)
@@ -49,7 +49,7 @@ def _rest(names):
 
 
 def _dry_rest(names):
-    """One of each kind, at sizes that take seconds, and alike so that kernels compile once."""
+    """One item of each kind, at sizes that take seconds and are equal, so that kernels compile once."""
     made = []
     for name in names:
         run = partial(parity.run, name, "float32", _DRY_LENGTH, _SMALL, False)

@@ -1,4 +1,4 @@
-"""Running a list of items and writing down what each gave: the next begins whatever became of the last."""
+"""Runs a list of items and records the result of each, also of those that fail."""
 
 import datetime
 import json
@@ -15,11 +15,11 @@ DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
 
 class Skip(Exception):
-    """An item cannot be done on this machine. The message says what it would take."""
+    """An item cannot run on this machine. The message says what is missing."""
 
 
 class Failure(Exception):
-    """An item was done and its result is not right. `result` is kept, the message says what is wrong."""
+    """An item ran and its result is wrong. `result` is recorded; the message says what is wrong."""
 
     def __init__(self, message, result):
         super().__init__(message)
@@ -28,7 +28,7 @@ class Failure(Exception):
 
 @dataclass
 class Item:
-    """`run` returns a result that JSON can hold, or raises; `part` is the heading that it comes under."""
+    """`run` returns a result that JSON can hold, or raises; `part` is its heading."""
 
     part: str
     name: str
@@ -36,7 +36,7 @@ class Item:
 
 
 class Report:
-    """The results so far, in two files that are written anew after each."""
+    """The results so far, in two files that are rewritten after each item."""
 
     def __init__(self, output, dry_run):
         self.json, self.markdown = (output.with_name(f"{output.name}.{kind}") for kind in ("json", "md"))
@@ -60,13 +60,13 @@ class Report:
 
     def write(self):
         for path, text in ((self.json, json.dumps(self.content, indent=1)), (self.markdown, page.text(self.content))):
-            # A file that is there is whole, whenever somebody looks or stops the command.
+            # A reader, or an interrupt, never finds half a file.
             part = Path(f"{path}.part")
             part.write_text(text)
             part.replace(path)
 
     def summary(self):
-        """How many items came out how, and the names of those that failed."""
+        """The number of items for each outcome, and the names of the failed ones."""
         counts = ", ".join(f"{len(self._of(status))} {status}" for status in (DONE, FAILED, SKIPPED))
         failed = "; failed: " + ", ".join(f"{row['part']} {row['name']}" for row in self.failed) if self.failed else ""
         return counts + failed
@@ -76,7 +76,7 @@ class Report:
 
 
 def run(items, report):
-    """Do the items in turn; `report` gets what each gave."""
+    """Run the items in turn and add the result of each to `report`."""
     bar = tqdm(items, desc="apple", unit="item")
     for item in bar:
         bar.set_postfix_str(f"{item.part}: {item.name}")

@@ -1,4 +1,4 @@
-"""Times beside what there is already: ops beside mlx-recurrence and MLX core, model shapes beside mlx-lm too."""
+"""Times of ops beside mlx-recurrence and MLX core, and of models' sizes beside mlx-lm too."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ def op(name, batch, length, dims, rounds):
 
 def model(name, batch, length, scale, rounds):
     """Median milliseconds of each contender and pass at the sizes of a public model, in bfloat16 with float32 gates,
-    and whether its output is ours."""
+    and whether its output equals ours."""
     case = model_case.make(name, length, scale, "bfloat16", batch)
     jobs = {(who, what): measure.job(case, f, what) for who, f in case.contenders.items() for what in measure.PASSES}
     times, peaks = measure.turns(jobs, range(rounds + 1))

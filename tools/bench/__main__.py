@@ -1,8 +1,7 @@
-"""Time ops against plain MLX and the packages they replace: one run, taking turns, only what is right.
+"""Time ops against plain MLX and the packages they replace, in turns in one run, after checking their results.
 
-With --model the op runs at the sizes of a public model, in bfloat16 with float32 gates, beside what its users would
-run on MLX instead: mlx-lm's function for that model, and MLX core's op where there is one.
-"""
+With --model the op runs at the sizes of a public model, in bfloat16 with float32 gates, in turns with the functions
+that MLX's users call today: mlx-lm's for that model, and MLX core's op if it has one."""
 
 import argparse
 import itertools

@@ -1,4 +1,4 @@
-"""What is timed: an op at one size, on random inputs, beside plain MLX and whoever else computes the same."""
+"""A case for timing: an op at one size on random inputs, plain MLX, and other packages' functions for the same."""
 
 from dataclasses import dataclass, replace
 
@@ -9,9 +9,9 @@ from loader.expression import DTYPES, Scope
 
 from . import peers
 
-# The sizes of a small model, by the names that dims have in the manifest.
+# The sizes of a small model, by the manifest's dims.
 SIZES = {"D": 1536, "K": 4, "H": 12, "Hk": 12, "G": 1, "Dh": 64, "Dk": 64, "Dv": 64, "N": 16}
-# What an op of ours is called among its contenders, and its reference.
+# The names of our op and of its reference among the contenders.
 OURS, PLAIN = "ours", "plain MLX"
 TOLERANCE = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 3e-2}
 
@@ -38,8 +38,8 @@ def names():
 
 
 def make(name, batch, length, dims, dtype, shapes=None):
-    """The case of an op, at `SIZES` but for `dims`; `shapes` says which of its shapes an input gets, if not the
-    first. Raises ValueError where they do not fit the op."""
+    """The case of an op, at `SIZES` updated by `dims`; `shapes` has the index of an input's shape, by default 0.
+    Raises ValueError if they do not fit the op."""
     op = loader.get(name)
     inputs, sizes = draw(op, batch, length, dims, dtype, shapes)
     outputs = op(*inputs.values())
@@ -69,7 +69,7 @@ def _draw(array, axes, sizes, dtype):
 
 
 def check(case):
-    """Refuse to time what is not right: every contender agrees with ours, outputs and gradients."""
+    """Raise unless outputs and gradients of every contender equal ours."""
     primals = list(case.inputs.values())
     want = None
     for name, function in case.contenders.items():

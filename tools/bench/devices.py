@@ -13,8 +13,10 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-# Says to a process that it is one of the devices.
-DEVICE, PORT = "BENCH_DEVICE", 23455
+from . import ranks
+
+# Set in the process of a device.
+DEVICE = "BENCH_DEVICE"
 HEADER = "| model | L | devices | forward, ms | speed-up | with backward, ms | speed-up | peak MB a device | share |"
 
 
@@ -27,7 +29,7 @@ def main():
         for length in options.length:
             alone = None
             for count in options.devices:
-                found = start(count, ["--model", model, "--length", str(length), *shared(options)])
+                found = start(count, network(options), ["--model", model, "--length", str(length), *shared(options)])
                 alone = alone or found
                 print(row(model, length, count, found, alone), flush=True)
 
@@ -44,27 +46,26 @@ def parse():
     return parser.parse_args()
 
 
+def network(options):
+    return options.network or ("nccl" if list(Path("/dev").glob("nvidia[0-9]*")) else "ring")
+
+
 def shared(options):
-    """The arguments that every process gets as they are."""
-    network = options.network or ("nccl" if list(Path("/dev").glob("nvidia[0-9]*")) else "ring")
-    return ["--scale", str(options.scale), "--rounds", str(options.rounds), "--network", network]
+    """The arguments that are passed on to every process."""
+    return ["--scale", str(options.scale), "--rounds", str(options.rounds), "--network", network(options)]
 
 
-def start(count, arguments):
-    """What the first of `count` processes found: {pass: seconds, "peak": bytes of the fullest}."""
+def start(count, network, arguments):
+    """The result of the first of `count` processes: {pass: seconds, "peak": the largest peak in MB}."""
     with tempfile.TemporaryDirectory() as folder:
-        hosts = Path(folder) / "hosts.json"
-        hosts.write_text(json.dumps([[f"127.0.0.1:{PORT + i}"] for i in range(count)]))
-        network = {"MLX_HOSTFILE": str(hosts), "MLX_WORLD_SIZE": str(count), "NCCL_NVLS_ENABLE": "0"}
-        network |= {"NCCL_HOST_IP": "127.0.0.1", "NCCL_PORT": str(PORT)}
-        places = [{"MLX_RANK": str(i), **network} if count > 1 else {} for i in range(count)]
+        places = ranks.environments(count, network, Path(folder)) if count > 1 else [{}]
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "tools.bench.devices", *arguments, "--devices", str(count)],
-                env={**os.environ, **places[i], DEVICE: "1", "CUDA_VISIBLE_DEVICES": str(i)},
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": str(i), **place, DEVICE: "1"},
                 stdout=subprocess.PIPE if i == 0 else subprocess.DEVNULL,
             )
-            for i in range(count)
+            for i, place in enumerate(places)
         ]
         printed = processes[0].communicate()[0]
         if any([process.wait() for process in processes]):

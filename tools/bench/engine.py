@@ -1,4 +1,4 @@
-"""What the engine itself costs: a small call, and matrix multiplication on simdgroup_matrix beside NumPy's.
+"""Times of the engine itself: a small call, and matrix multiplication on simdgroup_matrix beside NumPy's.
 
 python -m tools.bench.engine
 """

@@ -1,8 +1,8 @@
-"""What a call costs the host beside the bare kernel with the same arrays: `python -m tools.bench.host [OP ...]`.
+"""Host time of a call beside that of the bare kernel on the same arrays: `python -m tools.bench.host [OP ...]`.
 
-Microseconds of Python for one token in bfloat16, the best of many short rounds. A GPU only gets graphs, which nobody
-evaluates; the opencl engine runs its kernels at the call, so heads are small. Ops that launch several kernels for one
-token have the sum of them as the bare kernel.
+Microseconds of Python for one token in bfloat16, the best of many short rounds. On a GPU
+the graphs are built and not evaluated; the opencl engine runs its kernels at the call, so heads are small. For an op
+with several kernels a token, the bare kernel's time is their sum.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def measure(name):
     rows = [_row(array, inputs[array.name]) for array in op.spec.required]
     mx.eval(inputs, rows)
     options = tuple(option.default for option in op.spec.options)
-    # Taking turns, so that what else the machine does falls on all.
+    # They take turns, so that other load on the machine affects all alike.
     jobs = (_bare(op, inputs, options), lambda: op(*inputs.values(), return_state=True), lambda: op.step(*rows))
     best = [float("inf")] * len(jobs)
     for _ in range(ROUNDS):

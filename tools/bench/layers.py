@@ -62,7 +62,7 @@ def _passes(layer, x):
 
 
 def _token(layer, x):
-    """A token at a time, each from the state that the one before it left."""
+    """One token at a time, each from the state after the one before."""
     from mlx_lm.models.cache import ArraysCache
 
     layer.eval()
@@ -72,7 +72,7 @@ def _token(layer, x):
 
 
 def _row(name, x, what, job, rounds):
-    """Both ways take turns."""
+    """Patched and unpatched take turns."""
     ways = {"mlx-lm": contextlib.nullcontext, "patched": loader.patched_mlx_lm}
     taken = {way: [] for way in ways}
     for turn in range(rounds + 1):

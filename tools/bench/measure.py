@@ -9,14 +9,14 @@ import numpy as np
 from tqdm import tqdm
 
 PASSES = ("forward", "forward+backward")
-# Passes that a GPU is given at once.
+# Passes queued at once on a GPU.
 QUEUED = 10
 
 
 @dataclass
 class Row:
     """One contender in one pass. `ratio` is its time over ours; `floor` the share of copy bandwidth reached;
-    `saved_megabytes` what our forward pass keeps for the backward pass beside inputs and outputs."""
+    `saved_megabytes` the arrays that our forward pass saves for the backward pass beside inputs and outputs."""
 
     case: str
     dtype: str
@@ -69,8 +69,8 @@ def turns(jobs, rounds):
 
 
 def peak(run_once):
-    """The peak bytes of one pass alone, since a GPU queues several of those that are timed."""
-    mx.synchronize()  # what the pass before it held is given back on a thread of its own
+    """The peak bytes of one pass alone; timed passes are queued together on a GPU."""
+    mx.synchronize()  # the memory of the pass before is freed on another thread
     mx.reset_peak_memory()
     mx.eval(run_once())
     return mx.get_peak_memory()
@@ -101,7 +101,7 @@ def _bytes(case):
 
 
 def _copy_bandwidth(megabytes=256):
-    """Bytes a second that a copy reads and writes, the best of a few."""
+    """Bytes a second that a copy reads and writes, the best of several."""
     if mx.default_device() == mx.Device(mx.gpu):
         x = mx.zeros((megabytes * 2**18,))
         return 2 * x.nbytes / min(seconds(lambda: x + 1) for _ in range(8))
@@ -117,7 +117,7 @@ def _seconds_of_copy(to, x):
 
 
 def seconds(run_once):
-    """How long a pass takes. A GPU gets a few of them to do before we wait, so that the time is the device's."""
+    """Seconds of a pass. A GPU gets several passes before we wait, so that its own time is measured."""
     calls = QUEUED if mx.default_device() == mx.Device(mx.gpu) else 1
     start = time.perf_counter()
     for _ in range(calls):

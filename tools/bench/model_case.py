@@ -1,4 +1,4 @@
-"""A layer's op at a model's sizes, beside what a user of MLX would run instead."""
+"""A layer's op at a model's sizes, and the functions that MLX's users call today."""
 
 import mlx.core as mx
 
@@ -10,7 +10,7 @@ from .cases import OURS, Case
 
 
 def make(name, length, scale=1.0, dtype="bfloat16", batch=1):
-    """The case of a model; what our op refuses raises as a call does, ValueError or TypeError."""
+    """The case of a model. Raises ValueError or TypeError if our op refuses it."""
     model = models.MODELS[name]
     op = loader.get(model.op)
     mx.random.seed(0)
@@ -25,7 +25,7 @@ def make(name, length, scale=1.0, dtype="bfloat16", batch=1):
 
 
 def over(case, function):
-    """`function`, which takes what the case's op takes, as one of the case's inputs in their order."""
+    """`function`, which has the arguments of the case's op, as a function of the case's inputs in order."""
     return _positional(case.op, function, case.inputs, models.MODELS[case.label])
 
 
@@ -39,7 +39,7 @@ def _positional(op, function, names, model):
 
 
 def draw(model, op, sizes, dtype):
-    """Random inputs by name: the required ones, and those that the model gives."""
+    """Random inputs by name: the required ones, and the model's optional ones."""
     arrays = [a for a in op.spec.inputs if not a.optional or a.name in model.optional]
     inputs = {array.name: _draw(model, array, sizes, dtype) for array in arrays}
     mx.eval(inputs)

@@ -1,4 +1,4 @@
-"""What a user of a model runs on MLX today, as functions of our inputs: mlx-lm's own, and MLX core's op."""
+"""The functions that a model's users call on MLX today, as functions of our inputs: mlx-lm's, and MLX core's op."""
 
 from types import SimpleNamespace
 
@@ -43,7 +43,7 @@ def _ssd(model):
 
     def function(u, delta, B, C, A):
         heads = mx.zeros((u.shape[2],), u.dtype)
-        raw = mx.log(mx.expm1(delta))  # theirs takes delta before its softplus
+        raw = mx.log(mx.expm1(delta))  # mlx-lm's takes delta before softplus
         return ssm_attn(u, mx.log(-A), B, C, heads, raw, heads, time_step_limit=(0.0, float("inf")))[0]
 
     return function

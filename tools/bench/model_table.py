@@ -38,7 +38,7 @@ def _row(case, who, times, peaks):
 
 
 def difference(case, who):
-    """A warning in the row of a contender whose output is not ours."""
+    """A warning for the row of a contender whose output differs from ours."""
     primals = list(case.inputs.values())
     want, got = (case.contenders[w](*primals).astype(mx.float32) for w in (OURS, who))
     error = (mx.sqrt(((got - want) ** 2).mean()) / mx.sqrt((want**2).mean())).item()

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Model:
-    """An op at the sizes of one layer. Activations are of the dtype of a run, `float32` names the inputs that stay.
+    """An op at the sizes of one layer. Activations have the dtype of the run; the inputs in `float32` stay float32.
 
-    `shapes` says which of its shapes an input gets, `ranges` between what it lies, `unit` which inputs are vectors of
-    length 1 along the last axis, `steady` which do not change over time; `optional` inputs and `options` are given.
+    `shapes` has the index of an input's shape, `ranges` its bounds; inputs in `unit` have length 1 along the last axis,
+    and those in `steady` do not change over time. `optional` and `options` are passed to the op.
     """
 
     op: str
@@ -64,7 +64,7 @@ MODELS = {
     "falcon-mamba": _selective(8192),
     "recurrentgemma-9b": Model("rglru", {"D": 4096}, ("a",), ranges={"a": (0.9, 1.0)}),
 }
-# The dims that --scale takes a share of: heads and channels that do not mix.
+# The dims that --scale reduces: heads and channels, which are independent.
 _SHARED = ("H", "Hk", "G", "D")
 
 

@@ -1,8 +1,8 @@
-"""What cutting time between devices costs one of them: `python -m tools.bench.over_time [OP ...]`.
+"""The cost to one device of cutting time between devices: `python -m tools.bench.over_time [OP ...]`.
 
-One process runs what the middle of three ranks runs on its piece of `--length` steps, both passes over it and the
-folds included, but for the network: the collective returns this rank's own part three times. An op beside it walks
-the same piece alone.
+One process computes what the middle of three ranks computes on its piece of `--length` steps, both passes and the folds
+included, without a network: the collective returns this rank's part three times. It takes turns with the op on the same
+piece alone.
 """
 
 import argparse
@@ -20,7 +20,7 @@ OPS = [name for name in cases.names() if name not in UNSPLIT]
 
 
 class Middle:
-    """Rank 1 of 3, as a group that is this process alone."""
+    """Rank 1 of 3, in a group of this process alone."""
 
     def rank(self):
         return 1
@@ -62,7 +62,7 @@ def row(name, rank, batch, length, dtype, rounds):
 
 
 def _ranks(name):
-    """How many shapes the gates of an op may have."""
+    """The number of shapes that the gates of an op may have."""
     return max(len(array.shapes) for array in cases.loader.get(name).spec.inputs)
 
 

@@ -1,4 +1,4 @@
-"""The packages that an op replaces, their own kernels run by the engine in use."""
+"""The packages that an op replaces; the engine in use runs their kernels."""
 
 import importlib
 
@@ -28,7 +28,7 @@ def of(op, inputs):
     if op not in _PEERS or loader.backend() == "reference" or not _takes(op, inputs):
         return found
     package, module, function = _PEERS[op]
-    # The package builds its kernels at the call, gradients included, so the way there stays changed.
+    # The package builds its kernels at the call, gradients included, so the patch stays.
     if loader.backend() != "metal":
         mx.fast.metal_kernel = _metal_kernel
     try:
@@ -39,12 +39,12 @@ def of(op, inputs):
 
 
 def _takes(op, inputs):
-    """mlx-recurrence's gla has one gate a step, and keys and values of one size."""
+    """mlx-recurrence's gla needs one gate a step, and keys and values of one size."""
     return op != "gla" or (inputs["g"].ndim == 3 and inputs["q"].shape == inputs["v"].shape)
 
 
 def _with_groups(ssd_scan):
-    """Theirs takes B and C of every head."""
+    """mlx-recurrence's takes B and C for every head."""
 
     def function(u, delta, B, C, A):
         B, C = (mx.repeat(x, u.shape[2] // x.shape[2], axis=2) for x in (B, C))

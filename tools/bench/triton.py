@@ -17,13 +17,13 @@ import torch
 
 from . import cases, measure, models, triton_models
 
-# op: (module, function, the input that is the gate, of which they want the logarithm)
+# op: (module, function, the gate, whose logarithm they take)
 THEIRS = {
     "rglru": ("fla.ops.hgrn", "chunk_hgrn", "a"),
     "gla": ("fla.ops.simple_gla", "chunk_simple_gla", "g"),
     "gated_delta": ("fla.ops.gated_delta_rule", "chunk_gated_delta_rule", "g"),
 }
-# Their gated backward refuses Hopper with some versions of Triton, for its results; its time it has all the same.
+# With some versions of Triton their gated backward refuses Hopper because of wrong results; the time is still valid.
 GUARD = ("fla.ops.common.chunk_o", "IS_NVIDIA_HOPPER")
 
 

@@ -11,7 +11,7 @@ _FILES = (
 )
 _STEPS = (
     (
-        "import loader",
+        'loader.get("rglru")',
         ("manifest.py reads the YAML into spec.py's classes,", "source.py cuts each .metal file in header and body"),
     ),
     (

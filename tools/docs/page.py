@@ -10,14 +10,14 @@ from . import example
 from .table import linked, plain, table
 
 _STATES = (
-    "With `return_states=True` the state after each of at most 8 steps takes the final one's place, and with "
-    "`cu_seqlens=` there is one for each packed sequence, in and out: [serving](../serving.md)."
+    "`return_states=True` returns the states after each of at most 8 steps instead of the final one, and `cu_seqlens=` "
+    "gives each packed sequence an initial and a final state: [serving](../serving.md)."
 )
 _FLOATS = "float32, float16, bfloat16"
 
 
 def write(spec, bench):
-    """The page as Markdown. `bench` is a file of figures to take in, if it is there."""
+    """The page as Markdown. `bench` is a file of figures to include, if it exists."""
     parts = [
         f"# {spec.name}\n\n<!-- Written by python -m tools.docs from manifest.yaml; do not edit. -->",
         f"{spec.summary}\n\n{linked(spec.paper)}".strip(),
@@ -48,7 +48,7 @@ def _call(spec):
         f"## Call\n\n```text\n{spec.name}{signature(spec)}\n```",
         table([("argument", "shape", "dtype", ""), *arrays, *options]),
         table([("result", "shape", "dtype", ""), *results]),
-        "`float` is float32, float16 or bfloat16, each array its own; a gradient has the dtype of its input.",
+        "`float` is float32, float16 or bfloat16, also mixed; a gradient has the dtype of its input.",
     ]
     if spec.requires:
         parts.append("\n".join(f"- `{condition}`, or ValueError: {sentence}." for condition, sentence in spec.requires))
@@ -80,13 +80,13 @@ def _decoding(spec):
     if code is None:
         return ""
     return (
-        "## Decoding\n\nOne token: each input without its time axis, and the state of the tokens before it.\n\n"
+        "## Decoding\n\n`step` takes one token, inputs without the time axis, and the state of the tokens before.\n\n"
         f"```python\n{code}\n```"
     )
 
 
 def _steps(spec):
-    """The picture, and the memory of the general form."""
+    """The picture, and the arrays of the general variant."""
     variant = spec.variants[-1]
     parts = [f"## How it runs\n\n![The kernels of {spec.name} and the arrays between them]({spec.name}.svg)"]
     rows = [(f"`{a.name}`", shape(a.shapes[0]), _dtype(a), "forward to backward") for a in variant.saved]
@@ -102,11 +102,11 @@ def _steps(spec):
 
 
 def _variants(spec):
-    """The forms that other sizes and ranks take, folded: a row each."""
+    """The variants for other sizes and ranks, folded, one row each."""
     if len(spec.variants) == 1:
         return ""
     rows = [(f"`{v.when}`", _names(v.forward), _names(v.backward)) for v in spec.variants[:-1]]
-    count = f"{len(rows)} other form{'s' * (len(rows) > 1)}, the first whose condition holds"
+    count = f"{len(rows)} other variant{'s' * (len(rows) > 1)}; the first whose condition holds runs"
     return _folded(count, table([("where", "forward", "backward"), *rows]))
 
 

@@ -1,4 +1,4 @@
-"""mkdocs' hooks: README.md and its kind become pages of the site, and so does each file that a page links to."""
+"""mkdocs' hooks: the pages outside of docs/, and each file that a page links to, become pages of the site."""
 
 import posixpath
 import re
@@ -7,8 +7,13 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
-# Pages that lie above docs/, and where the site has them.
-_ABOVE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+# Pages outside of docs/, and their paths in the site.
+_ABOVE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "shaders/README.md": "shaders.md",
+}
 # What names a file's language for highlighting.
 _LANGUAGES = {"metal": "cpp", "h": "cpp", "py": "python", "yaml": "yaml", "toml": "toml"}
 _CODE_OR_LINK = re.compile(r"^ *```.*?^ *```$|`[^`\n]*`|(?<=\]\()(?!\w+:)[^)#\s]+", re.DOTALL | re.MULTILINE)
@@ -24,7 +29,7 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Adds the pages above docs/, and one for each other file of the repository that a page links to."""
+    """Add the pages outside of docs/, and one for each file of the repository that a page links to."""
     for name, uri in _ABOVE.items():
         files.append(File.generated(config, uri, content=(ROOT / name).read_text(encoding="utf-8")))
     pages = [file for file in files if file.is_documentation_page()]
@@ -35,14 +40,14 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, **_):
-    """Links lead to the site's pages instead of the repository's files."""
+    """Replace links to files of the repository by links to the site's pages."""
     if page.file.src_uri.startswith("source/"):
         return markdown
     return _CODE_OR_LINK.sub(lambda found: _relink(found[0], page.file.src_uri), markdown)
 
 
 def _targets(file):
-    """The files of the repository that a page links to, by their paths from its root."""
+    """The files that a page links to, as paths from the root of the repository."""
     found = [match[0] for match in _CODE_OR_LINK.finditer(file.content_string)]
     return {_target(link, file.src_uri) for link in found if not link.lstrip().startswith("`")}
 
@@ -59,7 +64,7 @@ def _relink(found, uri):
 
 
 def _uri(path):
-    """Where the site has a file of the repository; mkdocs leaves out names that begin with a dot."""
+    """The site's path of a file of the repository. mkdocs leaves out names that begin with a dot."""
     if path in _ABOVE:
         return _ABOVE[path]
     visible = re.sub(r"(^|/)\.", r"\1", path)

@@ -1,10 +1,9 @@
-"""python -m tools.lint: everything that can be known of Metal kernels without Apple's compiler.
+"""python -m tools.lint: checks Metal kernels without Apple's compiler.
 
-It checks that the manifest loads and says what the kernel files say, parses every kernel for each dtype and
-set of constants that the manifest leads to, does the same with the translation unit MLX would hand to Apple's
-compiler (small inputs, which arrive as `constant`, too), applies the rules of the project, and looks at the
-layout. Files of no manifest, other people's too, get the rules that hold for any Metal file, and those of style
-with --style.
+It loads the manifest and compares it with the kernel files. It parses every kernel for each dtype and set of constants
+that the manifest uses, as written and as the translation unit that MLX hands to Apple's compiler, with small inputs,
+which arrive as `constant`, too. It applies the rules of the project and checks the layout. Files of no manifest, other
+people's too, get the rules for any Metal file, and with --style those of style.
 
 Waive a finding on its line with: // lint: allow RULE reason. A folder with a file .lintignore is left out.
 """
@@ -75,6 +74,6 @@ def _show(findings, options):
 
 
 if __name__ == "__main__":
-    # No kernel runs here, so the loader need not look for an engine.
+    # No kernel runs here, so the loader needs no engine.
     os.environ.setdefault("LOADER_BACKEND", "reference")
     sys.exit(main())

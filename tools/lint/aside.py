@@ -5,7 +5,7 @@ from functools import cache
 
 from . import branches
 from .attributes import VALUES
-from .options import INCLUDE
+from .options import CLANG, DIALECT, LIBRARY
 
 _PARTS = {
     "ray tracing": r"metal_raytracing\b|\b(?:\w+_)?acceleration_structure\b|\bintersector\s*<|\bintersection_query\s*<"
@@ -62,7 +62,8 @@ _ASSIGNS = ("[", "=", "+=", "-=", "*=", "/=")
 @cache
 def _predefined():
     """The macros that the library's headers define."""
-    return frozenset(name for path in INCLUDE.glob("msl/*.h") for name in _DEFINE.findall(path.read_text()))
+    headers = [path for folder in (DIALECT, CLANG, LIBRARY) for path in folder.glob("*.h")]
+    return frozenset(name for path in headers for name in _DEFINE.findall(path.read_text()))
 
 
 _DEFINE = re.compile(r"^#define (\w+)", re.MULTILINE)

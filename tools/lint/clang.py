@@ -4,7 +4,7 @@ import ctypes
 from functools import cache, cached_property
 
 from .finding import LintError
-from .options import INCLUDE
+from .options import FOLDERS
 
 try:
     import clang.cindex as cindex
@@ -95,7 +95,7 @@ def parse(source, instances=(), prelude=False):
     text = "\n".join([source.prepass.text, *declared, ""])
     files = [(str(source.path), text)]
     files += [(str(path), included.prepass.text) for path, included in source.includes.items()]
-    arguments = [*LANGUAGE, *_WARNINGS, "-isystem", str(INCLUDE), "-include", "msl/sync.h"]
+    arguments = [*LANGUAGE, *_WARNINGS, *(f"-isystem{folder}" for folder in FOLDERS), "-include", "sync.h"]
     arguments += [f"-I{folder}" for folder in source.options.include]
     arguments += [f"-D{name}" for name in source.options.define]
     arguments += [] if source.options.style else _STYLE

@@ -51,6 +51,8 @@ _MESSAGES = [
     (r"cannot|incompatible|invalid operands|convert|incomplete type|redefinition|type", "type"),
 ]
 _SPACE = re.compile(r"address space|cannot pass pointer|deduced type '.*\b(device|constant|threadgroup|thread)\b")
+# The vector that a constructor is to make.
+_WANTED = re.compile(r"V = (?:(\w+[234])\b|(?:metal::)?vec<(\w+), (\d)>)")
 _WORDS = [
     (r" __private\b(?= ?[*&])|__private ?|__generic |\b(?:struct|metal)(?:::| )", ""),
     (r"__global\b", "device"),
@@ -81,8 +83,11 @@ def rule(option, message, notes, is_error):
     if not is_error:
         return "warning", message
     if "make_vector" in message:
-        wanted = next((m for m in (re.search(r"T = (\w+), N = (\d)", note) for note in notes) if m), None)
-        return "vector", f"these components do not make a {wanted[1]}{wanted[2]}" if wanted else message
+        wanted = next(filter(None, map(_WANTED.search, notes)), None)
+        return (
+            "vector",
+            f"these components do not make a {''.join(filter(None, wanted.groups()))}" if wanted else message,
+        )
     space = next((note for note in notes if _SPACE.search(note)), None)
     if space and re.match(r"no (matching|viable)", message):
         return "address-space", f"{message}: {re.sub(r'^candidate .*?(not viable|ignored): ', '', space)}"

@@ -3,8 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
-# The library's declarations.
-INCLUDE = Path(__file__).parent / "include"
+# Metal's library as clang takes it, by the path alone: lint runs while the package cannot be imported.
+HEADERS = Path(__file__).parents[2] / "loader/portable/include"
+LIBRARY = HEADERS / "library"
+DIALECT = HEADERS / "dialects/check"
+CLANG = HEADERS / "dialects/clang"
+# <loader/...>, the project's own helpers.
+HELPERS = Path(__file__).parent / "include"
+# Where clang looks for headers, in order.
+FOLDERS = (DIALECT, HEADERS / "names", HELPERS)
 
 
 class Options(NamedTuple):

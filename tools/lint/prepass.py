@@ -129,11 +129,12 @@ class Prepass:
             self._replace(constant.start, constant.end, "")
 
     def _constructor(self, tokens, i):
-        """`vec<T, 4>(...)` -> `make_vector<T, 4>(...)`."""
+        """`vec<T, 4>(...)` -> `make_vector<metal::vec<T, 4>>(...)`."""
         end = closing_angle(tokens, i + 1)
         operator = any(token.text == "operator" for token in tokens[max(0, i - 3) : i])
         if end > 0 and tokens[end + 1 : end + 2] and tokens[end + 1].text == "(" and not operator:
-            self._replace(tokens[i].start, tokens[i].end, "make_vector")
+            self._replace(tokens[i].start, tokens[i].end, "make_vector<metal::vec")
+            self._replace(tokens[end].end, tokens[end].end, ">")
 
     def _shared_variable(self, tokens, i):
         """`threadgroup T x[N];` -> a reference of that type: clang has such variables in OpenCL kernels only."""

@@ -1,11 +1,11 @@
-"""Every rule: its id, why it is there, and what to do. `python -m tools.lint --rules` prints them."""
+"""Every rule: its id, its reason and the remedy. `python -m tools.lint --rules` prints them."""
 
 from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """`project` rules hold for kernels that a manifest declares; the others for any Metal file. Those of `style`
-    are about code that compiles and may well be right; files of no manifest get them with --style."""
+    """Rules of `project` apply to kernels of a manifest, the others to any Metal file. Rules of `style` concern code
+    that compiles and may be intended; files of no manifest get them with --style."""
 
     reason: str
     fix: str
@@ -14,7 +14,7 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    # What manifest and kernel files say of each other.
+    # Contradictions between manifest and kernel files.
     "manifest": Rule("the loader refuses this manifest", "mend the key or the expression that is named", True),
     "signature": Rule(
         "MLX writes the signature from the manifest, so the one in the file must say the same",
@@ -27,7 +27,7 @@ RULES = {
         True,
     ),
     "shape": Rule(
-        "the shape after a parameter is what a reader trusts, so it must be the manifest's",
+        "readers trust the shape after a parameter, so it must be the manifest's",
         "end each pointer parameter in // [B, L, D] as the manifest says it",
         True,
     ),
@@ -35,8 +35,8 @@ RULES = {
         "a threadgroup larger than the pipeline allows raises at eval on a Mac",
         "launch at most 512 threads a group, and leave max_total_threads_per_threadgroup to MLX",
     ),
-    # Metal is C++ with less in it.
-    "include": Rule("there is no such header in Metal", "include <metal_stdlib>, or a helper by its relative path"),
+    # Parts of C++ that Metal lacks.
+    "include": Rule("Metal has no such header", "include <metal_stdlib>, or a helper by its relative path"),
     "syntax": Rule("this does not parse", "see the message"),
     "undeclared": Rule("this name is not declared", "declare it, include it, or mend the spelling"),
     "call": Rule("no function takes these arguments, or several do", "cast the arguments to one type"),
@@ -70,7 +70,9 @@ RULES = {
     ),
     "threadgroup-size": Rule("a threadgroup has 32 KiB of memory", "use a smaller tile"),
     # A kernel's signature.
-    "attribute": Rule("there is no such attribute, or it is there twice", "see chapter 5 of Apple's specification"),
+    "attribute": Rule(
+        "no such attribute exists, or a parameter has it twice", "see chapter 5 of Apple's specification"
+    ),
     "attribute-type": Rule(
         "Metal gives this value another type", "declare it as the message says: uint3 for positions, uint for indices"
     ),
@@ -81,8 +83,8 @@ RULES = {
     "kernel-return": Rule("a kernel returns nothing", "declare it void and write to an output"),
     # Numbers.
     "literal": Rule("a float literal without suffix is a double in C++", "write 0.5f, or 0.5h for half", style=True),
-    "bfloat-conversion": Rule("nothing but integers becomes a bfloat unasked", "write static_cast<bfloat>(x)"),
-    "vector": Rule("a vector is made of one scalar, or of as many components as it has", "give all components"),
+    "bfloat-conversion": Rule("only integers convert to bfloat implicitly", "write static_cast<bfloat>(x)"),
+    "vector": Rule("a vector takes one scalar, or one value for each component", "give all components"),
     "narrowing": Rule(
         "the value may not fit the type it goes into", "compute in that type, or static_cast", style=True
     ),
@@ -102,24 +104,24 @@ RULES = {
     ),
     # Threads.
     "barrier-divergent": Rule(
-        "all threads of a group must come by a barrier, and this condition differs between them",
+        "all threads of a group must reach a barrier, and this condition differs between them",
         "move the barrier out of the condition; guard the work instead",
     ),
     "barrier-return": Rule(
-        "threads that leave here never come by the barrier below", "keep a bool and guard the work with it"
+        "threads that leave here never reach the barrier below", "keep a bool and guard the work with it"
     ),
     "barrier-missing": Rule(
-        "this reads what another thread wrote to threadgroup memory",
+        "this reads threadgroup memory that another thread wrote",
         "threadgroup_barrier(mem_flags::mem_threadgroup) in between",
     ),
     "simd-return": Rule(
         "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
     ),
     "simd-partial": Rule(
-        "threads of a simdgroup that leave by a size known at run time have no part in the simd operation below",
-        "let all threads come by it, those outside with a neutral value",
+        "threads of a simdgroup that leave here, by a size known at run time, miss the simd operation below",
+        "let all threads reach it, those outside with a neutral value",
     ),
-    # What compiles and is still wrong.
+    # Code that compiles and is wrong.
     "uninitialised": Rule("this is read before it is written", "give it a value where it is declared"),
     "unused": Rule("nothing uses this", "remove it", style=True),
     "shadow": Rule("this hides another variable of the same name", "rename one of them", style=True),
@@ -127,9 +129,9 @@ RULES = {
     "suspicious": Rule("this has no effect, or not the one it seems to have", "see the message"),
     "unreachable": Rule("this never runs", "remove it", style=True),
     "fallthrough": Rule("control runs into the next case", "break, or [[fallthrough]]", style=True),
-    "return": Rule("not every way through the function returns a value", "return one at the end"),
+    "return": Rule("some path through the function returns no value", "return one at the end"),
     "warning": Rule("clang warns of this", "see the message", style=True),
-    # DESIGN.md, section 2: how kernels of this project are written.
+    # Kernels of this project.
     "mlx-name": Rule(
         "MLX looks for these words in the body, inside longer names too", "rename what contains one", True
     ),
@@ -168,7 +170,7 @@ RULES = {
     # About lint itself.
     "file": Rule("this file was not checked, since lint cannot read it", "see the message"),
     "internal": Rule("lint failed, so there may be more to find", "report the file and the message: lint is wrong"),
-    "waiver": Rule("a waiver names a rule that is found on its line, and a reason", "// lint: allow RULE reason"),
+    "waiver": Rule("a waiver must name a rule with a finding on its line, and a reason", "// lint: allow RULE reason"),
     "format": Rule("shaders have one layout", "python -m tools.lint --fix"),
     "apple": Rule("Apple's own compiler says so", "see the message"),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import kernels
 from .finding import Lines
-from .options import DEFAULT, INCLUDE
+from .options import DEFAULT, DIALECT, HELPERS, LIBRARY
 from .prepass import Prepass, declared_types
 from .tokens import tokenize
 
@@ -20,6 +20,8 @@ _INSTANCE = re.compile(r"^[ \t]*template\b(?!\s*<)([^;{}]*);", re.MULTILINE)
 _TEMPLATE_ID = re.compile(r"(?:\w+::)*\w+\s*\Z")
 _DEFAULTS = {"typename": ("float", "half", "bfloat"), "bool": ("true", "false", "true")}
 _DEFAULT_INTEGER = "32"
+# The headers that are of functions alone.
+_OF_FUNCTIONS = ("elementwise", "math", "integer", "relational", "geometric", "pack", "simd")
 # No file of kernels that anybody wrote is larger.
 _MOST_BYTES = 2_000_000
 
@@ -89,7 +91,7 @@ class Source:
             at, source = waiting.pop()
             for match in _INCLUDE.finditer(source.text):
                 folders = [at.parent, *self.options.include] if match[1] == '"' else [*self.options.include]
-                folders += [INCLUDE] if match[2].startswith("loader/") else []
+                folders += [HELPERS] if match[2].startswith("loader/") else []
                 paths = [Path(os.path.normpath(folder / match[2])) for folder in folders]
                 path = next(filter(os.path.exists, paths), None)
                 if path and path not in (self.path, *found):
@@ -172,9 +174,12 @@ def _opening(text, pair):
 def _library_functions():
     """The functions of the library that take any type: words before a bracket, and what the macros declare."""
     names = set()
-    for name in ("math", "integer", "relational", "geometric", "pack", "simd"):
-        text = (INCLUDE / f"msl/{name}.h").read_text()
-        names |= set(re.findall(r"\b([a-z]\w*)\(", text)) | set(re.findall(r"MSL_\w+, (\w+)\)", text))
+    for folder in (DIALECT, LIBRARY):
+        for path in (folder / f"{name}.h" for name in _OF_FUNCTIONS):
+            text = path.read_text() if path.exists() else ""
+            names |= set(re.findall(r"\b([a-z]\w*)\(", text)) | set(re.findall(r"MSL_\w+, (\w+)\)", text))
+            names |= {f"{who}_{name}" for name in re.findall(r"prefix##_(\w+)", text) for who in ("simd", "quad")}
+            names |= set(re.findall(r"^MSL_\w+\((\w+)[,)]", text, re.MULTILINE))
     return frozenset(names)
 
 

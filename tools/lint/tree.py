@@ -6,6 +6,7 @@ from . import diagnostics, flow, values
 from .clang import children, cindex, first, walk
 from .finding import Finding
 from .guard import attempt
+from .options import HEADERS
 
 _GENERIC, _CONSTANT, _LOCAL, _GLOBAL = 5, 3, 2, 1
 _SPACES = {_LOCAL: "threadgroup", _GLOBAL: "device"}
@@ -170,6 +171,9 @@ def _check_object(finding, call):
     if method is None or method.kind not in (kinds.CXX_METHOD, kinds.CONVERSION_FUNCTION):
         return
     if method.is_static_method() or not method.type.spelling.endswith("__generic"):
+        return
+    # Metal declares its own members for every space.
+    if method.location.file and method.location.file.name.startswith(str(HEADERS)):
         return
     object_ = first(call)
     if object_.kind == kinds.MEMBER_REF_EXPR:

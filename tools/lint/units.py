@@ -10,7 +10,7 @@ import mlx.core as mx
 from loader import source as kernel_source
 from loader.backends import metal
 from loader.errors import LoaderError
-from loader.expression import DTYPES, ON_METAL, Scope
+from loader.expression import DTYPES, Scope
 from loader.manifest import load
 from loader.op import Op
 from loader.spec import PASSES, KernelStep
@@ -133,7 +133,7 @@ def _scope(op, inputs):
                 dims.setdefault(axis.text, size)
     dims |= {option.name: option.default for option in op.spec.options}
     dtypes = {a.name: inputs[a.name].dtype if a.name in inputs else DTYPES[a.dtypes[0]] for a in op.spec.inputs}
-    return Scope({**dims, ON_METAL: True}, shapes, dtypes)
+    return Scope(dims, shapes, dtypes, "metal")
 
 
 def _argument(value):

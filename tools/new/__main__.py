@@ -1,5 +1,5 @@
-"""Make a working op to edit: kernels, manifest entry, reference and NumPy twin; in this repository golden units and a
-docs page too, and with --into a project of your own around it."""
+"""Make a working op to edit: kernels, manifest entry, reference and NumPy twin. In this repository it also has
+golden units and a docs page; --into makes it in a project of your own."""
 
 import argparse
 from pathlib import Path
@@ -33,7 +33,7 @@ def main():
 
 
 def into(folder, name, kind):
-    """Make the op in a project of one's own."""
+    """Make the op in a project of the user's."""
     try:
         package = project.check(folder, name)
     except write.NewError as error:
@@ -58,7 +58,7 @@ def parse():
 
 
 def report(name, made):
-    """What was made, what was added to, and how to undo it."""
+    """The files made and extended, and how to undo it."""
     folder = f"shaders/{name}"
     remove = [folder, *(path for path in made if not path.startswith(f"{folder}/"))]
     lines = [f"made {name}:", *(f"  {path}" for path in made)]

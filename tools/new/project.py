@@ -1,16 +1,15 @@
-"""An op in a project of one's own: a package with a manifest, its shaders and references, and tests of them."""
+"""An op in a project of the user's: a package with a manifest, shaders and references, and tests."""
 
 import importlib.util
 import re
 import shutil
-from pathlib import Path
 
 from . import write
 from .write import MANIFEST, NewError
 
 REFERENCES, TESTS = "references.py", "tests"
 _TEMPLATES = write.TEMPLATES / "project"
-_INCLUDE = Path(__file__).resolve().parents[1] / "lint/include"
+_HEADERS = ("loader/portable/include/dialects/check", "loader/portable/include/names", "tools/lint/include")
 
 
 def check(folder, name):
@@ -34,7 +33,7 @@ def check(folder, name):
 
 
 def _package(folder):
-    """The package of the project that has a manifest, else one called as the folder is."""
+    """The package of the project that has a manifest, else the folder's name."""
     found = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
     if len(found) > 1:
         raise NewError(f"expected one package with a {MANIFEST} in {folder} but found {', '.join(found)}.")
@@ -49,8 +48,7 @@ def _package(folder):
 
 
 def sources(folder, name, kind, package):
-    """Write the op, and the project around it where there is none. Returns the paths of the files made, from
-    `folder`."""
+    """Write the op, and the project if it does not exist. Returns the paths of the files made, from `folder`."""
     words = {"PROJECT": package.replace("_", "-"), "PACKAGE": package, write.PLACEHOLDER: name}
     made = [*_project(folder, package, words)]
     texts = {f"{TESTS}/test_{name}.py": _fill("test.py", words)}
@@ -68,7 +66,7 @@ def sources(folder, name, kind, package):
 
 
 def _project(folder, package, words):
-    """Write what of a project is not there. Yields the paths of the files made."""
+    """Write the missing files of a project. Yields their paths."""
     texts = {"pyproject.toml": "pyproject.toml", f"{package}/__init__.py": "package.py"}
     texts |= {f"{package}/{name}": name for name in (MANIFEST, REFERENCES)}
     for path, template in texts.items():
@@ -76,7 +74,9 @@ def _project(folder, package, words):
             yield _put(folder, path, _fill(template, words))
     if not (folder / "compile_flags.txt").exists():
         flags = (write.ROOT / "compile_flags.txt").read_text(encoding="utf-8")
-        yield _put(folder, "compile_flags.txt", flags.replace("tools/lint/include", str(_INCLUDE)))
+        for headers in _HEADERS:
+            flags = flags.replace(f"\n{headers}\n", f"\n{write.ROOT / headers}\n")
+        yield _put(folder, "compile_flags.txt", flags)
     for style in (".clang-format", ".clangd"):
         if not (folder / style).exists():
             shutil.copy(write.ROOT / style, folder / style)

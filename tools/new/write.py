@@ -22,7 +22,7 @@ class NewError(Exception):
 
 
 def kinds():
-    """What a new op may be like: the folders of templates."""
+    """The names of the templates."""
     return sorted(folder.name for folder in TEMPLATES.iterdir() if (folder / "entry.yaml").is_file())
 
 
@@ -50,13 +50,13 @@ def check_name(name):
 
 
 def _near(name):
-    """A name that will do, as near as can be."""
+    """A similar name that is allowed."""
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("0123456789_")[: _LONGEST - 3].rstrip("_")
     return words if words and not keyword.iskeyword(words) and words != name else f"{words or 'my'}_op"
 
 
 def _where_taken(root, name):
-    """The file or folder that already knows the name, or None."""
+    """The file or folder that already has the name, or None."""
     if is_entry(root / MANIFEST, name):
         return MANIFEST
     if name in names_of((root / REFERENCE).read_text(encoding="utf-8")):
@@ -77,7 +77,7 @@ def names_of(source):
 
 
 def sources(root, name, kind):
-    """Write what an author edits. Returns the paths of the files made, from `root`."""
+    """Write the files that an author edits. Returns their paths from `root`."""
     templates, twin = TEMPLATES / kind, f"{TWINS}/{name}.py"
     kernels = [f"shaders/{name}/{template.name}" for template in sorted(templates.glob("*.metal"))]
     (root / f"shaders/{name}").mkdir()
@@ -90,7 +90,7 @@ def sources(root, name, kind):
 
 
 def generated(root, name):
-    """Write the docs page and the golden units, as everybody makes them, in processes that import the new op.
+    """Write the docs page and the golden units, in processes that import the new op.
 
     Returns the paths of the files made.
     """
@@ -106,7 +106,7 @@ def fill(template, name):
 
 
 def function(source):
-    """A module without its imports: where the function goes, they are already."""
+    """A module without its imports, which the file to extend has already."""
     return source[source.index("def ") :]
 
 

@@ -1,1 +1,1 @@
-"""What Metal kernels need of an Apple GPU's registers, counted on the Metal path by CUDA's compiler."""
+"""Estimates of the registers that Metal kernels need on an Apple GPU, from CUDA's compiler."""

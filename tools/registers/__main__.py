@@ -1,10 +1,10 @@
-"""python -m tools.registers [OP|FILE]: what kernels need of an Apple GPU, as far as that can be counted without one.
+"""python -m tools.registers [OP|FILE]: estimates the registers and memory that kernels need on an Apple GPU, without
+one.
 
-Every kernel of the manifest, in float32 and bfloat16, at heads of 64 and 128 and with all optional inputs, is compiled
-as CUDA whose matrices are as on the Metal path: two numbers a lane, and products that the compiler cannot look into.
-The registers that NVIDIA's compiler then gives a thread estimate what Apple's will: see docs/registers.md. It needs the
-extra `nvrtc` and no GPU, and takes from seconds for a kernel to some 10 minutes for all of them.
-"""
+Every kernel of the manifest, in float32 and bfloat16, at heads of 64 and 128 and with all optional inputs, is
+compiled as CUDA with matrices as on Metal: two numbers a lane, and products that are opaque to the compiler. The
+registers that NVIDIA's compiler gives a thread estimate Apple's: see docs/registers.md. The command needs the extra
+`nvrtc` and no GPU, and takes seconds for a kernel, and 10 minutes for all."""
 
 import argparse
 import dataclasses
@@ -17,7 +17,7 @@ MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
 
 
 def main(argv=None):
-    """The exit code: 0 where all kernels are within the limits, 1 where some are not, 2 where nothing was counted."""
+    """The exit code: 0 if all kernels are within the limits, 1 if some are not, 2 if nothing was counted."""
     options = parse(argv)
     from loader.errors import LoaderError
     from tools import nvrtc
@@ -52,6 +52,6 @@ def parse(argv):
 
 
 if __name__ == "__main__":
-    # No kernel runs here, so the loader need not look for an engine.
+    # No kernel runs here, so the loader needs no engine.
     os.environ.setdefault("LOADER_BACKEND", "reference")
     sys.exit(main())

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from loader.backends import signature
 from loader.backends.cuda import unit
+from loader.portable.headers import INCLUDE, dialect
 from loader.source import inline
 from tools import nvrtc
 
@@ -22,7 +23,6 @@ LARGE_GROUP, LARGE_GROUP_REGISTERS = 256, 96
 THREADGROUP_BYTES = 32 * 1024
 # Kernels in one text: more would wait for one another, fewer would read CUDA's headers more often.
 _TOGETHER = 8
-_INCLUDE = Path(unit.__file__).parent / "include"
 _MATRICES = Path(__file__).parent / "include" / "simdgroup_matrix.h"
 _BOUNDS = re.compile(r"__launch_bounds__\([^)]*\)")
 _ENTRY = re.compile(
@@ -154,6 +154,6 @@ def _barriers(ptx):
 @cache
 def _headers():
     """Metal's library as the cuda engine has it, but for its matrices."""
-    library = _INCLUDE / "metal_stdlib.h"
+    library = dialect("cuda") / "metal_stdlib.h"
     matrices = _MATRICES.read_text().replace("#pragma once", "")
-    return inline(library.read_text().replace('#include "simdgroup_matrix.h"', matrices), library, _INCLUDE)
+    return inline(library.read_text().replace('#include "simdgroup_matrix.h"', matrices), library, INCLUDE)

@@ -1,4 +1,4 @@
-"""Watch the files of an op: each time one is saved, lint it, build the op anew and test it against float64."""
+"""Watch the files of an op: each time one is saved, lint it, build the op again and test it against float64."""
 
 import argparse
 import sys
@@ -34,7 +34,7 @@ def main():
 
 
 def watch(op, seen):
-    """Run a round whenever a file differs from what was `seen`, for ever."""
+    """Run a round whenever a file differs from `seen`, forever."""
     print(f"watching {len(seen)} files of {op}; Ctrl-C ends it", flush=True)
     while True:
         time.sleep(POLL_SECONDS)

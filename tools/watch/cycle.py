@@ -1,4 +1,4 @@
-"""One round: lint and tests side by side, each in a process that reads every file anew, and the verdict."""
+"""One round: lint and tests in parallel, each in a new process, and the verdict."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ from . import files
 
 RIGHT, WRONG, NOT_RUN = 0, 1, 2
 _LINES = 40
-# Compiling takes most of a round; the cases are shared out among so many processes.
+# The number of processes that share the cases: compiling takes most of a round.
 _PARTS = min(4, os.cpu_count() or 1)
 
 
 def run(root, op, saved):
-    """Lint and test the op after `saved` were saved. Prints what is found and returns the outcome."""
+    """Lint and test the op after the files `saved` changed. Prints the findings and returns the outcome."""
     start = time.perf_counter()
     jobs = {"lint": [_start(root, *_lint(root, op, saved))]} if _has_lint(root) else {}
     jobs["test"] = [_start(root, "tools.watch.check", op, str(part), str(_PARTS)) for part in range(_PARTS)]
@@ -34,7 +34,7 @@ def _has_lint(root):
 
 
 def _lint(root, op, saved):
-    """The kernels that were saved, or all of the op where something else was."""
+    """Lint the saved kernels, or all kernels of the op if another file was saved."""
     kernels = [path.relative_to(root).as_posix() for path in files.kernels(root, op)]
     return "tools.lint", *(saved if saved and set(saved) <= set(kernels) else kernels)
 

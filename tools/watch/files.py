@@ -1,4 +1,4 @@
-"""Which files make an op, and which of them were saved."""
+"""The files of an op, and which of them were saved."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def of(root, op):
 
 
 def _read(path):
-    """The text of a file, which an editor may be about to replace."""
+    """The text of a file; an editor may be replacing it just now."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -48,5 +48,5 @@ def _written(path):
 
 
 def changed(before, now):
-    """The files that are new or were written since; one that went away counts when it is back."""
+    """The files that are new or were written since; a file that disappeared counts when it returns."""
     return sorted(path for path, when in now.items() if before.get(path) != when)

@@ -8,13 +8,12 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
+from ...portable.headers import INCLUDE, dialect
 from ...source import inline
 from ..signature import TYPES, attributes, constant
 from .rewrite import rewrite, swizzles
 
-_INCLUDE = Path(__file__).parent / "include"
 _VECTOR = "[[maybe_unused]] const uint3 {name} = uint3({x}, {y}, {z});"
 # Metal's words, which our headers define and no other may meet.
 WORDS = ("device", "constant", "thread", "threadgroup")
@@ -88,8 +87,8 @@ def write(kernel, arguments, output_dtypes, template, threads, cut, line):
 @cache
 def headers():
     """Metal's library, as one text."""
-    path = _INCLUDE / "metal_stdlib.h"
-    return inline(path.read_text(), path, _INCLUDE)
+    path = dialect("cuda") / "metal_stdlib.h"
+    return inline(path.read_text(), path, INCLUDE)
 
 
 def _qualified(element):

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import CompileError
+from ...portable.headers import LIBRARY, NAMES, dialect
 from . import cache, diagnostics, quick
 from .child import Child, Ended
-from .compiler import INCLUDE, LLVM_OPTIONS, OPTIONS, environment
+from .compiler import LLVM_OPTIONS, OPTIONS, environment
 from .library import library
 from .progress import Progress
 
@@ -142,7 +143,8 @@ def _pools():
 def _machine():
     """All that decides a binary but the unit: options, driver, CPU flags and the headers."""
     flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
-    headers = [path.read_text() for path in sorted(INCLUDE.rglob("*")) if path.is_file()]
+    folders = (dialect("opencl"), dialect("clang"), LIBRARY, NAMES)
+    headers = [path.read_text() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     device = [library().device_text(what) for what in (_DRIVER_VERSION, _DEVICE_NAME)]
     return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers]).encode()).hexdigest()
 

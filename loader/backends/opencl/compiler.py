@@ -2,14 +2,14 @@
 
 import ctypes
 import re
-from pathlib import Path
 
 from ...errors import CompileError
 from .library import check, library
 
-INCLUDE = Path(__file__).parent / "include"
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
+# From the folder of the dialect, where this process runs.
+_HEADERS = "-I . -I ../../names"
 # The vectorizer lays out arrays in memory by lane. Where loops stay loops it mixes up the addresses of such arrays, and
 # numbers are wrong: this option keeps it from that.
 LLVM_OPTIONS = "-vplan-enable-soa-phis=0"
@@ -32,7 +32,7 @@ def answer(source, send):
     program = library().clCreateProgramWithSource(library().context, 1, text, None, ctypes.byref(status))
     check("clCreateProgramWithSource", status.value)
     try:
-        if library().clBuildProgram(program, 1, library().devices, f"{OPTIONS} -I .".encode(), None, None) != 0:
+        if library().clBuildProgram(program, 1, library().devices, f"{OPTIONS} {_HEADERS}".encode(), None, None) != 0:
             raise CompileError(_log(program))
         used, log = _SIMDGROUPS.search(source), _log(program)
         if used and _BY_THREADS in log:

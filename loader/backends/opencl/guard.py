@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import signal
+import threading
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -93,6 +94,8 @@ class Net:
 
     def __init__(self):
         self.spread, self._pages, self._previous = False, {}, _Action()
+        # Two threads may miss one page at once: the second finds it mapped, and recorded.
+        self._lock = threading.Lock()
         self._function = _HANDLER(self._catch)
         handler = ctypes.cast(self._function, ctypes.c_void_p).value
         self._action = _Action(handler=handler, flags=_WITH_INFORMATION)
@@ -118,11 +121,12 @@ class Net:
     def _catch(self, _, information, context):
         address, is_write = _fault(information, context)
         page = address // mmap.PAGESIZE * mmap.PAGESIZE
-        if self.spread and (page in self._pages or self._map(page)):
-            self._pages.setdefault(page, is_write)
-        else:
-            # The access is repeated, and goes to the handler that was there before.
-            _libc.sigaction(signal.SIGSEGV, ctypes.byref(self._previous), None)
+        with self._lock:
+            if self.spread and (page in self._pages or self._map(page)):
+                self._pages.setdefault(page, is_write)
+            else:
+                # The access is repeated, and goes to the handler that was there before.
+                _libc.sigaction(signal.SIGSEGV, ctypes.byref(self._previous), None)
 
     def _map(self, page):
         if page < _LOWEST or len(self._pages) >= _MOST:

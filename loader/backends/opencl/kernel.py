@@ -118,7 +118,6 @@ class Bound:
         self.source = kernel.unit(arguments, output_dtypes, grid, threadgroup, template)
         self._program, self._handle = program.get(self.source, kernel.name, kernel.quick), None
         self._name, self._aligned = kernel.name, kernel.aligned
-        guard.net.install()
         self._positions, self._sizes = [], []
         position = 0
         for i in range(len(inputs) + len(output_dtypes)):
@@ -159,6 +158,7 @@ class Bound:
                 self._make()
             for position, pointer in zip(self._positions, pointers):
                 self._set(position, pointer)
+            guard.net.install()
             guard.net.spread = True
             try:
                 self._dispatch.enqueue(self._handle, self._last)

@@ -10,7 +10,7 @@ def findings(kernel, arguments, output_dtypes, template):
     """Sentences about what Apple's compiler refuses in a kernel and a CPU runs; none where lint is not installed."""
     if find_spec("tools") is None or find_spec("tools.lint") is None or find_spec("clang") is None:
         return []
-    return list(_said(kernel.name, _unit(kernel, arguments, output_dtypes, template)))
+    return list(_said(kernel.name, unit(kernel, arguments, output_dtypes, template)))
 
 
 @lru_cache(maxsize=256)
@@ -20,7 +20,7 @@ def _said(name, text):
     return tuple(strict.sentences(name, text))
 
 
-def _unit(kernel, arguments, output_dtypes, template):
+def unit(kernel, arguments, output_dtypes, template):
     """The kernel's text with a signature as MLX writes it, template arguments in place."""
     parameters = []
     for name, argument in zip(kernel.input_names, arguments):

@@ -47,7 +47,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
         [
             WHOLE if threads else "",
             "#include <metal_stdlib>",
-            "#include <msl/trace.h>" if traced is not None else "#include <msl/arrivals.h>" if validating else "",
+            "#include <trace.h>" if traced is not None else "#include <arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
             rewrite(header),
@@ -109,7 +109,7 @@ def _ids(threads, validating):
 
 def _local_ids(x, y, z):
     """The thread's place in a group of whole simdgroups: linear in the lane wherever it can be."""
-    if y == z == 1:
+    if y == z == 1 and x != 32:
         return "_index", "0", "0"
     if x % 32 == 0:
         row = f"_simdgroup / {x // 32}"

@@ -1,2 +1,0 @@
-// Part of <metal_stdlib>.
-#include <metal_stdlib>
