@@ -98,14 +98,6 @@ template <typename T>
 constexpr constant bool negation_v = negation<T>::value;
 
 template <typename T>
-constexpr __remove_reference_t(T) && move(T&& x) {
-  return (__remove_reference_t(T)&&)x;
-}
-template <typename T>
-constexpr T&& forward(__remove_reference_t(T) & x) {
-  return (T&&)x;
-}
-template <typename T>
 T&& declval();
 
 template <typename T, T... I>
