@@ -40,7 +40,7 @@ template <
     device TV* o,                       // [B, L, H, Dv]
     device float* final_state,          // [B, H, Dv, Dk]
     device float* update,               // [B, L, H, Dv]
-    device float* span_state,           // [B, H, KEPT, Dv, Dk]
+    device float* span_state,           // [B, H, KEPT, KEPT_DV, KEPT_DK]
     const constant int* v_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -116,6 +116,9 @@ template <
       update[row * Dv + value + lane] = own_read;
       o[row * Dv + value + lane] = static_cast<TV>(scale[0] * own_sum);
     }
+  }
+  if (L <= SPAN && value == 0 && lane == 0) {
+    span_state[own_head] = 0.0f;
   }
 #pragma unroll
   for (int r = 0; r < VALUES; ++r) {

@@ -56,7 +56,7 @@ template <
     const device float* initial_state,     // [B, H, Dv, Dk]
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
-    const device float* span_state,        // [B, H, KEPT, Dv, Dk]
+    const device float* span_state,        // [B, H, KEPT, KEPT_DV, KEPT_DK]
     const device float* update,            // [B, L, H, Dv]
     const device TV* grad_o,               // [B, L, H, Dv]
     const device float* grad_final_state,  // [B, H, Dv, Dk]
