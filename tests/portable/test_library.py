@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.portable.headers import LIBRARY
+from loader.portable import LIBRARY
 
 PROBES = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
 LINE = re.compile(r"^MSL_\w+\((\w+)", re.MULTILINE)

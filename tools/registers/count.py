@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from loader.backends import signature
 from loader.backends.cuda import unit
-from loader.portable.headers import INCLUDE, dialect
+from loader.portable import INCLUDE, dialect
 from loader.source import inline
 from tools import nvrtc
 

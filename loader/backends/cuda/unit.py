@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from ...portable.headers import INCLUDE, dialect
+from ...portable import INCLUDE, dialect
 from ...source import inline
 from ..signature import TYPES, attributes, constant
 from .rewrite import rewrite, swizzles

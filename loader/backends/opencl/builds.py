@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import CompileError
-from ...portable.headers import LIBRARY, NAMES, dialect
+from ...portable import LIBRARY, NAMES, dialect
 from . import cache, diagnostics, quick
 from .child import Child, Ended
 from .compiler import LLVM_OPTIONS, OPTIONS, environment

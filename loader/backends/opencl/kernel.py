@@ -133,6 +133,8 @@ class Bound:
         """The cl_kernel of the newest build, with the sizes that it reads."""
         self._release()
         self._handle = self._program.kernel()
+        # Making a kernel may put the runtime's handler of faults before ours.
+        guard.net.install()
         self._version = self._program.version
         for position, array in self._sizes:
             self._set(position, ctypes.addressof(array))
@@ -158,7 +160,6 @@ class Bound:
                 self._make()
             for position, pointer in zip(self._positions, pointers):
                 self._set(position, pointer)
-            guard.net.install()
             guard.net.spread = True
             try:
                 self._dispatch.enqueue(self._handle, self._last)

@@ -34,7 +34,7 @@ def main(module, runtime, folder, niceness):
     # The compiler finds its headers where it runs, because not every path can be written in its options; and the
     # runtime takes settings from a cl.cfg there, which must not be the caller's.
     _name_packages()
-    os.chdir(importlib.import_module("loader.portable.headers").dialect("opencl"))
+    os.chdir(importlib.import_module("loader.portable").dialect("opencl"))
     module = importlib.import_module(f"{_PACKAGES[0]}.{module}")
     errors = importlib.import_module("loader.errors")
     library = importlib.import_module(f"{_PACKAGES[0]}.library")
