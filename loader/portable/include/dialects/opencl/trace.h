@@ -10,7 +10,8 @@ namespace msl {
 volatile __global uint* __global trace;
 __constant uint TRACE_WORDS = 7, TRACE_RECORDS = 1 << 18, TRACE_OVERRUN = 4;
 
-METAL_FUNC void record(ulong address, uint kind, uint barriers, uint site, uint index) {
+// Not inline: kernels have hundreds of accesses.
+__attribute__((noinline)) void record(ulong address, uint kind, uint barriers, uint site, uint index) {
   const uint at = atomic_inc(trace);
   if (at >= TRACE_RECORDS) return;
   volatile __global uint* words = trace + 8 + at * TRACE_WORDS;
