@@ -92,25 +92,35 @@ _ELEMENTWISE = {
 }
 
 
-def _elementwise(machine, i, mask):
+# In float32 their results are those of doubles, rounded once.
+_EXACT = {"add", "sub", "mul", "div", "min", "max", "neg", "abs", "sqrt", "copysign", "selp"}
+
+
+def _elementwise(machine, i):
     rule = _ELEMENTWISE[i.op[0]]
     kinds, function = rule if isinstance(rule, tuple) else (("t",) * (len(i.operands) - 1), rule)
-    _compute(machine, i, mask, kinds, function)
+    return _compute(machine, i, kinds, function)
 
 
-def _compute(machine, i, mask, kinds, function):
+def _compute(machine, i, kinds, function):
     """Floats are computed as doubles and rounded once."""
-    kind = i.op[-1]
+    register, kind = i.operands[0], i.op[-1]
     operands = [machine.read(x, kind if k == "t" else k) for x, k in zip(i.operands[1:], kinds)]
-    if kind == "f32":
+    if kind == "f32" and (i.op[0] not in _EXACT or {"ftz", "rm", "rz"} & set(i.op)):
         flush = _flushed if "ftz" in i.op else lambda x: x
-        exact = function(*(flush(x).astype(np.float64) if x.dtype == np.float32 else x for x in operands))
-        result = flush(_rounded(exact, i.op))
-    else:
+        return lambda mask: machine.write(
+            register, flush(_rounded(function(*(flush(x).astype(np.float64) for x in operands)), i.op)), mask
+        )
+    to = machine.target(register, np.dtype(TYPES[kind]))
+    if isinstance(function, np.ufunc) and to.dtype == TYPES[kind]:
+        return lambda mask: function(*operands, out=to, where=mask)
+
+    def step(mask):
         result = function(*operands)
         # Bits and counts have a type of their own.
-        result = result if result.dtype == bool else result.astype(TYPES[kind])
-    machine.write(i.operands[0], result, mask)
+        machine.write(register, result if result.dtype == bool else result.astype(TYPES[kind], copy=False), mask)
+
+    return step
 
 
 def _flushed(x):
@@ -127,23 +137,25 @@ def _rounded(exact, op):
     return nearest
 
 
-def _multiply(machine, i, mask):
+def _multiply(machine, i):
     """mul and mad: the lower or the upper half of a product, or all of it; of floats the product."""
-    kind, add = i.op[-1], i.op[0] == "mad"
-    if kind in ("f32", "f64"):
-        return _compute(machine, i, mask, ("t", "t"), np.multiply)
-    bits, half = 8 * np.dtype(TYPES[kind]).itemsize, i.op[1]
+    kind, half = i.op[-1], i.op[1]
+    if i.op[0] == "mul" and (kind in ("f32", "f64") or half == "lo"):
+        return _compute(machine, i, ("t", "t"), np.multiply)
+    bits = 8 * np.dtype(TYPES[kind]).itemsize
+    # Python's integers have as many bits as it takes.
+    wide = TYPES[f"{kind[0]}{2 * bits}"] if bits < 64 else object
+    computed = TYPES[kind] if half == "lo" else wide
     x, y = (machine.read(operand, kind) for operand in i.operands[1:3])
-    if half != "lo":
-        wide = f"{kind[0]}{2 * bits}" if bits < 64 else None
-        # Python's integers have as many bits as it takes.
-        x, y = (v.astype(TYPES[wide] if wide else object) for v in (x, y))
-    result = x * y
-    if half == "hi":
-        result = (result >> (TYPES[wide](bits) if wide else bits)).astype(TYPES[kind])
-    if add:
-        result = result + machine.read(i.operands[3], wide if half == "wide" else kind)
-    machine.write(i.operands[0], result, mask)
+    add = machine.read(i.operands[3], f"{kind[0]}{2 * bits}" if half == "wide" else kind) if i.op[0] == "mad" else None
+
+    def step(mask):
+        result = np.multiply(x, y, dtype=computed)
+        if half == "hi":
+            result = (result >> (bits if wide is object else wide(bits))).astype(TYPES[kind])
+        machine.write(i.operands[0], result if add is None else result + add, mask)
+
+    return step
 
 
 _COMPARE = {
@@ -156,17 +168,24 @@ _COMPARE = {
 }
 
 
-def _setp(machine, i, mask):
+def _setp(machine, i):
     """A comparison of floats whose name ends in u is true of NaN; num and nan ask for it alone."""
     x, y = (machine.read(operand, i.op[-1]) for operand in i.operands[1:3])
-    nan = (x != x) | (y != y)
-    name = i.op[1]
-    if name in ("num", "nan"):
-        result = nan ^ (name == "num")
-    else:
-        result = _COMPARE[name[:2]](x, y)
-        result = result | nan if name.endswith("u") else result & ~nan
-    machine.write(i.operands[0], result, mask)
+    to, name = machine.target(i.operands[0], np.dtype(bool)), i.op[1]
+    # NumPy's comparisons are false of NaN but for not_equal.
+    if name == "neu" or name in _COMPARE and (name != "ne" or x.dtype.kind != "f"):
+        return lambda mask: _COMPARE[name[:2]](x, y, out=to, where=mask)
+
+    def step(mask):
+        nan = (x != x) | (y != y)
+        if name in ("num", "nan"):
+            result = nan ^ (name == "num")
+        else:
+            result = _COMPARE[name[:2]](x, y)
+            result = result | nan if name.endswith("u") else result & ~nan
+        machine.write(i.operands[0], result, mask)
+
+    return step
 
 
 _TO_INTEGER = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
@@ -202,10 +221,10 @@ def _bfloat(x):
     return np.where(np.isnan(x), 0x7FFF, nearest).astype(np.uint16)
 
 
-EXECUTE = {
+EXECUTE = {"cvt": _cvt}
+BIND = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     "mul": _multiply,
     "mad": _multiply,
     "setp": _setp,
-    "cvt": _cvt,
 }

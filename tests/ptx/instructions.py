@@ -1,4 +1,7 @@
-"""The instructions: `EXECUTE` has a function of (machine, instruction, mask) for each."""
+"""The instructions. `EXECUTE` has functions of (machine, instruction, mask). `BIND` has functions of (machine,
+instruction) that return a function of the mask: for the frequent ones, whose operands are looked up once."""
+
+from functools import cache, reduce
 
 import numpy as np
 
@@ -7,11 +10,12 @@ from .memory import WINDOWS
 from .program import TYPES
 
 EXECUTE = {**arithmetic.EXECUTE, **warp.EXECUTE}
+BIND = {**arithmetic.BIND, **warp.BIND}
 
 
-def _of(name):
+def _of(name, table=EXECUTE):
     def keep(function):
-        EXECUTE[name] = function
+        table[name] = function
         return function
 
     return keep
@@ -19,27 +23,34 @@ def _of(name):
 
 def _names(operand):
     """{%r1, %r2}, or one register."""
-    return [name.strip() for name in operand.strip("{}").split(",")]
+    return [name.strip() for name in operand.strip("{}").split(",")] if operand[0] == "{" else [operand]
 
 
 def _space(i):
     return next((word for word in i.op if word in ("global", "shared", "local", "param", "const")), "generic")
 
 
-@_of("mov")
-def _mov(machine, i, mask):
+@_of("mov", BIND)
+def _mov(machine, i):
     """Also a register from its parts, or to them."""
     to, source = map(_names, i.operands)
-    bits = 8 * np.dtype(TYPES[i.op[-1]]).itemsize // max(len(to), len(source)) if i.op[-1] != "pred" else 0
     if len(to) == len(source) == 1:
-        machine.write(*to, machine.read(*source, i.op[-1]), mask)
-    elif len(to) == 1:
-        parts = [machine.read(x, f"u{bits}").astype(np.uint64) << np.uint64(bits * n) for n, x in enumerate(source)]
-        machine.write(*to, np.bitwise_or.reduce(parts), mask)
-    else:
         x = machine.read(*source, i.op[-1])
-        for n, part in enumerate(to):
-            machine.write(part, (x >> x.dtype.type(bits * n)).astype(TYPES[f"u{bits}"]), mask)
+        return lambda mask: machine.write(*to, x, mask)
+    bits = 8 * np.dtype(TYPES[i.op[-1]]).itemsize // max(len(to), len(source))
+    if len(to) > 1:
+        whole, kind = machine.read(*source, i.op[-1]), TYPES[f"u{bits}"]
+
+        def step(mask):
+            for n, part in enumerate(to):
+                machine.write(part, (whole >> whole.dtype.type(bits * n)).astype(kind), mask)
+
+        return step
+    parts = [machine.read(x, f"u{bits}") for x in source]
+    shifts = [np.uint64(bits * n) for n in range(len(parts))]
+    return lambda mask: machine.write(
+        *to, reduce(np.bitwise_or, [x.astype(np.uint64) << by for x, by in zip(parts, shifts)]), mask
+    )
 
 
 @_of("cvta")
@@ -50,23 +61,34 @@ def _cvta(machine, i, mask):
     machine.write(i.operands[0], x - start if "to" in i.op else x + start, mask)
 
 
-@_of("ld")
-def _ld(machine, i, mask):
+@_of("ld", BIND)
+def _ld(machine, i):
     names, kind = _names(i.operands[0]), np.dtype(TYPES[i.op[-1]])
-    threads, memory, at = machine.locate(_space(i), i.operands[1], len(names) * kind.itemsize, mask)
-    x = np.zeros(len(machine.threads), kind)
-    for n, name in enumerate(names):
-        x[threads] = memory.view(kind)[at // kind.itemsize + n]
-        machine.write(name, x, mask)
+    targets = [(n, machine.target(name, kind)) for n, name in enumerate(names) if name != "_"]
+    locate = machine.places(_space(i), i.operands[1], len(names) * kind.itemsize)
+
+    def step(mask):
+        threads, memory, at = locate(mask)
+        cells, at = memory.view(kind), at // kind.itemsize
+        for n, to in targets:
+            to[threads] = cells[at + n]
+
+    return step
 
 
-@_of("st")
-def _st(machine, i, mask):
+@_of("st", BIND)
+def _st(machine, i):
     names, kind = _names(i.operands[1]), np.dtype(TYPES[i.op[-1]])
-    threads, memory, at = machine.locate(_space(i), i.operands[0], len(names) * kind.itemsize, mask)
-    for n, name in enumerate(names):
-        x = np.broadcast_to(machine.read(name, i.op[-1]), len(machine.threads))
-        memory.view(kind)[at // kind.itemsize + n] = x[threads]
+    values = [np.broadcast_to(machine.read(name, i.op[-1]), len(machine.threads)) for name in names]
+    locate = machine.places(_space(i), i.operands[0], len(names) * kind.itemsize)
+
+    def step(mask):
+        threads, memory, at = locate(mask)
+        cells, at = memory.view(kind), at // kind.itemsize
+        for n, x in enumerate(values):
+            cells[at + n] = x[threads]
+
+    return step
 
 
 _ATOMIC = {"add": np.add, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
@@ -77,11 +99,11 @@ def _atom(machine, i, mask):
     """One thread after another."""
     kind = np.dtype(TYPES[i.op[-1]])
     to, address, *operands = i.operands
-    threads, memory, at = machine.locate(_space(i), address, kind.itemsize, mask)
+    threads, memory, at = machine.places(_space(i), address, kind.itemsize)(mask)
     operands = [np.broadcast_to(machine.read(x, i.op[-1]), len(machine.threads)) for x in operands]
     cells, old = memory.view(kind), np.zeros(len(machine.threads), kind)
     name = next(word for word in i.op if word in (*_ATOMIC, "cas"))
-    for thread, cell in zip(threads, at // kind.itemsize):
+    for thread, cell in zip(machine.threads[threads], at // kind.itemsize):
         old[thread] = cells[cell]
         given = [x[thread] for x in operands]
         if name != "cas":
@@ -108,6 +130,11 @@ _WORDS = {
 def check(program):
     """Refuse a program with an instruction that nothing here executes as it is meant."""
     for i in program.code:
-        unknown = set(i.op[1:]) - _WORDS - ({"sat"} if i.op[0] == "cvt" else set())
-        if unknown or i.op[0] not in (*EXECUTE, "bra", "ret"):
+        if not _known(i.op):
             raise NotImplementedError(i.text)
+
+
+@cache
+def _known(op):
+    unknown = set(op[1:]) - _WORDS - ({"sat"} if op[0] == "cvt" else set())
+    return not unknown and op[0] in (*EXECUTE, *BIND, "bra", "ret")

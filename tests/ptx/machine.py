@@ -1,18 +1,17 @@
 """The threads of a grid: their positions in the program, their waits, and their registers."""
 
 import re
+from functools import partial
 
 import numpy as np
 
-from .instructions import EXECUTE, check
+from .instructions import BIND, EXECUTE, check
 from .memory import WINDOWS, Memory, Outside, Own
 from .program import TYPES
 from .warp import WARP
 
 # Instructions at which the lanes of a warp meet; at a barrier without a warp the threads of a block do.
 _MEETINGS = {"shfl", "vote", "mma", "movmatrix", "bar"}
-_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_SIGNED = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 class Deadlock(AssertionError):
@@ -37,13 +36,23 @@ class Machine:
         for name, index, sizes in (("tid", thread, block), ("ctaid", self.block, grid)):
             for axis, size in zip("xyz", sizes):
                 self.special[f"%{name}.{axis}"] = (index % size).astype(np.uint32)
-                self.special[f"%n{name}.{axis}"] = np.uint32(size)
+                self.special[f"%n{name}.{axis}"] = np.array([size], np.uint32)
                 index = index // size
         self.own = {
             "shared": Own(program.sizes["shared"], self.blocks),
             "local": Own(program.sizes["local"], len(self.threads)),
         }
-        self.registers = {}
+        self.starts = {
+            "shared": self.block * self.own["shared"].stride,
+            "local": self.threads * self.own["local"].stride,
+        }
+        # What a register of each type holds that nothing has written.
+        ones = np.full(8 * len(self.threads), 0xFF, np.uint8)
+        self.blank = {
+            kind: ones[: len(self.threads) * size].view(bool if kind is np.bool_ else f"u{size}")
+            for kind, size in ((kind, np.dtype(kind).itemsize) for kind in set(program.registers.values()))
+        }
+        self.registers, self.views, self.steps = dict(self.special), {}, [None] * len(program.code)
         self.at = np.zeros(len(self.threads), np.int64)
         self.live = thread < threads
         self.waiting = np.zeros(len(self.threads), bool)
@@ -62,16 +71,18 @@ class Machine:
                 self._advance(ready & (self.at == start), start, until)
 
     def _advance(self, mask, at, until):
-        every = bool(mask.all())
+        count = np.count_nonzero(mask)
+        every = count == len(mask)
         while at < until:
-            i = self.program.code[at]
-            chosen = mask if i.guard is None else mask & (self.read(i.guard, "pred") ^ i.negated)
+            i, guard, step = self.steps[at] or self._bind(at)
+            chosen = mask if guard is None else mask & (guard ^ i.negated)
+            active = count if guard is None else np.count_nonzero(chosen)
+            all_here = every and active == count
             if i.op[0] == "bra":
-                target = self.program.labels[i.operands[0]]
-                if chosen.any() and (chosen != mask).any():
-                    self.at[mask], self.at[chosen] = at + 1, target
+                if 0 < active < count:
+                    self.at[mask], self.at[chosen] = at + 1, step
                     return
-                at = target if chosen.any() else at + 1
+                at = step if active else at + 1
                 continue
             if i.op[0] == "ret":
                 self.live &= ~chosen
@@ -79,31 +90,47 @@ class Machine:
                 self.waiting[:] = False
                 self.at[mask] = at + 1
                 return
-            if i.op[0] in _MEETINGS:
+            if i.op[0] in _MEETINGS and not all_here:
                 met = self._met(i, chosen | (self.waiting & (self.at == at)))
                 if not np.array_equal(met, chosen):
                     self.at[mask], self.at[chosen] = at + 1, at
                     self.waiting = (self.waiting | chosen) & ~met
-                    self._execute(i, met)
+                    self._execute(i, step, met)
                     self.at[met] = at + 1
                     return
-            self._execute(i, True if every and i.guard is None else chosen)
+            self._execute(i, step, True if all_here else chosen)
             at += 1
         self.at[mask] = at
+
+    def _bind(self, at):
+        """An instruction, the register of its guard, and a function of a mask that executes it, or where it leads."""
+        i = self.program.code[at]
+        if i.op[0] == "bra":
+            step = self.program.labels[i.operands[0]]
+        elif i.op[0] in BIND:
+            step = BIND[i.op[0]](self, i)
+        else:
+            step = partial(EXECUTE[i.op[0]], self, i) if i.op[0] in EXECUTE else None
+        self.steps[at] = i, None if i.guard is None else self.read(i.guard, "pred"), step
+        return self.steps[at]
 
     def _met(self, i, here):
         """Those of `here` who need not wait, because all whom they wait for are here or gone."""
         missing = self.live & ~here
         if i.op[0] == "bar" and "warp" not in i.op:
             return here & ~np.repeat(missing.reshape(self.blocks, -1).any(1), self.block_size)
+        if not missing.any():
+            return here
         members = self.members(0xFFFFFFFF if i.op[0] in ("mma", "movmatrix") else self.read(i.operands[-1], "u32"))
         return here & ~(members & missing.reshape(-1, 1, WARP)).any(2).reshape(-1)
 
-    def _execute(self, i, mask):
-        try:
-            EXECUTE[i.op[0]](self, i, mask)
-        except Outside as error:
-            raise Outside(f"[{self.program.name}] {error}: {i.text}") from None
+    def _execute(self, i, step, mask):
+        # An address is wrong only if there is a thread that uses it.
+        if mask is True or mask.any():
+            try:
+                step(mask)
+            except Outside as error:
+                raise Outside(f"[{self.program.name}] {error}: {i.text}") from None
 
     def members(self, bits):
         """[warps, lanes, 32]: whom each lane names by the bits of a number."""
@@ -111,54 +138,68 @@ class Machine:
         return (bits >> np.arange(WARP, dtype=np.uint32) & 1).astype(bool)
 
     def read(self, operand, kind):
-        """An operand as numbers of a type: one for each thread, or one for all."""
-        wanted = TYPES[kind]
-        if operand.startswith("%"):
-            x = self.special[operand] if operand in self.special else self._register(operand)
-        elif re.match(r"0[fFdD]", operand):
-            x = np.array([int(operand[2:], 16)], np.uint64)
-        elif re.match(r"-?\d", operand):
-            x = np.array([int(operand.rstrip("U"), 0) % (1 << 64)], np.uint64)
-        else:
-            x = np.array([self._address(operand)], np.uint64)
-        if x.dtype == wanted:
-            return x
-        width = np.dtype(wanted).itemsize
-        return (x if x.itemsize == width else x.astype(_UNSIGNED[width])).view(wanted)
+        """An operand as numbers of a type, one for each thread or one for all. Of a register it is a view, which
+        follows what is written later."""
+        key = operand, kind
+        if key in self.views:
+            return self.views[key]
+        x = self._register(operand) if operand[0] == "%" else np.array([self._number(operand)], np.uint64)
+        found = x.view(TYPES[kind])
+        if len(found) != len(x):
+            if len(found) < len(x):
+                raise NotImplementedError(f"{operand}, which is narrower than {kind}")
+            found = found[:: len(found) // len(x)]
+        self.views[key] = found
+        return found
+
+    def target(self, register, dtype):
+        """A view of a register for numbers of a type: narrow ones fill it with their sign or, unsigned, with zeros."""
+        x, kind = self._register(register), dtype.kind
+        return x if kind == "u" or kind == "b" or x.dtype.kind == "b" else x.view(f"{kind}{x.itemsize}")
 
     def write(self, register, x, mask):
-        """Narrow numbers fill a register with their sign or, unsigned, with zeros."""
         if register == "_":
             return
-        to = self._register(register)
-        if x.itemsize != to.itemsize:
-            x = x.astype((_SIGNED if x.dtype.kind == "i" else _UNSIGNED)[to.itemsize])
-        np.copyto(to, x.view(to.dtype), where=mask)
+        to = self.target(register, x.dtype)
+        if mask is True:
+            to[...] = x
+        else:
+            np.copyto(to, x, "unsafe", mask)
 
-    def locate(self, space, operand, width, mask):
-        """(threads, memory, indices into its bytes) of an operand like [%rd1+8]."""
+    def places(self, space, operand, width):
+        """A function of a mask that gives (threads, memory, indices into its bytes) of an operand like [%rd1+8]."""
         name, _, offset = operand[1:-1].partition("+")
         narrow = name.startswith("%") and self._register(name).itemsize == 4
-        address = np.broadcast_to(self.read(name, "u64") + np.uint64(int(offset or 0) % (1 << 64)), len(self.threads))
-        threads = self.threads if mask is True else np.flatnonzero(mask)
-        address = (address & np.uint64(0xFFFFFFFF) if narrow else address)[threads].astype(np.int64)
-        if space == "generic":
-            space = next((s for s in ("local", "shared") if (address >= WINDOWS[s]).all()), "global")
-            address = address - WINDOWS.get(space, 0)
-        if (address % width).any():
-            raise Outside(f"an address that {width} does not divide")
-        memory = self.own.get(space, self.memory)
-        memory.check(address, width)
-        if space in self.own:
-            address = address + (self.block if space == "shared" else self.threads)[threads] * memory.stride
-        return threads, memory.bytes, address
+        base = np.broadcast_to(self.read(name, "u32" if narrow else "u64"), len(self.threads))
+        offset = base.dtype.type(int(offset or 0) % (1 << 8 * base.itemsize))
+
+        def locate(mask):
+            threads = slice(None) if mask is True else np.flatnonzero(mask)
+            address = (base[threads] + offset).astype(np.int64)
+            place = space
+            if space == "generic":
+                first = address.min()
+                place = next((s for s in ("local", "shared") if first >= WINDOWS[s]), "global")
+                address -= WINDOWS.get(place, 0)
+            if (address & width - 1).any():
+                raise Outside(f"an address that {width} does not divide")
+            memory = self.own.get(place, self.memory)
+            memory.check(address, width)
+            if place in self.own:
+                address += self.starts[place][threads]
+            return threads, memory.bytes, address
+
+        return locate
 
     def _register(self, name):
         if name not in self.registers:
-            kind = np.dtype(self.program.registers[name])
-            x = np.full(len(self.threads) * kind.itemsize, 0xFF, np.uint8)
-            self.registers[name] = x.view(bool) if kind.kind == "b" else x.view(_UNSIGNED[kind.itemsize])
+            self.registers[name] = self.blank[self.program.registers[name]].copy()
         return self.registers[name]
+
+    def _number(self, operand):
+        if re.match(r"0[fFdD]", operand):
+            return int(operand[2:], 16)
+        return int(operand.rstrip("U"), 0) % (1 << 64) if re.match(r"-?\d", operand) else self._address(operand)
 
     def _address(self, operand):
         name, _, offset = operand.partition("+")

@@ -5,6 +5,8 @@ import numpy as np
 # Where shared and local memory begin among generic addresses.
 WINDOWS = {"shared": 1 << 40, "local": 1 << 41}
 _GAP = 4096
+# Of a vector of four words.
+_WIDEST = 16
 
 
 def _whole(size, unit):
@@ -21,7 +23,8 @@ class Memory:
 
     def __init__(self):
         self.bytes = np.full(_GAP, 0xFF, np.uint8)
-        self.inside = np.zeros(_GAP, bool)
+        # How many bytes an access at each address may take.
+        self.room = np.zeros(_GAP, np.uint8)
         self.names = {}
 
     def add(self, data):
@@ -31,13 +34,13 @@ class Memory:
         more = np.full(_whole(whole, _GAP) + _GAP, 0xFF, np.uint8)
         more[: len(data)] = data
         self.bytes = np.concatenate([self.bytes, more])
-        self.inside = np.concatenate([self.inside, np.arange(len(more)) < whole])
+        room = np.clip(whole - np.arange(len(more)), 0, _WIDEST).astype(np.uint8)
+        self.room = np.concatenate([self.room, room])
         return address
 
     def check(self, address, width):
-        last = address + width - 1
-        near = (address >= 0).all() and (last < len(self.inside)).all()
-        if not (near and self.inside[address].all() and self.inside[last].all()):
+        # As unsigned numbers, negative ones lie beyond the end.
+        if address.view(np.uint64).max() >= len(self.room) or self.room[address].min() < width:
             raise Outside("an address outside of every array")
 
 
@@ -49,5 +52,5 @@ class Own:
         self.bytes = np.full(self.stride * owners, 0xFF, np.uint8)
 
     def check(self, offset, width):
-        if (offset < 0).any() or (offset + width > self.size).any():
+        if self.size < width or offset.view(np.uint64).max() > self.size - width:
             raise Outside("an address outside of the memory that the kernel declares")

@@ -5,26 +5,35 @@ import numpy as np
 WARP = 32
 
 
-def _shfl(machine, i, mask):
+def _shfl(machine, i):
     """A lane that does not take part gives NaN."""
     to, _, valid = i.operands[0].partition("|")
     x, by, limits = (np.broadcast_to(machine.read(operand, "u32"), len(machine.threads)) for operand in i.operands[1:4])
-    by, last, segment = (bits.astype(np.int64) & 31 for bits in (by, limits, limits >> 8))
-    first = machine.lane & segment
-    last = first | last & ~segment
-    up = i.op[2] == "up"
-    source = {
-        "up": lambda: machine.lane - by,
-        "down": lambda: machine.lane + by,
-        "bfly": lambda: machine.lane ^ by,
-        "idx": lambda: first | by & ~segment,
-    }[i.op[2]]()
-    inside = source >= last if up else source <= last
-    source = machine.threads - machine.lane + np.where(inside, source, machine.lane)
-    takes_part = machine.live if mask is True else mask
-    machine.write(to, np.where(takes_part[source], x[source], np.uint32(0xFFFFFFFF)), mask)
-    if valid:
-        machine.write(valid, inside, mask)
+
+    def find():
+        """(the thread that each lane asks, whether it is within the segment)."""
+        step, last, segment = (bits.astype(np.int64) & 31 for bits in (by, limits, limits >> 8))
+        first = machine.lane & segment
+        last = first | last & ~segment
+        source = {
+            "up": lambda: machine.lane - step,
+            "down": lambda: machine.lane + step,
+            "bfly": lambda: machine.lane ^ step,
+            "idx": lambda: first | step & ~segment,
+        }[i.op[2]]()
+        inside = source >= last if i.op[2] == "up" else source <= last
+        return machine.threads - machine.lane + np.where(inside, source, machine.lane), inside
+
+    fixed = None if "%" in i.operands[2] + i.operands[3] else find()
+
+    def step(mask):
+        source, inside = fixed or find()
+        given = x[source] if mask is True else np.where(mask[source], x[source], np.uint32(0xFFFFFFFF))
+        machine.write(to, given, mask)
+        if valid:
+            machine.write(valid, inside, mask)
+
+    return step
 
 
 def _vote(machine, i, mask):
@@ -43,51 +52,48 @@ def _bits(lanes):
     return np.bitwise_or.reduce(lanes.astype(np.uint32) << np.arange(WARP, dtype=np.uint32), axis=-1)
 
 
-def _mma(machine, i, mask):
+def _mma(machine, i):
     """d = a b + c, a of 16x8: lane l has of 8 rows and columns two neighbours in row l / 4, or of TF32 every fourth."""
     kind = i.op[7]
     d, a, b, c = ([name.strip() for name in operand.strip("{}").split(",")] for operand in i.operands)
-    if kind == "tf32":
-        upper, lower = (np.concatenate([_tf32(machine, x) for x in a[n::2]], 2) for n in (0, 1))
-        right = np.concatenate([_tf32(machine, x) for x in b], 2)
-    else:
-        upper, lower, right = (_halves(machine, x, kind) for x in (*a, *b))
-    for left, numbers in ((upper, (0, 1)), (lower, (2, 3))):
-        start = np.stack([_quads(machine.read(c[n], "f32")) for n in numbers], 3).reshape(-1, 8, 8)
-        sums = (left @ right.transpose(0, 2, 1) + start).astype(np.float32).reshape(-1, 8, 4, 2)
-        for n in numbers:
-            machine.write(d[n], np.ascontiguousarray(sums[..., n % 2]).reshape(-1), mask)
+    a, b = ([machine.read(name, "u32") for name in names] for names in (a, b))
+    c = [machine.read(name, "f32") for name in c]
+    warps = len(machine.threads) // WARP
+
+    def step(mask):
+        if kind == "tf32":
+            left, right = (_tf32(x).reshape(-1, len(x) * 4, 8) for x in (a, b))
+        else:
+            left, right = (np.concatenate([_halves(x, kind) for x in registers], 1) for registers in (a, b))
+        start = np.stack(c).reshape(2, 2, warps, 8, 4).transpose(2, 0, 3, 4, 1).reshape(warps, 16, 8)
+        sums = (left @ right.transpose(0, 2, 1) + start).astype(np.float32)
+        for name, x in zip(d, sums.reshape(warps, 2, 8, 4, 2).transpose(1, 4, 0, 2, 3).reshape(4, -1)):
+            machine.write(name, x, mask)
+
+    return step
 
 
-def _quads(x):
-    return x.astype(np.float64).reshape(-1, 8, 4)
+def _tf32(registers):
+    """[warps, halves, 8, 2, 4]: two registers for each half of the rows. Tensor cores do not look at the last bits."""
+    x = (np.stack(registers) & np.uint32(0xFFFFE000)).view(np.float32).reshape(2, len(registers) // 2, -1, 8, 4)
+    return x.transpose(2, 1, 3, 0, 4).astype(np.float64)
 
 
-def _tf32(machine, register):
-    """Tensor cores do not look at the last bits."""
-    return _quads((machine.read(register, "u32") & np.uint32(0xFFFFE000)).view(np.float32))
-
-
-def _pairs(machine, register):
+def _pairs(x):
     """[warps, 8, 8] of what two neighbours of 16 bits are."""
-    return np.ascontiguousarray(machine.read(register, "u32")).view(np.uint16).reshape(-1, 8, 8)
+    return x.view(np.uint16).reshape(-1, 8, 8)
 
 
-def _halves(machine, register, kind):
-    bits = _pairs(machine, register)
+def _halves(x, kind):
+    bits = _pairs(x)
     x = bits.view(np.float16) if kind == "f16" else (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return x.astype(np.float64)
 
 
 def _movmatrix(machine, i, mask):
-    turned = np.ascontiguousarray(_pairs(machine, i.operands[1]).transpose(0, 2, 1))
+    turned = np.ascontiguousarray(_pairs(machine.read(i.operands[1], "u32")).transpose(0, 2, 1))
     machine.write(i.operands[0], turned.view(np.uint32).reshape(-1), mask)
 
 
-EXECUTE = {
-    "shfl": _shfl,
-    "vote": _vote,
-    "activemask": _activemask,
-    "mma": _mma,
-    "movmatrix": _movmatrix,
-}
+EXECUTE = {"vote": _vote, "activemask": _activemask, "movmatrix": _movmatrix}
+BIND = {"shfl": _shfl, "mma": _mma}
