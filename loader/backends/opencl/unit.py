@@ -3,6 +3,7 @@
 import math
 
 from ..signature import TYPES, attributes, constant, sizes_read
+from . import elementwise
 from .compiler import WHOLE
 from .rewrite import pragmas, rewrite
 
@@ -43,7 +44,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
     bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
     header, body = (kernel.header, kernel.source) if traced is None else traced
     rules, body = pragmas(body)
-    return "\n".join(
+    text = "\n".join(
         [
             WHOLE if threads else "",
             "#include <metal_stdlib>",
@@ -59,6 +60,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
             "}",
         ]
     )
+    return f"{elementwise.declared(text)}\n{text}"
 
 
 def _pointer(parameters, bindings, space, element, name, reference):
