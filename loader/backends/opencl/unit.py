@@ -6,7 +6,7 @@ from functools import cache as once
 
 from ...portable import LIBRARY
 from ..signature import TYPES, attributes, constant, sizes_read
-from .compiler import WHOLE
+from .compiler import LISTED, WHOLE
 from .rewrite import pragmas, rewrite
 
 _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
@@ -64,13 +64,12 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
             "}",
         ]
     )
-    return f"{_elementwise(text)}\n{text}"
+    return f"{elementwise(text)}\n{text}"
 
 
-def _elementwise(text):
-    """The elementwise functions that a unit declares, those that it names and what they are made of, as the macro that
-    stands for the library's list: to parse all of them takes longer than most kernels do. A unit that pastes names
-    together declares all."""
+def elementwise(text):
+    """A line that declares the elementwise functions which the unit names, and the functions that those call: the
+    compiler needs 0.1 s to parse all of them. A unit that pastes names together declares all."""
     if "##" in text:
         return ""
     names, before = set(_WORD.findall(text)), None
@@ -78,7 +77,7 @@ def _elementwise(text):
         before = names
         # max3 of floats is in the list of the integer functions.
         names = names.union(*(words for name, _, words in _list("elementwise") + _list("integer") if name in names))
-    return " ".join(["#define MSL_ELEMENTWISE", *(line for name, line, _ in _list("elementwise") if name in names)])
+    return " ".join([LISTED, *(line for name, line, _ in _list("elementwise") if name in names)])
 
 
 @once
