@@ -89,22 +89,22 @@ METAL_FUNC void tile_product_state(
   }
 }
 
-// Stores the simdgroup's rows of a tile within [begin, end) to `blocks` of T, `wide` in a row, of which
-// `columns` exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
+// Stores the simdgroup's rows of a tile that exist to `blocks` of T, `wide` in a row, of which `columns`
+// exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
-    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+    Tile tile, Blocks blocks, int wide, int columns, thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-    const int own = simdgroup * TILE_OWN + r;
+    const int own = place.simdgroup * TILE_OWN + r;
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
 #pragma clang loop unroll(full)
       for (int part = 0; part < BLOCK; part += 32) {
-        const int cell = part + lane;
+        const int cell = part + place.lane;
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
-        if ((WHOLE || c < columns) && row >= begin && row < end) {
+        if ((WHOLE || c < columns) && row >= place.begin && row < place.end) {
           blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }

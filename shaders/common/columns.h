@@ -176,21 +176,13 @@ struct column_rows {
   T second[COLUMN_ROWS];
 };
 
-// The own rows of those [begin, end) of `source`, of which `columns` are there, 0 elsewhere.
+// The own rows of `source` that exist, 0 elsewhere.
 template <typename T, typename Source>
-METAL_FUNC void columns_fetch(
-    thread column_rows<T>& rows,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  tile_fetch<T, COLUMN_ROWS>(rows.first, source, stride, columns, begin, end, simdgroup, lane);
-  const int more = columns - TILE;
-  auto next = source + (more > 0 ? TILE : 0);
-  tile_fetch<T, COLUMN_ROWS>(rows.second, next, stride, more, begin, end, simdgroup, lane);
+METAL_FUNC void columns_fetch(thread column_rows<T>& rows, Source source, thread const tile_place& place) {
+  tile_fetch<T, COLUMN_ROWS>(rows.first, source, place);
+  const int more = source.columns - TILE;
+  auto next = source.at + (more > 0 ? TILE : 0);
+  tile_fetch<T, COLUMN_ROWS>(rows.second, view_of(next, source.stride, more), place);
 }
 
 // These to two tiles.

@@ -53,13 +53,14 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
     column_sum sum;
     columns_clear(sum);
     column_rows<TV> inputs;
     column_rows<float> results;
-    columns_fetch<TV>(inputs, given + row, H * Dv, Dv - value, begin, end, simdgroup, lane);
-    columns_fetch<float>(results, solved + row, H * Dv, Dv - value, begin, end, simdgroup, lane);
+    columns_fetch<TV>(inputs, view_of(given + row, H * Dv, Dv - value), place);
+    columns_fetch<float>(results, view_of(solved + row, H * Dv, Dv - value), place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep<TV>(tiles, inputs, simdgroup, lane);
     columns_load_lower(weights, given_mix + at * TILE * TILE, simdgroup, lane);
@@ -88,14 +89,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
       const int own = part * TILE;
       if (value + own < Dv) {
         tile_store<TV, COLUMN_ROWS>(
-            tiles + part * TILE_SIZE,
-            mixed + row + own,
-            H * Dv,
-            Dv - value - own,
-            begin,
-            end,
-            simdgroup,
-            lane);
+            tiles + part * TILE_SIZE, view_of(mixed + row + own, H * Dv, Dv - value - own), place);
       }
     }
     begin = end;
