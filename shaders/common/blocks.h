@@ -65,13 +65,28 @@ METAL_FUNC void blocks_store(
   }
 }
 
-// sum += left * state or, TRANSPOSED, left * state^T. A state is a matrix of blocks, `wide` in a row for 8
-// keys, each with a row a value. `inners` x `columns` blocks exist; WHOLE: at least a tile's.
+// A state in device memory: a matrix of blocks, `wide` in a row for 8 keys, each with a row a value. `rows` x
+// `columns` of them exist from `at` on.
+template <typename Pointer>
+struct blocks_view {
+  Pointer at;
+  int wide;
+  int rows;
+  int columns;
+};
+
+template <typename Pointer>
+METAL_FUNC blocks_view<Pointer> blocks_of(Pointer at, int wide, int rows, int columns) {
+  return blocks_view<Pointer>{at, wide, rows, columns};
+}
+
+// sum += left * state or, TRANSPOSED, left * state^T. WHOLE: at least a tile's blocks exist.
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
-  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
-  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : state.wide);
+  const int along = BLOCK * (TRANSPOSED ? state.wide : 1);
+  const int inners = TRANSPOSED ? state.columns : state.rows;
+  const int columns = TRANSPOSED ? state.rows : state.columns;
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
@@ -80,7 +95,7 @@ METAL_FUNC void tile_product_state(
       if (WHOLE || c < columns) {
         // Past the last column, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        auto from = state + inner * down;
+        auto from = state.at + inner * down;
         metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
         metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
         tile_multiply<A, float>(sum, a, b, next, c);

@@ -166,12 +166,12 @@ template <
         threadgroup_barrier(mem_flags::mem_threadgroup);
         key_state met;
         if (FIRST && meets_state) {
-          key_fetch_state<WHOLE>(met, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
           key_product_state<WHOLE, TV>(read_q, outputs, met, columns, simdgroup);
           key_product_state<WHOLE, float>(read_a, updates, met, columns, simdgroup);
         }
         if (meets_adjoint) {
-          key_fetch_state<WHOLE>(met, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
           key_product_state<WHOLE, TW>(writes, written, met, columns, simdgroup);
         }
       }

@@ -66,7 +66,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     columns_load_lower(weights, given_mix + at * TILE * TILE, simdgroup, lane);
     for (int inner = 0; meets_state && inner < ROWS; ++inner) {
       simdgroup_float8x8 own[TILE_OWN];
-      columns_state_row<false>(own, state, COLUMNS, inner, ROWS, columns, simdgroup);
+      columns_state_row<false>(own, blocks_of(state, COLUMNS, ROWS, columns), inner, simdgroup);
 #pragma unroll
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
         simdgroup_float8x8 left = block_load<false>(own_rows + (r * ROWS + inner) * BLOCK);

@@ -189,8 +189,8 @@ template <
       tile_clear(writes);
       for (int value = 0; value < Dv; value += TILE) {
         const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
-        const int inners = COLUMNS - value / 8;
-        const int columns = ROWS - key / 8;
+        const int columns = COLUMNS - value / 8;
+        const int rows = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
         readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -199,12 +199,13 @@ template <
         }
         if (meets_state) {
           tile_product_state<true, WHOLE, TV>(
-              grads_q, left, state + corner, COLUMNS, inners, columns, simdgroup);
-          tile_product_state<true, WHOLE>(reads, right, state + corner, COLUMNS, inners, columns, simdgroup);
+              grads_q, left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
+          tile_product_state<true, WHOLE>(
+              reads, right, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
         }
         if (meets_adjoint) {
           tile_product_state<true, WHOLE>(
-              writes, pairs, adjoint + corner, COLUMNS, inners, columns, simdgroup);
+              writes, pairs, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
         }
       }
       if (AHEAD && key == 0) {
@@ -262,7 +263,7 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

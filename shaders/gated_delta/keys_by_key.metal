@@ -178,10 +178,12 @@ template <
         key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
         key_fetch<float>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
@@ -189,14 +191,16 @@ template <
         tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
           key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);

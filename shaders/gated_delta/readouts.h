@@ -147,8 +147,7 @@ METAL_FUNC void readouts_weigh(
     products[pair] = weight;
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-  grad_gates_of_pairs<RESETS>(
-      at.grad_gates, adjoints, products, at.gates, place.begin, place.end, place.simdgroup, lane);
+  grad_gates_of_pairs<RESETS>(at.grad_gates, adjoints, products, at.gates, place);
 #pragma clang loop unroll(full)
   for (int s = 0; s < TILE_ROWS; ++s) {
     const int i = first + s;

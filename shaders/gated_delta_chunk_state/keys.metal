@@ -80,17 +80,17 @@ template <typename TK, typename TW, int Dk, int Dv>
       tile_clear(read);
       for (int value = 0; value < Dv; value += TILE) {
         const int corner = (key / 8 * (VALUES / 8) + value / 8) * BLOCK;
-        const int inners = (VALUES - value) / 8;
-        const int columns = (KEYS - key) / 8;
+        const int columns = (VALUES - value) / 8;
+        const int rows = (KEYS - key) / 8;
         const long values = row * Dv + value;
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_load<float>(errors, view_of(error + values, H * Dv, Dv - value), 1.0f, place);
         tile_load<float>(updates, view_of(grad_update + values, H * Dv, Dv - value), -1.0f, place);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<true, WHOLE>(
-            written, errors, adjoint + corner, VALUES / 8, inners, columns, simdgroup);
+            written, errors, blocks_of(adjoint + corner, VALUES / 8, rows, columns), simdgroup);
         tile_product_state<true, WHOLE>(
-            read, updates, state + corner, VALUES / 8, inners, columns, simdgroup);
+            read, updates, blocks_of(state + corner, VALUES / 8, rows, columns), simdgroup);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(written, errors, simdgroup);

@@ -146,15 +146,15 @@ template <
         for (int t = 0; t < TOGETHER; ++t) {
           const int key = base + t * TILE;
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
-          const int inners = COLUMNS - value / 8;
-          const int columns = ROWS - key / 8;
+          const int columns = COLUMNS - value / 8;
+          const int rows = ROWS - key / 8;
           if (meets_state && key < Dk) {
             tile_product_state<true, WHOLE, TV>(
-                grads_q[t], left, state + corner, COLUMNS, inners, columns, simdgroup);
+                grads_q[t], left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
           }
           if (meets_adjoint && key < Dk) {
             tile_product_state<true, WHOLE, TV>(
-                grads_k[t], right, adjoint + corner, COLUMNS, inners, columns, simdgroup);
+                grads_k[t], right, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
           }
         }
       }
@@ -179,7 +179,7 @@ template <
           left[pair] = weight;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
+        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, place);
       }
 
 #pragma clang loop unroll(full)
@@ -216,7 +216,7 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -129,23 +129,27 @@ template <
         key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
         key_fetch<TV>(value_rows, view_of(v_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
         tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, TV>(written, values, leaving, columns, simdgroup);

@@ -108,7 +108,7 @@ template <
         const int rows = ROWS - key / 8;
         const int columns = COLUMNS - value / 8;
         if (meets_state) {
-          columns_fetch_state<WHOLE>(own_state, entry, COLUMNS, rows, columns, simdgroup);
+          columns_fetch_state<WHOLE>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
@@ -130,11 +130,8 @@ template <
                 sum,
                 REVERSE ? keys : queries,
                 own_state,
-                entry,
-                COLUMNS,
+                blocks_of(entry, COLUMNS, rows, columns),
                 first_row,
-                rows,
-                columns,
                 simdgroup);
           }
         }

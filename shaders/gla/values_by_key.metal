@@ -112,7 +112,7 @@ template <
 #pragma clang loop unroll(full)
           for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
             columns_state_row<WHOLE>(
-                entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+                entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
           }
         }
         float own_q[KEY_STEPS];
@@ -149,7 +149,7 @@ template <
           if (meets_state && (WHOLE || inner < rows)) {
             if (!AHEAD) {
               columns_state_row<WHOLE>(
-                  entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+                  entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
             }
 #pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
