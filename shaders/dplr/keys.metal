@@ -132,7 +132,7 @@ template <
       scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       pairs[key_cell(place, i)] *= factor;
     }
@@ -200,7 +200,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         own.q[i] = static_cast<float>(q_rows[i]);
@@ -218,7 +218,7 @@ template <
       rows_store<GRAD_Q>(own.entering_q, view_of(grad_q + to, H * Dk, there), place);
       rows_store<GRAD_A>(own.entering_k, view_of(grad_a + to, H * Dk, there), place);
       rows_store<TK>(own.leaving, view_of(grad_k + to, H * Dk, there), place);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         const bool forgets = HAS_RESET && at < steps && resets[at];

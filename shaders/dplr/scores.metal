@@ -81,7 +81,7 @@ template <
       float own_keys[KEY_STEPS];
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         own_rows[i] = static_cast<float>(fetched[i]);
         own_keys[i] = static_cast<float>(fetched_keys[i]);
@@ -96,7 +96,7 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     key_scores_put(scores, weights, tiles, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       weights[key_cell(place, i)] *= factor;
     }

@@ -67,7 +67,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     for (int inner = 0; meets_state && inner < ROWS; ++inner) {
       simdgroup_float8x8 own[TILE_OWN];
       columns_state_row<false>(own, blocks_of(state, COLUMNS, ROWS, columns), inner, simdgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
         simdgroup_float8x8 left = block_load<false>(own_rows + (r * ROWS + inner) * BLOCK);
         simdgroup_float8x8 below = block_load<false>(own_rows + ((r + 1) * ROWS + inner) * BLOCK);
