@@ -65,13 +65,28 @@ METAL_FUNC void blocks_store(
   }
 }
 
-// sum += left * state or, TRANSPOSED, left * state^T. A state is a matrix of blocks, `wide` in a row for 8
-// keys, each with a row a value. `inners` x `columns` blocks exist; WHOLE: at least a tile's.
+// A state in device memory: a matrix of blocks, `wide` in a row for 8 keys, each with a row a value. `rows` x
+// `columns` of them exist from `at` on.
+template <typename Pointer>
+struct blocks_view {
+  Pointer at;
+  int wide;
+  int rows;
+  int columns;
+};
+
+template <typename Pointer>
+METAL_FUNC blocks_view<Pointer> blocks_of(Pointer at, int wide, int rows, int columns) {
+  return blocks_view<Pointer>{at, wide, rows, columns};
+}
+
+// sum += left * state or, TRANSPOSED, left * state^T. WHOLE: at least a tile's blocks exist.
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
-METAL_FUNC void tile_product_state(
-    thread tile_sum& sum, Left left, State state, int wide, int inners, int columns, int simdgroup) {
-  const int down = BLOCK * (TRANSPOSED ? 1 : wide);
-  const int along = BLOCK * (TRANSPOSED ? wide : 1);
+METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state, int simdgroup) {
+  const int down = BLOCK * (TRANSPOSED ? 1 : state.wide);
+  const int along = BLOCK * (TRANSPOSED ? state.wide : 1);
+  const int inners = TRANSPOSED ? state.columns : state.rows;
+  const int columns = TRANSPOSED ? state.rows : state.columns;
   for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
@@ -80,7 +95,7 @@ METAL_FUNC void tile_product_state(
       if (WHOLE || c < columns) {
         // Past the last column, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        auto from = state + inner * down;
+        auto from = state.at + inner * down;
         metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
         metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
         tile_multiply<A, float>(sum, a, b, next, c);
@@ -89,22 +104,22 @@ METAL_FUNC void tile_product_state(
   }
 }
 
-// Stores the simdgroup's rows of a tile within [begin, end) to `blocks` of T, `wide` in a row, of which
-// `columns` exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
+// Stores the simdgroup's rows of a tile that exist to `blocks` of T, `wide` in a row, of which `columns`
+// exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
 METAL_FUNC void tile_store_blocks(
-    Tile tile, Blocks blocks, int wide, int columns, int begin, int end, int simdgroup, int lane) {
+    Tile tile, Blocks blocks, int wide, int columns, thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-    const int own = simdgroup * TILE_OWN + r;
+    const int own = place.simdgroup * TILE_OWN + r;
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
 #pragma clang loop unroll(full)
       for (int part = 0; part < BLOCK; part += 32) {
-        const int cell = part + lane;
+        const int cell = part + place.lane;
         const int row = own * 8 + (TRANSPOSED ? cell % 8 : cell / 8);
         const int column = c * 8 + (TRANSPOSED ? cell / 8 : cell % 8);
-        if ((WHOLE || c < columns) && row >= begin && row < end) {
+        if ((WHOLE || c < columns) && row >= place.begin && row < place.end) {
           blocks[(own * wide + c) * BLOCK + cell] = static_cast<T>(tile[row * TILE_STRIDE + column]);
         }
       }

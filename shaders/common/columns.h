@@ -43,23 +43,17 @@ METAL_FUNC void columns_multiply(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 
-// Own columns of row `row` of a state's blocks, laid out as that of tile_product_state. Past the rows and
-// columns that are there the last stand in; what they make is not used.
+// Own columns of row `row` of a state's blocks. Past the rows and columns that exist the last stand in; their
+// products are not used.
 template <bool WHOLE, typename State>
 METAL_FUNC void columns_state_row(
-    thread metal::simdgroup_float8x8 (&own)[TILE_OWN],
-    State state,
-    int wide,
-    int row,
-    int rows,
-    int columns,
-    int simdgroup) {
+    thread metal::simdgroup_float8x8 (&own)[TILE_OWN], State state, int row, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int c = 0; c < TILE_OWN; ++c) {
     const int column = simdgroup * TILE_OWN + c;
-    const int down = WHOLE ? row : metal::min(row, rows - 1);
-    const int along = WHOLE ? column : metal::min(column, columns - 1);
-    own[c] = block_load<true>(state + (down * wide + along) * BLOCK);
+    const int down = WHOLE ? row : metal::min(row, state.rows - 1);
+    const int along = WHOLE ? column : metal::min(column, state.columns - 1);
+    own[c] = block_load<true>(state.at + (down * state.wide + along) * BLOCK);
   }
 }
 
@@ -75,38 +69,29 @@ constexpr constant bool STATE_AHEAD = false;
 #endif
 
 template <bool WHOLE, typename State>
-METAL_FUNC void columns_fetch_state(
-    thread column_state& fetched, State state, int wide, int rows, int columns, int simdgroup) {
+METAL_FUNC void columns_fetch_state(thread column_state& fetched, State state, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int row = 0; STATE_AHEAD && row < 2 * TILE_BLOCKS; ++row) {
-    columns_state_row<WHOLE>(fetched.at[row], state, wide, row, rows, columns, simdgroup);
+    columns_state_row<WHOLE>(fetched.at[row], state, row, simdgroup);
   }
 }
 
 // sum += left * (rows of a state from `first` on).
 template <bool WHOLE, typename A, typename Left, typename State>
 METAL_FUNC void columns_product_state(
-    thread column_sum& sum,
-    Left left,
-    thread column_state& fetched,
-    State state,
-    int wide,
-    int first,
-    int rows,
-    int columns,
-    int simdgroup) {
+    thread column_sum& sum, Left left, thread column_state& fetched, State state, int first, int simdgroup) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
 #pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const int row = first + inner;
-    if (WHOLE || row < rows) {
+    if (WHOLE || row < state.rows) {
       metal::simdgroup_float8x8 own[TILE_OWN];
       if (STATE_AHEAD) {
         own[0] = fetched.at[row][0];
         own[1] = fetched.at[row][1];
       } else {
-        columns_state_row<WHOLE>(own, state, wide, row, rows, columns, simdgroup);
+        columns_state_row<WHOLE>(own, state, row, simdgroup);
       }
 #pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
@@ -176,21 +161,13 @@ struct column_rows {
   T second[COLUMN_ROWS];
 };
 
-// The own rows of those [begin, end) of `source`, of which `columns` are there, 0 elsewhere.
+// The own rows of `source` that exist, 0 elsewhere.
 template <typename T, typename Source>
-METAL_FUNC void columns_fetch(
-    thread column_rows<T>& rows,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  tile_fetch<T, COLUMN_ROWS>(rows.first, source, stride, columns, begin, end, simdgroup, lane);
-  const int more = columns - TILE;
-  auto next = source + (more > 0 ? TILE : 0);
-  tile_fetch<T, COLUMN_ROWS>(rows.second, next, stride, more, begin, end, simdgroup, lane);
+METAL_FUNC void columns_fetch(thread column_rows<T>& rows, Source source, thread const tile_place& place) {
+  tile_fetch<T, COLUMN_ROWS>(rows.first, source, place);
+  const int more = source.columns - TILE;
+  auto next = source.at + (more > 0 ? TILE : 0);
+  tile_fetch<T, COLUMN_ROWS>(rows.second, view_of(next, source.stride, more), place);
 }
 
 // These to two tiles.

@@ -14,10 +14,12 @@
 // first.
 template <bool RESETS, typename Grads, typename Tile, typename Gates>
 METAL_FUNC void grad_gates_of_pairs(
-    Grads grads, Tile pairs, Tile products, Gates gates, int begin, int end, int simdgroup, int lane) {
+    Grads grads, Tile pairs, Tile products, Gates gates, thread const tile_place& place) {
+  const int simdgroup = place.simdgroup;
+  const int lane = place.lane;
   if (simdgroup == 0) {
     float carry = 0.0f;
-    for (int i = end - 1; i >= begin; --i) {
+    for (int i = place.end - 1; i >= place.begin; --i) {
       carry += pairs[i * TILE_STRIDE + lane];
       const float before = lane < i ? products[(i - 1) * TILE_STRIDE + lane] : 0.0f;
       pairs[i * TILE_STRIDE + lane] = carry * before;
@@ -37,17 +39,17 @@ METAL_FUNC void grad_gates_of_pairs(
 // the gradient of all gates' product: a part for each simdgroup.
 template <typename Parts, typename State>
 METAL_FUNC void grad_decay_parts(
-    Parts parts, State state, State adjoint, int size, bool carries, int simdgroup, int lane) {
+    Parts parts, State state, State adjoint, int size, bool carries, thread const tile_place& place) {
   float inner = 0.0f;
   if (carries) {
 #pragma unroll 16
-    for (int i = simdgroup * TILE + lane; i < size; i += TILE_SIMDGROUPS * TILE) {
+    for (int i = place.simdgroup * TILE + place.lane; i < size; i += TILE_SIMDGROUPS * TILE) {
       inner += state[i] * adjoint[i];
     }
   }
   inner = uniform_sum(inner);
-  if (lane == 0) {
-    parts[simdgroup] = inner;
+  if (place.lane == 0) {
+    parts[place.simdgroup] = inner;
   }
 }
 

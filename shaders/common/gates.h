@@ -25,27 +25,18 @@ struct gates_part {
   T at[PER_KEY ? TILE_ROWS : 1];
 };
 
-// The gates of the steps [begin, end) of `steps`: 0 where the state is reset and, where there are resets, at
-// other steps, so that these cannot spoil anything; 1 past the end. `stride` lies between steps of g.
+// The gates of the steps of `place`, of `steps` in the chunk: 0 where the state is reset and, where there are
+// resets, at other steps, so that these cannot spoil anything; 1 past the end.
 template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
 METAL_FUNC void gates_fetch(
-    thread gates_part<PER_KEY, T>& part,
-    Source g,
-    int stride,
-    int columns,
-    Reset reset,
-    int begin,
-    int end,
-    int steps,
-    int simdgroup,
-    int lane) {
+    thread gates_part<PER_KEY, T>& part, Source g, Reset reset, int steps, thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
-    const int row = PER_KEY ? simdgroup * TILE_ROWS + i : lane;
-    const bool live = row < steps && (!PER_KEY || lane < columns);
-    const bool forgets = RESETS && row < steps && (row < begin || row >= end || reset[row]);
+    const int row = PER_KEY ? place.simdgroup * TILE_ROWS + i : place.lane;
+    const bool live = row < steps && (!PER_KEY || place.lane < g.columns);
+    const bool forgets = RESETS && row < steps && (row < place.begin || row >= place.end || reset[row]);
     part.at[i] = forgets ? static_cast<T>(0.0f)
-                 : live  ? static_cast<T>(g[row * stride + (PER_KEY ? lane : 0)])
+                 : live  ? static_cast<T>(g.at[row * g.stride + (PER_KEY ? place.lane : 0)])
                          : static_cast<T>(1.0f);
   }
 }

@@ -13,15 +13,6 @@
 constexpr constant int KEY_BLOCKS = 4;
 constexpr constant int KEY_STEPS = TILE / KEY_BLOCKS;
 
-// A thread's place: the steps [begin, end) between two resets, of the `steps` of a chunk, its block and lane.
-struct key_place {
-  int begin;
-  int end;
-  int steps;
-  int block;
-  int lane;
-};
-
 // The own steps of a key: its gates, their products from the block's first step up to and with each step, and
 // those behind each step up to the block's last.
 struct key_gates {
@@ -30,35 +21,28 @@ struct key_gates {
   float after[KEY_STEPS];
 };
 
-METAL_FUNC int key_cell(thread const key_place& place, int step) {
-  return (place.block * KEY_STEPS + step) * TILE_STRIDE + place.lane;
+METAL_FUNC int key_cell(thread const tile_place& place, int step) {
+  return (place.simdgroup * KEY_STEPS + step) * TILE_STRIDE + place.lane;
 }
 
-// The own steps of `source`, whose steps are `stride` apart and of which `columns` keys are there; 0
-// elsewhere.
+// The own steps of `source` that exist, 0 elsewhere.
 template <typename T, typename Source>
-METAL_FUNC void key_fetch(
-    thread T (&rows)[KEY_STEPS], Source source, int stride, int columns, thread const key_place& place) {
-  tile_fetch<T, KEY_STEPS>(rows, source, stride, columns, place.begin, place.end, place.block, place.lane);
+METAL_FUNC void key_fetch(thread T (&rows)[KEY_STEPS], Source source, thread const tile_place& place) {
+  tile_fetch<T, KEY_STEPS>(rows, source, place);
 }
 
 // The own gates as they come, one for all keys unless PER_KEY: 0 where the state is reset and, where there
-// are resets, outside [begin, end); 1 past the chunk's steps and keys.
+// are resets, at steps other than place's; 1 past the chunk's `steps` and keys.
 template <bool RESETS, typename T, bool PER_KEY = true, typename Source, typename Reset>
 METAL_FUNC void key_fetch_gates(
-    thread T (&rows)[KEY_STEPS],
-    Source g,
-    Reset reset,
-    int stride,
-    int columns,
-    thread const key_place& place) {
+    thread T (&rows)[KEY_STEPS], Source g, Reset reset, int steps, thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
-    const int row = place.block * KEY_STEPS + i;
-    const bool live = row < place.steps && place.lane < columns;
-    const bool forgets = RESETS && row < place.steps && (row < place.begin || row >= place.end || reset[row]);
+    const int row = place.simdgroup * KEY_STEPS + i;
+    const bool live = row < steps && place.lane < g.columns;
+    const bool forgets = RESETS && row < steps && (row < place.begin || row >= place.end || reset[row]);
     rows[i] = forgets ? static_cast<T>(0.0f)
-              : live  ? static_cast<T>(g[row * stride + (PER_KEY ? place.lane : 0)])
+              : live  ? static_cast<T>(g.at[row * g.stride + (PER_KEY ? place.lane : 0)])
                       : static_cast<T>(1.0f);
   }
 }
@@ -102,7 +86,7 @@ METAL_FUNC float key_step_sums(thread float (&rows)[KEY_STEPS], int lane) {
   return sum + metal::simd_shuffle_xor(sum, static_cast<ushort>(1));
 }
 
-// Own steps of those [begin, end) to `blocks` of T, `wide` in a row of them of which `columns` are there; as
+// Own steps that exist to `blocks` of T, `wide` in a row of them of which `columns` are there; as
 // tile_store_blocks does.
 template <typename T, typename Blocks>
 METAL_FUNC void key_store_blocks(
@@ -110,13 +94,12 @@ METAL_FUNC void key_store_blocks(
     Blocks blocks,
     int wide,
     int columns,
-    int end,
-    thread const key_place& place) {
-  auto to = blocks + (place.block * wide + place.lane / 8) * 64 + place.lane % 8;
+    thread const tile_place& place) {
+  auto to = blocks + (place.simdgroup * wide + place.lane / 8) * 64 + place.lane % 8;
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
-    const int row = place.block * KEY_STEPS + i;
-    if (place.lane / 8 < columns && row >= place.begin && row < end) {
+    const int row = place.simdgroup * KEY_STEPS + i;
+    if (place.lane / 8 < columns && row >= place.begin && row < place.end) {
       to[i * 8] = static_cast<T>(rows[i]);
     }
   }
@@ -149,15 +132,14 @@ METAL_FUNC void key_scale(
   }
 }
 
-// Adds the own steps of those [begin, end) of `source`.
+// Adds the own steps of `source` that exist.
 template <typename Source>
-METAL_FUNC void key_add(
-    thread float (&rows)[KEY_STEPS], Source source, int stride, int columns, thread const key_place& place) {
+METAL_FUNC void key_add(thread float (&rows)[KEY_STEPS], Source source, thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
-    const int row = place.block * KEY_STEPS + i;
-    if (place.lane < columns && row >= place.begin && row < place.end) {
-      rows[i] += source[row * stride + place.lane];
+    const int row = place.simdgroup * KEY_STEPS + i;
+    if (place.lane < source.columns && row >= place.begin && row < place.end) {
+      rows[i] += source.at[row * source.stride + place.lane];
     }
   }
 }

@@ -71,7 +71,7 @@ METAL_FUNC void key_meet(
     Notes notes,
     thread key_steps& own,
     thread const key_gates& gates,
-    thread const key_place& place) {
+    thread const tile_place& place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);
@@ -81,7 +81,7 @@ METAL_FUNC void key_meet(
       tiles[2 * TILE * TILE_STRIDE + cell] = key_read<READS>(own, i) * key_read_weight<READS>(gates, i);
     }
   }
-  notes[place.block * TILE + place.lane] = gates.upto[KEY_STEPS - 1];
+  notes[place.simdgroup * TILE + place.lane] = gates.upto[KEY_STEPS - 1];
 }
 
 // (1), from the state's part on.
@@ -92,10 +92,10 @@ METAL_FUNC void key_enter(
     Tiles tiles,
     Pairs pairs,
     Notes notes,
-    thread const key_place& place) {
-  auto rows = pairs + place.block * KEY_STEPS * TILE_STRIDE;
+    thread const tile_place& place) {
+  auto rows = pairs + place.simdgroup * KEY_STEPS * TILE_STRIDE;
   auto others = rows + TILE * TILE_STRIDE;
-  for (int c = 0; c < place.block; ++c) {
+  for (int c = 0; c < place.simdgroup; ++c) {
     const float product = notes[c * TILE + place.lane];
     float span = 0.0f;
 #pragma clang loop unroll(full)
@@ -110,7 +110,7 @@ METAL_FUNC void key_enter(
       own.entering_q[i] = decayed<RESETS>(own.entering_q[i], product);
       own.entering_k[i] = READS != KEY_READS_NONE ? decayed<RESETS>(own.entering_k[i], product) : 0.0f;
     }
-    notes[key_span(c, place.block) + place.lane] = span;
+    notes[key_span(c, place.simdgroup) + place.lane] = span;
 #pragma unroll 4
     for (int j = 0; j < KEY_STEPS; ++j) {
       const int column = c * KEY_STEPS + j;
@@ -134,18 +134,18 @@ METAL_FUNC void key_leave(
     Tiles tiles,
     Pairs pairs,
     Notes notes,
-    thread const key_place& place) {
-  auto columns = pairs + place.block * KEY_STEPS;
+    thread const tile_place& place) {
+  auto columns = pairs + place.simdgroup * KEY_STEPS;
   auto others = columns + TILE * TILE_STRIDE;
   float end = 0.0f;
 #pragma clang loop unroll(full)
   for (int j = 0; j < KEY_STEPS; ++j) {
     end = metal::fma(own.k[j] * gates.after[j], own.leaving[j], end);
   }
-  if (place.block < KEY_BLOCKS - 1) {
-    notes[(KEY_ENDS + place.block) * TILE + place.lane] = end;
+  if (place.simdgroup < KEY_BLOCKS - 1) {
+    notes[(KEY_ENDS + place.simdgroup) * TILE + place.lane] = end;
   }
-  for (int c = KEY_BLOCKS - 1; c > place.block; --c) {
+  for (int c = KEY_BLOCKS - 1; c > place.simdgroup; --c) {
     const float product = notes[c * TILE + place.lane];
 #pragma clang loop unroll(full)
     for (int j = 0; j < KEY_STEPS; ++j) {
@@ -170,14 +170,14 @@ METAL_FUNC void key_leave(
 // (3), where `total` is the inner product of the state that enters the chunk with the adjoint of the one that
 // leaves.
 template <bool RESETS, typename Notes>
-METAL_FUNC float key_grad_product(Notes notes, float total, thread const key_place& place) {
+METAL_FUNC float key_grad_product(Notes notes, float total, thread const tile_place& place) {
   float grad = total;
-  for (int c = 0; c < place.block; ++c) {
+  for (int c = 0; c < place.simdgroup; ++c) {
     const float end = notes[(KEY_ENDS + c) * TILE + place.lane];
     grad = decayed<RESETS>(grad, notes[c * TILE + place.lane]) + end;
   }
-  for (int c = KEY_BLOCKS - 1; c > place.block; --c) {
-    const float span = notes[key_span(place.block, c) + place.lane];
+  for (int c = KEY_BLOCKS - 1; c > place.simdgroup; --c) {
+    const float span = notes[key_span(place.simdgroup, c) + place.lane];
     grad = decayed<RESETS>(grad, notes[c * TILE + place.lane]) + span;
   }
   return grad;
@@ -219,8 +219,8 @@ METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& ga
 // (4): key j walks forward over the later steps, which read it, and its adjoint walks back.
 template <int READS, bool RESETS, typename Pairs>
 METAL_FUNC void key_within(
-    thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const key_place& place) {
-  auto corner = pairs + place.block * KEY_STEPS * (TILE_STRIDE + 1);
+    thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const tile_place& place) {
+  auto corner = pairs + place.simdgroup * KEY_STEPS * (TILE_STRIDE + 1);
   auto others = corner + TILE * TILE_STRIDE;
   thread float (&grad_k)[KEY_STEPS] = READS >= KEY_READS_ERASE ? own.leaving : own.entering_k;
 #pragma clang loop unroll(full)
@@ -276,7 +276,7 @@ METAL_FUNC void key_gradients(
     Tiles pairs,
     Notes notes,
     float total,
-    thread const key_place& place) {
+    thread const tile_place& place) {
   key_meet<READS>(tiles, notes, own, gates, place);
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   key_enter<READS, RESETS>(own, gates, tiles, pairs, notes, place);

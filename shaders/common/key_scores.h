@@ -72,10 +72,10 @@ METAL_FUNC void key_scores_meet(
     thread const float (&q)[KEY_STEPS],
     thread const float (&k)[KEY_STEPS],
     thread const key_gates& gates,
-    thread const key_place& place) {
-  const bool odd = place.block % 2 == 1;
-  const bool later = place.block >= KEY_BLOCKS / 2;
-  const bool at_end = place.block == 0 || place.block == KEY_BLOCKS - 1;
+    thread const tile_place& place) {
+  const bool odd = place.simdgroup % 2 == 1;
+  const bool later = place.simdgroup >= KEY_BLOCKS / 2;
+  const bool at_end = place.simdgroup == 0 || place.simdgroup == KEY_BLOCKS - 1;
   const float across = at_end ? products[(later ? 2 : 1) * TILE + place.lane] : 1.0f;
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
@@ -108,18 +108,18 @@ METAL_FUNC void key_scores_add(thread key_scores& scores, Tiles tiles, int simdg
 // is accumulated is used up.
 template <typename Tile, typename Parts>
 METAL_FUNC void key_scores_put(
-    thread key_scores& scores, Tile weights, Parts parts, thread const key_place& place) {
+    thread key_scores& scores, Tile weights, Parts parts, thread const tile_place& place) {
   const int size = KEY_MATRICES * 64;
 #pragma clang loop unroll(full)
   for (int m = 0; m < KEY_MATRICES; ++m) {
-    metal::simdgroup_store(scores.between[m], parts + place.block * size + m * 64, 8);
+    metal::simdgroup_store(scores.between[m], parts + place.simdgroup * size + m * 64, 8);
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     weights[key_cell(place, i)] = 0.0f;
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-  for (int at = place.block * TILE + place.lane; at < size; at += KEY_BLOCKS * TILE) {
+  for (int at = place.simdgroup * TILE + place.lane; at < size; at += KEY_BLOCKS * TILE) {
     const int m = at / 64;
     const int row = m < 4 ? 2 + m / 2 : 2 * m - 7;
     const int column = m < 4 ? m % 2 : 2 * m - 8;
@@ -130,7 +130,7 @@ METAL_FUNC void key_scores_put(
     }
     weights[(row * 8 + at / 8 % 8) * TILE_STRIDE + column * 8 + at % 8] = sum;
   }
-  auto corner = weights + place.block * KEY_STEPS * (TILE_STRIDE + 1);
+  auto corner = weights + place.simdgroup * KEY_STEPS * (TILE_STRIDE + 1);
   float most[TILE];
   float rest[KEY_OWN_PAIRS - TILE];
 #pragma clang loop unroll(full)

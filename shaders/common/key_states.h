@@ -21,20 +21,18 @@ METAL_FUNC void key_clear(thread key_sum& sum) {
   tile_clear(sum.at[1]);
 }
 
-// From a state's blocks, laid out as that of tile_product_state with `wide` in a row: `rows` x `columns` are
-// there from `state` on, and WHOLE says no less than a tile's. Past the keys that are there the last stand
-// in; what they make is not used.
+// Loads the own blocks of a state; WHOLE: at least a tile's exist. Past the keys that exist the last stand
+// in; their products are not used.
 template <bool WHOLE, typename State>
-METAL_FUNC void key_fetch_state(
-    thread key_state& own, State state, int wide, int rows, int columns, int simdgroup) {
+METAL_FUNC void key_fetch_state(thread key_state& own, State state, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
-      if (WHOLE || inner < columns) {
+      if (WHOLE || inner < state.columns) {
         const int block = simdgroup % 2 * TILE_OWN + c;
-        const int row = WHOLE ? block : metal::min(block, rows - 1);
-        own.at[inner][c] = block_load<false>(state + (row * wide + inner) * BLOCK);
+        const int row = WHOLE ? block : metal::min(block, state.rows - 1);
+        own.at[inner][c] = block_load<false>(state.at + (row * state.wide + inner) * BLOCK);
       }
     }
   }

@@ -6,7 +6,7 @@
 // Own keys of a row of `source` as float, 0 past Dk.
 template <int Dk, int KEYS, typename Source>
 METAL_FUNC void lane_keys_load(thread float (&row)[KEYS], Source source, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEYS; ++i) {
     const bool live = Dk % 32 == 0 || i * 32 + lane < Dk;
     row[i] = live ? static_cast<float>(source[i * 32 + lane]) : 0.0f;
@@ -19,7 +19,7 @@ METAL_FUNC void lane_gates_load(thread float (&gate)[KEYS], Source source, int l
   if (PER_KEY) {
     lane_keys_load<Dk, KEYS>(gate, source, lane);
   } else {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEYS; ++i) {
       gate[i] = static_cast<float>(source[0]);
     }
@@ -29,7 +29,7 @@ METAL_FUNC void lane_gates_load(thread float (&gate)[KEYS], Source source, int l
 // Own keys to a row of `destination`, rounded to T.
 template <typename T, int Dk, int KEYS, typename Destination>
 METAL_FUNC void lane_keys_store(thread const float (&row)[KEYS], Destination destination, int lane) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int i = 0; i < KEYS; ++i) {
     if (Dk % 32 == 0 || i * 32 + lane < Dk) {
       destination[i * 32 + lane] = static_cast<T>(row[i]);

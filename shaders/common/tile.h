@@ -21,38 +21,52 @@ constexpr constant int TILE_STRIDE = 36;
 // The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
 constexpr constant int ROW_STRIDE = 9;
 
+// A thread's place in a tile: the rows [begin, end) that exist, such as the steps of a chunk between two
+// resets, its simdgroup, which owns some of the tile's rows, and its lane.
+struct tile_place {
+  int begin;
+  int end;
+  int simdgroup;
+  int lane;
+};
+
+// Rows in device memory, `stride` apart, of which `columns` numbers exist.
+template <typename Pointer>
+struct rows_view {
+  Pointer at;
+  int stride;
+  int columns;
+};
+
+template <typename Pointer>
+METAL_FUNC rows_view<Pointer> view_of(Pointer at, int stride, int columns) {
+  return rows_view<Pointer>{at, stride, columns};
+}
+
 // A simdgroup's rows of a product, as matrices.
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];
 };
 
-// Loads the simdgroup's rows of `source` within [begin, end), a column a lane, 0 elsewhere; rows of `source`
-// are `stride` apart. All rows load at once, so that a thread waits for memory once: as T, since a conversion
-// would wait too, and without conditions if all rows exist.
+// Loads the simdgroup's rows of `source` that exist, a column a lane, 0 elsewhere. All rows load at once, so
+// that a thread waits for memory once: as T, since a conversion would wait too, and without conditions if all
+// rows exist.
 // Here and below a simdgroup owns ROWS rows, fewer than 16 if more than two simdgroups share a tile.
 template <typename T, int ROWS = TILE_ROWS, typename Source>
-METAL_FUNC void tile_fetch(
-    thread T (&rows)[ROWS],
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  const int own = simdgroup * ROWS;
-  const int first = begin - own;
-  const int last = lane < columns ? end - own : 0;
-  auto from = source + own * stride + lane;
-  if (begin <= own && own + ROWS <= end && columns >= TILE) {
+METAL_FUNC void tile_fetch(thread T (&rows)[ROWS], Source source, thread const tile_place& place) {
+  const int own = place.simdgroup * ROWS;
+  const int first = place.begin - own;
+  const int last = place.lane < source.columns ? place.end - own : 0;
+  auto from = source.at + own * source.stride + place.lane;
+  if (place.begin <= own && own + ROWS <= place.end && source.columns >= TILE) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
-      rows[i] = static_cast<T>(from[i * stride]);
+      rows[i] = static_cast<T>(from[i * source.stride]);
     }
   } else {
 #pragma clang loop unroll(full)
     for (int i = 0; i < ROWS; ++i) {
-      rows[i] = i >= first && i < last ? static_cast<T>(from[i * stride]) : static_cast<T>(0.0f);
+      rows[i] = i >= first && i < last ? static_cast<T>(from[i * source.stride]) : static_cast<T>(0.0f);
     }
   }
 }
@@ -86,64 +100,38 @@ METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int s
 
 // Both together, from a source of T.
 template <typename T, typename Tile, typename Source>
-METAL_FUNC void tile_load(
-    Tile tile,
-    Source source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    float factor,
-    int simdgroup,
-    int lane) {
+METAL_FUNC void tile_load(Tile tile, Source source, float factor, thread const tile_place& place) {
   T rows[TILE_ROWS];
-  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep<T>(tile, rows, factor, simdgroup, lane);
+  tile_fetch<T>(rows, source, place);
+  tile_keep<T>(tile, rows, factor, place.simdgroup, place.lane);
 }
 
 // Both together for two tiles, of T and of U, whose rows load at the same time.
 template <typename T, typename U, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
-    Tile tile,
-    Source source,
-    float factor,
-    Tile other,
-    Other other_source,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
+    Tile tile, Source source, Tile other, Other other_source, thread const tile_place& place) {
   T rows[TILE_ROWS];
   U other_rows[TILE_ROWS];
-  tile_fetch<T>(rows, source, stride, columns, begin, end, simdgroup, lane);
-  tile_fetch<U>(other_rows, other_source, stride, columns, begin, end, simdgroup, lane);
-  tile_keep<T>(tile, rows, factor, simdgroup, lane);
-  tile_keep<U>(other, other_rows, 1.0f, simdgroup, lane);
+  tile_fetch<T>(rows, source, place);
+  tile_fetch<U>(other_rows, other_source, place);
+  tile_keep<T>(tile, rows, 1.0f, place.simdgroup, place.lane);
+  tile_keep<U>(other, other_rows, 1.0f, place.simdgroup, place.lane);
 }
 
-// Stores the simdgroup's rows within [begin, end) to `destination`, rounded to T.
+// Stores the simdgroup's rows that exist to `destination`, rounded to T.
 template <typename T, int ROWS = TILE_ROWS, typename Destination>
 METAL_FUNC void rows_store(
-    thread float (&rows)[ROWS],
-    Destination destination,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
-  const int own = simdgroup * ROWS;
-  const int first = begin - own;
-  const int last = lane < columns ? end - own : 0;
-  auto to = destination + own * stride + lane;
+    thread float (&rows)[ROWS], Destination destination, thread const tile_place& place) {
+  const int own = place.simdgroup * ROWS;
+  const int first = place.begin - own;
+  const int last = place.lane < destination.columns ? place.end - own : 0;
+  auto to = destination.at + own * destination.stride + place.lane;
 #pragma clang loop unroll(full)
   for (int i = 0; i < ROWS; ++i) {
     if (i >= first && i < last) {
       *to = static_cast<T>(rows[i]);
     }
-    to += stride;
+    to += destination.stride;
   }
 }
 
@@ -169,18 +157,10 @@ METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int la
 
 // Stores the simdgroup's rows of a tile as rows_store does.
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
-METAL_FUNC void tile_store(
-    Tile tile,
-    Destination destination,
-    int stride,
-    int columns,
-    int begin,
-    int end,
-    int simdgroup,
-    int lane) {
+METAL_FUNC void tile_store(Tile tile, Destination destination, thread const tile_place& place) {
   float rows[ROWS];
-  tile_rows<ROWS>(rows, tile, simdgroup, lane);
-  rows_store<T, ROWS>(rows, destination, stride, columns, begin, end, simdgroup, lane);
+  tile_rows<ROWS>(rows, tile, place.simdgroup, place.lane);
+  rows_store<T, ROWS>(rows, destination, place);
 }
 
 // Matrix (row, column) of a tile, or of its transpose.

@@ -13,11 +13,11 @@
 template <int WIDE, int TALL>
 METAL_FUNC void walk_add_identity(
     thread walk_state<WIDE, TALL>& state, int ahead, thread const steps_place& place) {
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int e = 0; e < 2; ++e) {
         const bool same = r * 8 + place.column[e] + ahead == w * 8 + place.row[e];
         state.at[r][w].thread_elements()[e] += same ? 1.0f : 0.0f;

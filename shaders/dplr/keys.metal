@@ -104,7 +104,7 @@ template <
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
 
     key_sum after;
     key_sum before;
@@ -114,9 +114,9 @@ template <
       TV output_rows[KEY_STEPS];
       float update_rows[KEY_STEPS];
       TW written_rows[KEY_STEPS];
-      key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-      key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
-      key_fetch<TW>(written_rows, w_row + value, H * Dv, Dv - value, place);
+      key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+      key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
+      key_fetch<TW>(written_rows, view_of(w_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
@@ -132,7 +132,7 @@ template <
       scores_put_square(before.at, pairs + TILE * TILE_STRIDE, simdgroup);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       pairs[key_cell(place, i)] *= factor;
     }
@@ -152,10 +152,10 @@ template <
         TW written_rows[KEY_STEPS];
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
-        key_fetch<TW>(written_rows, w_row + value, H * Dv, Dv - value, place);
+        key_fetch<TW>(written_rows, view_of(w_row + value, H * Dv, Dv - value), place);
         if (FIRST) {
-          key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-          key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
+          key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+          key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TW, KEY_STEPS>(written, written_rows, 1.0f, simdgroup, lane);
@@ -166,12 +166,12 @@ template <
         threadgroup_barrier(mem_flags::mem_threadgroup);
         key_state met;
         if (FIRST && meets_state) {
-          key_fetch_state<WHOLE>(met, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
           key_product_state<WHOLE, TV>(read_q, outputs, met, columns, simdgroup);
           key_product_state<WHOLE, float>(read_a, updates, met, columns, simdgroup);
         }
         if (meets_adjoint) {
-          key_fetch_state<WHOLE>(met, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(met, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
           key_product_state<WHOLE, TW>(writes, written, met, columns, simdgroup);
         }
       }
@@ -182,11 +182,11 @@ template <
       TA a_rows[KEY_STEPS];
       TK k_rows[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
-      key_fetch<TQ>(q_rows, q + to, H * Dk, there, place);
-      key_fetch<TA>(a_rows, a + to, H * Dk, there, place);
-      key_fetch<TK>(k_rows, k + to, H * Dk, there, place);
+      key_fetch<TQ>(q_rows, view_of(q + to, H * Dk, there), place);
+      key_fetch<TA>(a_rows, view_of(a + to, H * Dk, there), place);
+      key_fetch<TK>(k_rows, view_of(k + to, H * Dk, there), place);
       key_fetch_gates<HAS_RESET, TG, PER_KEY>(
-          gate_rows, g + row * GATES + (PER_KEY ? key : 0), resets, H * GATES, there, place);
+          gate_rows, view_of(g + row * GATES + (PER_KEY ? key : 0), H * GATES, there), resets, steps, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       key_put(read_q, outputs, simdgroup);
       key_put(read_a, updates, simdgroup);
@@ -200,7 +200,7 @@ template <
       key_steps own;
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int cell = key_cell(place, i);
         own.q[i] = static_cast<float>(q_rows[i]);
@@ -212,13 +212,13 @@ template <
       }
       key_gradients<KEY_READS_BEFORE, HAS_RESET>(own, gates, tiles, pairs, notes, total, place);
       if (!FIRST) {
-        key_add(own.entering_q, first_q + to, H * Dk, there, place);
-        key_add(own.entering_k, first_a + to, H * Dk, there, place);
+        key_add(own.entering_q, view_of(first_q + to, H * Dk, there), place);
+        key_add(own.entering_k, view_of(first_a + to, H * Dk, there), place);
       }
-      rows_store<GRAD_Q>(own.entering_q, grad_q + to, H * Dk, there, begin, end, simdgroup, lane);
-      rows_store<GRAD_A>(own.entering_k, grad_a + to, H * Dk, there, begin, end, simdgroup, lane);
-      rows_store<TK>(own.leaving, grad_k + to, H * Dk, there, begin, end, simdgroup, lane);
-#pragma unroll
+      rows_store<GRAD_Q>(own.entering_q, view_of(grad_q + to, H * Dk, there), place);
+      rows_store<GRAD_A>(own.entering_k, view_of(grad_a + to, H * Dk, there), place);
+      rows_store<TK>(own.leaving, view_of(grad_k + to, H * Dk, there), place);
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         const int at = simdgroup * KEY_STEPS + i;
         const bool forgets = HAS_RESET && at < steps && resets[at];
@@ -226,9 +226,9 @@ template <
       }
       if (PER_KEY) {
         if (!FIRST) {
-          key_add(own.grad_gate, first_g + to, H * Dk, there, place);
+          key_add(own.grad_gate, view_of(first_g + to, H * Dk, there), place);
         }
-        rows_store<GRAD_G>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
+        rows_store<GRAD_G>(own.grad_gate, view_of(grad_g + to, H * Dk, there), place);
       } else {
         grad_step += key_step_sums(own.grad_gate, lane);
       }

@@ -61,7 +61,7 @@ template <
   auto kept = span_state + (own_head * spans * Dv + value) * Dk;
 
   float S[VALUES][KEYS] = {};
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < VALUES; ++r) {
     if (HAS_INITIAL_STATE && value + r < Dv) {
       lane_keys_load<Dk, KEYS>(S[r], initial_state + state + r * Dk, lane);
@@ -72,7 +72,7 @@ template <
     const long row = step * H + head;
     const bool forgets = HAS_RESET && reset[step];
     if (t > 0 && t % SPAN == 0) {
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int r = 0; r < VALUES; ++r) {
         if (value + r < Dv) {
           lane_keys_store<float, Dk, KEYS>(S[r], kept + r * Dk, lane);
@@ -92,18 +92,18 @@ template <
     lane_gates_load<PER_KEY, Dk, KEYS>(gate, g + row * GATES, lane);
     float own_read = 0.0f;  // of value + lane, so that adjacent lanes store adjacent values
     float own_sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int r = 0; r < VALUES; ++r) {
       const float written = static_cast<float>(v[row * Dv + min(value + r, Dv - 1)]);
       float read = 0.0f;
       float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEYS; ++i) {
         S[r][i] = forgets ? 0.0f : S[r][i];
         read = fma(erase[i], S[r][i], read);
       }
       read = uniform_sum(read);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEYS; ++i) {
         S[r][i] = fma(written, key[i], fma(read, added[i], gate[i] * S[r][i]));
         sum = fma(query[i], S[r][i], sum);
@@ -120,7 +120,7 @@ template <
   if (L <= SPAN && value == 0 && lane == 0) {
     span_state[own_head] = 0.0f;
   }
-#pragma unroll
+#pragma clang loop unroll(full)
   for (int r = 0; r < VALUES; ++r) {
     if (value + r < Dv) {
       lane_keys_store<float, Dk, KEYS>(S[r], final_state + state + r * Dk, lane);

@@ -117,7 +117,7 @@ template <
         const float written = static_cast<float>(v[row * Dv + value]);
         const float read = update[row * Dv + value];
         const float output = scale[0] * static_cast<float>(grad_o[row * Dv + value]);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEYS; ++i) {  // (1)
           const int at = value * LANES + i * 32 + lane;
           const float decayed = forgets ? 0.0f : gate[i] * S[at];
@@ -159,7 +159,7 @@ template <
         float own[KEYS];
         float by_key = 0.0f;
         float by_added = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEYS; ++i) {  // (2)
           own[i] = fma(output, query[i], adjoint[value * LANES + i * 32 + lane]);
           by_key = fma(own[i], key[i], by_key);
@@ -167,7 +167,7 @@ template <
         }
         by_key = uniform_sum(by_key);
         by_added = uniform_sum(by_added);
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEYS; ++i) {  // (3), (4)
           const int at = value * LANES + i * 32 + lane;
           grad_key[i] = fma(written, own[i], grad_key[i]);
@@ -184,7 +184,7 @@ template <
           }
         }
       }
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEYS; ++i) {
         grad_erase[i] = forgets ? 0.0f : grad_erase[i];
         grad_gate[i] = forgets ? 0.0f : grad_gate[i];
@@ -196,7 +196,7 @@ template <
         lane_keys_store<TG, Dk, KEYS>(grad_gate, grad_g + row * GATES, lane);
       } else {
         float sum = 0.0f;
-#pragma unroll
+#pragma clang loop unroll(full)
         for (int i = 0; i < KEYS; ++i) {
           sum += grad_gate[i];
         }

@@ -62,10 +62,10 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool leaves = end == steps;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
+    const tile_place padded = {begin, end == steps ? TILE : end, simdgroup, lane};
     for (int key = 0; key < KEYS; key += TILE) {
       TQ q_rows[KEY_STEPS];
       TK k_rows[KEY_STEPS];
@@ -73,12 +73,16 @@ template <
       TB b_rows[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
       const long from = row * Dk + key;
-      key_fetch<TQ>(q_rows, q + from, H * Dk, Dk - key, place);
-      key_fetch<TK>(k_rows, k + from, H * Dk, Dk - key, place);
-      key_fetch<TA>(a_rows, a + from, H * Dk, Dk - key, place);
-      key_fetch<TB>(b_rows, b + from, H * Dk, Dk - key, place);
+      key_fetch<TQ>(q_rows, view_of(q + from, H * Dk, Dk - key), place);
+      key_fetch<TK>(k_rows, view_of(k + from, H * Dk, Dk - key), place);
+      key_fetch<TA>(a_rows, view_of(a + from, H * Dk, Dk - key), place);
+      key_fetch<TB>(b_rows, view_of(b + from, H * Dk, Dk - key), place);
       key_fetch_gates<HAS_RESET, TG, PER_KEY>(
-          gate_rows, g + row * GATES + (PER_KEY ? key : 0), resets, H * GATES, Dk - key, place);
+          gate_rows,
+          view_of(g + row * GATES + (PER_KEY ? key : 0), H * GATES, Dk - key),
+          resets,
+          steps,
+          place);
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -95,19 +99,19 @@ template <
       key_scale(own, q_rows, factor);
       key_decay<false, HAS_RESET>(kept, own, gates, upto_block);
       key_if(kept, meets_state);
-      key_store_blocks<float>(kept, queries + to, KEYS / 8, columns, stop, place);
+      key_store_blocks<float>(kept, queries + to, KEYS / 8, columns, padded);
       key_scale(own, a_rows, 1.0f);
       key_decay<false, HAS_RESET, true>(kept, own, gates, upto_block);
       key_if(kept, meets_state);
-      key_store_blocks<float>(kept, reads + to, KEYS / 8, columns, stop, place);
+      key_store_blocks<float>(kept, reads + to, KEYS / 8, columns, padded);
       key_scale(own, k_rows, 1.0f);
       key_decay<true, HAS_RESET>(kept, own, gates, behind_block);
       key_if(kept, leaves);
-      key_store_blocks<float>(kept, keys_k + to, KEYS / 8, columns, stop, place);
+      key_store_blocks<float>(kept, keys_k + to, KEYS / 8, columns, padded);
       key_scale(own, b_rows, 1.0f);
       key_decay<true, HAS_RESET>(kept, own, gates, behind_block);
       key_if(kept, leaves);
-      key_store_blocks<float>(kept, keys_b + to, KEYS / 8, columns, stop, place);
+      key_store_blocks<float>(kept, keys_b + to, KEYS / 8, columns, padded);
       if (leaves && simdgroup == 0 && lane < KEYS - key) {
         carry_decay fading;
         carry_decay_from(

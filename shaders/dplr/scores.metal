@@ -61,23 +61,27 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const int stop = end == steps ? TILE : end;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
+    const tile_place padded = {begin, end == steps ? TILE : end, simdgroup, lane};
     key_scores scores;
     key_clear(scores);
     for (int key = 0; key < Dk; key += TILE) {
       TR fetched[KEY_STEPS];
       TK fetched_keys[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
-      key_fetch<TR>(fetched, rows + row * Dk + key, H * Dk, Dk - key, place);
-      key_fetch<TK>(fetched_keys, keys + row * Dk + key, H * Dk, Dk - key, place);
+      key_fetch<TR>(fetched, view_of(rows + row * Dk + key, H * Dk, Dk - key), place);
+      key_fetch<TK>(fetched_keys, view_of(keys + row * Dk + key, H * Dk, Dk - key), place);
       key_fetch_gates<HAS_RESET, TG, PER_KEY>(
-          gate_rows, g + row * GATES + (PER_KEY ? key : 0), resets, H * GATES, Dk - key, place);
+          gate_rows,
+          view_of(g + row * GATES + (PER_KEY ? key : 0), H * GATES, Dk - key),
+          resets,
+          steps,
+          place);
       float own_rows[KEY_STEPS];
       float own_keys[KEY_STEPS];
       key_gates gates;
       key_products<HAS_RESET, TG>(gates, gate_rows);
-#pragma unroll
+#pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
         own_rows[i] = static_cast<float>(fetched[i]);
         own_keys[i] = static_cast<float>(fetched_keys[i]);
@@ -92,7 +96,7 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
     key_scores_put(scores, weights, tiles, place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma unroll
+#pragma clang loop unroll(full)
     for (int i = 0; i < KEY_STEPS; ++i) {
       weights[key_cell(place, i)] *= factor;
     }
@@ -107,7 +111,7 @@ template <
       if (HAS_RESET) {
         tile_within(made, begin, end, simdgroup, lane);
       }
-      tile_store_blocks<false, true>(made, blocks, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
+      tile_store_blocks<false, true>(made, blocks, TILE_BLOCKS, TILE_BLOCKS, padded);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

@@ -53,20 +53,21 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
     column_sum sum;
     columns_clear(sum);
     column_rows<TV> inputs;
     column_rows<float> results;
-    columns_fetch<TV>(inputs, given + row, H * Dv, Dv - value, begin, end, simdgroup, lane);
-    columns_fetch<float>(results, solved + row, H * Dv, Dv - value, begin, end, simdgroup, lane);
+    columns_fetch<TV>(inputs, view_of(given + row, H * Dv, Dv - value), place);
+    columns_fetch<float>(results, view_of(solved + row, H * Dv, Dv - value), place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep<TV>(tiles, inputs, simdgroup, lane);
     columns_load_lower(weights, given_mix + at * TILE * TILE, simdgroup, lane);
     for (int inner = 0; meets_state && inner < ROWS; ++inner) {
       simdgroup_float8x8 own[TILE_OWN];
-      columns_state_row<false>(own, state, COLUMNS, inner, ROWS, columns, simdgroup);
-#pragma unroll
+      columns_state_row<false>(own, blocks_of(state, COLUMNS, ROWS, columns), inner, simdgroup);
+#pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
         simdgroup_float8x8 left = block_load<false>(own_rows + (r * ROWS + inner) * BLOCK);
         simdgroup_float8x8 below = block_load<false>(own_rows + ((r + 1) * ROWS + inner) * BLOCK);
@@ -88,14 +89,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
       const int own = part * TILE;
       if (value + own < Dv) {
         tile_store<TV, COLUMN_ROWS>(
-            tiles + part * TILE_SIZE,
-            mixed + row + own,
-            H * Dv,
-            Dv - value - own,
-            begin,
-            end,
-            simdgroup,
-            lane);
+            tiles + part * TILE_SIZE, view_of(mixed + row + own, H * Dv, Dv - value - own), place);
       }
     }
     begin = end;

@@ -124,12 +124,13 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
     // What a step has one of is on its way while the first keys are fetched.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
     const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
 
     tile_sum sum;
@@ -139,9 +140,13 @@ template <
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
-          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          left,
+          view_of(q_row + key, Hk * Dk, Dk - key),
+          right,
+          view_of(k_row + key, Hk * Dk, Dk - key),
+          place);
       if (HAS_ERASE) {
-        tile_load<TE>(pairs, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
       }
       if (key == 0) {
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
@@ -158,7 +163,6 @@ template <
     tile_put(other, before, simdgroup);
     gates_products<HAS_RESET>(gates, upto, behind, simdgroup, lane);
 
-    const readouts_place place = {begin, end, simdgroup, lane};
     readouts_sums sums;
     readouts_clear(sums);
     simdgroup_float8x8 grad_entering[TILE_OWN];
@@ -185,8 +189,8 @@ template <
       tile_clear(writes);
       for (int value = 0; value < Dv; value += TILE) {
         const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
-        const int inners = COLUMNS - value / 8;
-        const int columns = ROWS - key / 8;
+        const int columns = COLUMNS - value / 8;
+        const int rows = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
         readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -195,12 +199,13 @@ template <
         }
         if (meets_state) {
           tile_product_state<true, WHOLE, TV>(
-              grads_q, left, state + corner, COLUMNS, inners, columns, simdgroup);
-          tile_product_state<true, WHOLE>(reads, right, state + corner, COLUMNS, inners, columns, simdgroup);
+              grads_q, left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
+          tile_product_state<true, WHOLE>(
+              reads, right, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
         }
         if (meets_adjoint) {
           tile_product_state<true, WHOLE>(
-              writes, pairs, adjoint + corner, COLUMNS, inners, columns, simdgroup);
+              writes, pairs, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
         }
       }
       if (AHEAD && key == 0) {
@@ -210,7 +215,11 @@ template <
 
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
-          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          left,
+          view_of(q_row + key, Hk * Dk, Dk - key),
+          right,
+          view_of(k_row + key, Hk * Dk, Dk - key),
+          place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (from_zero) {
         tile_clear(grads_q);
@@ -221,14 +230,14 @@ template <
       tile_product_lower<false, TK>(grads_q, after, right, simdgroup);
       tile_put(grads_q, pairs, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<GRAD_Q>(pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
 
       tile_scale<false>(reads, read_rates, simdgroup);
       tile_scale<false>(writes, write_rates, simdgroup);
       tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
       if (HAS_ERASE) {
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<TE>(pairs, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+        tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_weigh(reads, grad_entering, pairs, entering, simdgroup);
         tile_product_lower<false, TK>(reads, before, right, simdgroup);
@@ -238,8 +247,7 @@ template <
         tile_put(reads, left, simdgroup);
         tile_put(writes, pairs, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store<GRAD_E>(
-            left, grad_erase_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+        tile_store<GRAD_E>(left, view_of(grad_erase_head + row * Dk + key, H * Dk, Dk - key), place);
       } else {
         tile_weigh(reads, grad_entering, right, entering, simdgroup);
         tile_add(reads, writes);
@@ -249,13 +257,13 @@ template <
         tile_put(reads, pairs, simdgroup);
         simdgroup_barrier(mem_flags::mem_threadgroup);
       }
-      tile_store<GRAD_K>(pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+      tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -108,7 +108,7 @@ template <
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
 
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0) {
@@ -124,9 +124,9 @@ template <
       TV output_rows[KEY_STEPS];
       float update_rows[KEY_STEPS];
       float error_rows[KEY_STEPS];
-      key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-      key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
-      key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
+      key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+      key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
+      key_fetch<float>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
       tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
@@ -174,14 +174,16 @@ template <
         key_state leaving;
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
-        key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-        key_fetch<float>(update_rows, update_row + value, H * Dv, Dv - value, place);
-        key_fetch<float>(error_rows, error_row + value, H * Dv, Dv - value, place);
+        key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+        key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
+        key_fetch<float>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
@@ -189,14 +191,16 @@ template <
         tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
           key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);
@@ -207,12 +211,13 @@ template <
       TK k_rows[KEY_STEPS];
       TE erase_rows[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
-      key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
-      key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+      key_fetch<TQ>(q_rows, view_of(q_row + key, Hk * Dk, Dk - key), place);
+      key_fetch<TK>(k_rows, view_of(k_row + key, Hk * Dk, Dk - key), place);
       if (HAS_ERASE) {
-        key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+        key_fetch<TE>(erase_rows, view_of(erase_row + key, Hk * Dk, Dk - key), place);
       }
-      key_fetch_gates<HAS_RESET, TG>(gate_rows, g + row * Dk + key, resets, H * Dk, Dk - key, place);
+      key_fetch_gates<HAS_RESET, TG>(
+          gate_rows, view_of(g + row * Dk + key, H * Dk, Dk - key), resets, steps, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       key_put(read_q, outputs, simdgroup);
       key_put(read_k, updates, simdgroup);
@@ -248,14 +253,14 @@ template <
       }
       const long to = row * Dk + key;
       const int there = Dk - key;
-      rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<GRAD_Q>(own.entering_q, view_of(grad_q_head + to, H * Dk, there), place);
       if (HAS_ERASE) {
-        rows_store<GRAD_K>(own.leaving, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
-        rows_store<GRAD_E>(own.entering_k, grad_erase_head + to, H * Dk, there, begin, end, simdgroup, lane);
+        rows_store<GRAD_K>(own.leaving, view_of(grad_k_head + to, H * Dk, there), place);
+        rows_store<GRAD_E>(own.entering_k, view_of(grad_erase_head + to, H * Dk, there), place);
       } else {
-        rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
+        rows_store<GRAD_K>(own.entering_k, view_of(grad_k_head + to, H * Dk, there), place);
       }
-      rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<TG>(own.grad_gate, view_of(grad_g + to, H * Dk, there), place);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

@@ -83,11 +83,11 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool leaves = end == steps;
 
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
+    const tile_place padded = {begin, end == steps ? TILE : end, simdgroup, lane};
     const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
     if (PER_KEY) {
       key_scores scores;
@@ -96,11 +96,12 @@ template <
         TK k_rows[KEY_STEPS];
         TG gate_rows[KEY_STEPS];
         TE erase_rows[KEY_STEPS];
-        key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        key_fetch<TK>(k_rows, view_of(k_row + key, Hk * Dk, Dk - key), place);
         if (HAS_ERASE) {
-          key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+          key_fetch<TE>(erase_rows, view_of(erase_row + key, Hk * Dk, Dk - key), place);
         }
-        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        key_fetch_gates<HAS_RESET, TG>(
+            gate_rows, view_of(gate_row + key, H * Dk, Dk - key), resets, steps, place);
         float own_k[KEY_STEPS];
         float own_read[KEY_STEPS];
         float kept[KEY_STEPS];
@@ -121,11 +122,11 @@ template <
         const float upto_block = key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
         key_decay<false, HAS_RESET>(kept, own_read, own_gates, upto_block);
         key_if(kept, meets_state);
-        key_store_blocks<TW>(kept, to, KEYS / 8, columns, stop, place);
+        key_store_blocks<TW>(kept, to, KEYS / 8, columns, padded);
         const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
         key_decay<true, HAS_RESET>(kept, own_k, own_gates, behind_block);
         key_if(kept, leaves);
-        key_store_blocks<TW>(kept, to + TILE * KEYS, KEYS / 8, columns, stop, place);
+        key_store_blocks<TW>(kept, to + TILE * KEYS, KEYS / 8, columns, padded);
         if (leaves && simdgroup == 0 && lane < KEYS - key) {
           carry_decay fading;
           carry_decay_from(
@@ -149,25 +150,18 @@ template <
       tile_clear(sum);
       // What a step has one of is on its way while the first keys are fetched.
       gates_part<false, TG> own_gates;
-      gates_fetch<false, HAS_RESET, TG>(
-          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
       for (int key = 0; key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (HAS_ERASE) {
           tile_load_both<TE, TK>(
               left,
-              erase_row + key,
-              1.0f,
+              view_of(erase_row + key, Hk * Dk, Dk - key),
               right,
-              k_row + key,
-              Hk * Dk,
-              Dk - key,
-              begin,
-              end,
-              simdgroup,
-              lane);
+              view_of(k_row + key, Hk * Dk, Dk - key),
+              place);
         } else {
-          tile_load<TK>(left, k_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+          tile_load<TK>(left, view_of(k_row + key, Hk * Dk, Dk - key), 1.0f, place);
         }
         if (key == 0) {
           gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
@@ -179,10 +173,9 @@ template <
         scores_product<conditional_t<HAS_ERASE, TE, TK>, TK>(sum, left, right, simdgroup);
         auto to = chunk_keys + key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
-        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, padded);
         if (HAS_ERASE) {
-          tile_store_blocks<false, WHOLE, TW>(
-              right, to + TILE * KEYS, KEYS / 8, columns, begin, stop, simdgroup, lane);
+          tile_store_blocks<false, WHOLE, TW>(right, to + TILE * KEYS, KEYS / 8, columns, padded);
         }
       }
       tile_put(sum, weights, simdgroup);
@@ -202,8 +195,7 @@ template <
       if (HAS_RESET) {
         tile_within(left, begin, end, simdgroup, lane);
       }
-      tile_store_blocks<false, true>(
-          left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
+      tile_store_blocks<false, true>(left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, padded);
     }
 
     for (int key = 0; !PER_KEY && key < KEYS; key += TILE) {

@@ -85,11 +85,11 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
-    const int stop = end == steps ? TILE : end;
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
+    const tile_place padded = {begin, end == steps ? TILE : end, simdgroup, lane};
     if (PER_KEY) {
       key_scores scores;
       key_clear(scores);
@@ -97,13 +97,14 @@ template <
         TQ q_rows[KEY_STEPS];
         TK k_rows[KEY_STEPS];
         TG gate_rows[KEY_STEPS];
-        key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+        key_fetch<TQ>(q_rows, view_of(q_row + key, Hk * Dk, Dk - key), place);
         TE erase_rows[KEY_STEPS];
-        key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+        key_fetch<TK>(k_rows, view_of(k_row + key, Hk * Dk, Dk - key), place);
         if (HAS_ERASE) {
-          key_fetch<TE>(erase_rows, erase_row + key, Hk * Dk, Dk - key, place);
+          key_fetch<TE>(erase_rows, view_of(erase_row + key, Hk * Dk, Dk - key), place);
         }
-        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        key_fetch_gates<HAS_RESET, TG>(
+            gate_rows, view_of(gate_row + key, H * Dk, Dk - key), resets, steps, place);
         float own_q[KEY_STEPS];
         float own_k[KEY_STEPS];
         float own_read[KEY_STEPS];
@@ -125,14 +126,14 @@ template <
         const float upto_block = key_blocks_product<HAS_RESET>(products, 0, simdgroup, lane);
         key_decay<false, HAS_RESET>(kept, own_q, own_gates, upto_block);
         key_if(kept, meets_state);
-        key_store_blocks<TWQ>(kept, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, stop, place);
+        key_store_blocks<TWQ>(kept, chunk_queries + key / 8 * BLOCK, KEYS / 8, columns, padded);
         key_decay<false, HAS_RESET>(kept, own_read, own_gates, upto_block);
         key_if(kept, meets_state);
-        key_store_blocks<TWK>(kept, to, KEYS / 8, columns, stop, place);
+        key_store_blocks<TWK>(kept, to, KEYS / 8, columns, padded);
         const float behind_block = key_blocks_product<HAS_RESET>(products, simdgroup + 1, KEY_BLOCKS, lane);
         key_decay<true, HAS_RESET>(kept, own_k, own_gates, behind_block);
         key_if(kept, meets_adjoint);
-        key_store_blocks<TWK>(kept, to + TILE * KEYS, KEYS / 8, columns, stop, place);
+        key_store_blocks<TWK>(kept, to + TILE * KEYS, KEYS / 8, columns, padded);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         key_scores_add(scores, tiles, simdgroup);
       }
@@ -148,12 +149,15 @@ template <
       tile_clear(sum);
       // They are on their way while the first keys are fetched.
       gates_part<false, TG> own_gates;
-      gates_fetch<false, HAS_RESET, TG>(
-          own_gates, gate_row, H, 1, resets, begin, end, steps, simdgroup, lane);
+      gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
       for (int key = 0; key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_load_both<TQ, TK>(
-            left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+            left,
+            view_of(q_row + key, Hk * Dk, Dk - key),
+            right,
+            view_of(k_row + key, Hk * Dk, Dk - key),
+            place);
         if (key == 0) {
           gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         }
@@ -161,23 +165,14 @@ template <
         scores_product<TQ, TK>(sum, left, right, simdgroup);
         const int at = key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
-        tile_store_blocks<false, WHOLE, TWQ>(
-            left, chunk_queries + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+        tile_store_blocks<false, WHOLE, TWQ>(left, chunk_queries + at, KEYS / 8, columns, padded);
         tile_store_blocks<false, WHOLE, TWK>(
-            right,
-            chunk_keys + at + (KINDS - 1) * TILE * KEYS,
-            KEYS / 8,
-            columns,
-            begin,
-            stop,
-            simdgroup,
-            lane);
+            right, chunk_keys + at + (KINDS - 1) * TILE * KEYS, KEYS / 8, columns, padded);
         if (HAS_ERASE) {
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_load<TE>(left, erase_row + key, Hk * Dk, Dk - key, begin, end, 1.0f, simdgroup, lane);
+          tile_load<TE>(left, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store_blocks<false, WHOLE, TWK>(
-              left, chunk_keys + at, KEYS / 8, columns, begin, stop, simdgroup, lane);
+          tile_store_blocks<false, WHOLE, TWK>(left, chunk_keys + at, KEYS / 8, columns, padded);
         }
       }
       tile_put(sum, weights, simdgroup);
@@ -195,8 +190,7 @@ template <
       if (HAS_RESET) {
         tile_within(weights, begin, end, simdgroup, lane);
       }
-      tile_store_blocks<true, true>(
-          weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, begin, stop, simdgroup, lane);
+      tile_store_blocks<true, true>(weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, padded);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

@@ -10,14 +10,6 @@
 #include "../common/scores.h"
 #include "../common/tile.h"
 
-// The steps [begin, end) of a chunk between two resets, and the thread that handles them.
-struct readouts_place {
-  int begin;
-  int end;
-  int simdgroup;
-  int lane;
-};
-
 // Tiles and numbers a step in threadgroup memory: grad_o, d and e of 32 values; the scores after = q k^T and
 // before = r k^T; numbers a step as rows of 8; and the gates with their products and gradients.
 template <typename Floats>
@@ -61,41 +53,19 @@ METAL_FUNC void readouts_load(
     thread const Source& source,
     int value,
     int columns,
-    thread const readouts_place& place) {
-  auto grads = source.grad_o + value;
-  auto updates = source.grad_update + value;
-  auto errors = source.error + value;
+    thread const tile_place& place) {
+  auto grads = view_of(source.grad_o + value, source.stride, columns);
+  auto updates = view_of(source.grad_update + value, source.stride, columns);
+  auto errors = view_of(source.error + value, source.stride, columns);
   if (AHEAD) {
     TV rows[TILE_ROWS];
-    tile_fetch<TV>(rows, grads, source.stride, columns, place.begin, place.end, place.simdgroup, place.lane);
-    tile_load_both<float, float>(
-        at.updates,
-        updates,
-        1.0f,
-        at.errors,
-        errors,
-        source.stride,
-        columns,
-        place.begin,
-        place.end,
-        place.simdgroup,
-        place.lane);
+    tile_fetch<TV>(rows, grads, place);
+    tile_load_both<float, float>(at.updates, updates, at.errors, errors, place);
     tile_keep<TV>(at.outputs, rows, 1.0f, place.simdgroup, place.lane);
   } else {
-    tile_load<TV>(
-        at.outputs, grads, source.stride, columns, place.begin, place.end, 1.0f, place.simdgroup, place.lane);
-    tile_load<float>(
-        at.updates,
-        updates,
-        source.stride,
-        columns,
-        place.begin,
-        place.end,
-        1.0f,
-        place.simdgroup,
-        place.lane);
-    tile_load<float>(
-        at.errors, errors, source.stride, columns, place.begin, place.end, 1.0f, place.simdgroup, place.lane);
+    tile_load<TV>(at.outputs, grads, 1.0f, place);
+    tile_load<float>(at.updates, updates, 1.0f, place);
+    tile_load<float>(at.errors, errors, 1.0f, place);
   }
 }
 
@@ -119,7 +89,7 @@ METAL_FUNC void readouts_clear(thread readouts_sums& sums) {
 // Adds those of 32 values.
 template <typename TV, typename Floats>
 METAL_FUNC void readouts_add(
-    thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, thread const readouts_place& place) {
+    thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, thread const tile_place& place) {
   scores_product<TV, float>(sums.later, at.outputs, at.errors, place.simdgroup);
   scores_product(sums.earlier, at.updates, at.errors, place.simdgroup);
 #pragma clang loop unroll(full)
@@ -132,7 +102,7 @@ METAL_FUNC void readouts_add(
 // The gradient of `rates`, from what the lanes have of it.
 template <typename T, typename Grads>
 METAL_FUNC void readouts_grad_rate(
-    thread readouts_sums& sums, Grads grads, long stride, thread const readouts_place& place) {
+    thread readouts_sums& sums, Grads grads, long stride, thread const tile_place& place) {
   const float total = rows_sums(sums.grad_rate, place.lane);
   const int row = place.simdgroup * TILE_ROWS + place.lane / 2;
   if (place.lane % 2 == 0 && row >= place.begin && row < place.end) {
@@ -147,7 +117,7 @@ METAL_FUNC void readouts_weigh(
     thread const readouts_tiles<Floats>& at,
     thread readouts_sums& sums,
     float factor,
-    thread const readouts_place& place) {
+    thread const tile_place& place) {
   const int lane = place.lane;
   const int first = place.simdgroup * TILE_ROWS;
   auto products = at.outputs;
@@ -177,8 +147,7 @@ METAL_FUNC void readouts_weigh(
     products[pair] = weight;
   }
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
-  grad_gates_of_pairs<RESETS>(
-      at.grad_gates, adjoints, products, at.gates, place.begin, place.end, place.simdgroup, lane);
+  grad_gates_of_pairs<RESETS>(at.grad_gates, adjoints, products, at.gates, place);
 #pragma clang loop unroll(full)
   for (int s = 0; s < TILE_ROWS; ++s) {
     const int i = first + s;

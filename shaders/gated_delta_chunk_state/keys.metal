@@ -69,6 +69,7 @@ template <typename TK, typename TW, int Dk, int Dv>
   // A simdgroup loads, multiplies and stores only the rows of tiles that it owns.
   for (int part = 0; part < CHUNK; part += TILE) {
     const int present = steps - part;
+    const tile_place place = {0, present, simdgroup, lane};
     const long row = (first + part) * H + head;
     auto k_row = k + ((first + part) * Hk + head / (H / Hk)) * Dk;
     float grad[TILE_ROWS] = {};
@@ -79,24 +80,23 @@ template <typename TK, typename TW, int Dk, int Dv>
       tile_clear(read);
       for (int value = 0; value < Dv; value += TILE) {
         const int corner = (key / 8 * (VALUES / 8) + value / 8) * BLOCK;
-        const int inners = (VALUES - value) / 8;
-        const int columns = (KEYS - key) / 8;
+        const int columns = (VALUES - value) / 8;
+        const int rows = (KEYS - key) / 8;
         const long values = row * Dv + value;
         simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<float>(errors, error + values, H * Dv, Dv - value, 0, present, 1.0f, simdgroup, lane);
-        tile_load<float>(
-            updates, grad_update + values, H * Dv, Dv - value, 0, present, -1.0f, simdgroup, lane);
+        tile_load<float>(errors, view_of(error + values, H * Dv, Dv - value), 1.0f, place);
+        tile_load<float>(updates, view_of(grad_update + values, H * Dv, Dv - value), -1.0f, place);
         simdgroup_barrier(mem_flags::mem_threadgroup);
         tile_product_state<true, WHOLE>(
-            written, errors, adjoint + corner, VALUES / 8, inners, columns, simdgroup);
+            written, errors, blocks_of(adjoint + corner, VALUES / 8, rows, columns), simdgroup);
         tile_product_state<true, WHOLE>(
-            read, updates, state + corner, VALUES / 8, inners, columns, simdgroup);
+            read, updates, blocks_of(state + corner, VALUES / 8, rows, columns), simdgroup);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       tile_put(written, errors, simdgroup);
       tile_put(read, updates, simdgroup);
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<TW>(updates, grad_w + row * Dk + key, H * Dk, Dk - key, 0, present, simdgroup, lane);
+      tile_store<TW>(updates, view_of(grad_w + row * Dk + key, H * Dk, Dk - key), place);
 #pragma clang loop unroll(full)
       for (int i = 0; i < TILE_ROWS; ++i) {
         const int step = simdgroup * TILE_ROWS + i;

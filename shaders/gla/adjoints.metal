@@ -59,6 +59,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
+  const tile_place state_place = {0, kept, simdgroup, lane};
   const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
@@ -72,7 +73,7 @@ template <
   tile_sum G;
   tile_sum rest;
   tile_clear(rest);
-  tile_load<float>(keys, grad_final_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
+  tile_load<float>(keys, view_of(grad_final_state + corner, Dv, wide), 1.0f, state_place);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   tile_get(G, keys, simdgroup);
 
@@ -87,18 +88,11 @@ template <
   auto entry = chunk_adjoint + ((last_state * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
       rows,
-      key_rows,
-      Hk * Dk,
-      kept,
-      value_rows,
-      H * Dv,
-      wide,
-      gate_rows,
-      H * GATES,
+      view_of(key_rows, Hk * Dk, kept),
+      view_of(value_rows, H * Dv, wide),
+      view_of(gate_rows, H * GATES, kept),
       resets,
-      L - (chunks - 1) * TILE,
-      simdgroup,
-      lane);
+      tile_place{0, L - (chunks - 1) * TILE, simdgroup, lane});
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     if (!ALONE) {
@@ -142,18 +136,11 @@ template <
     if (chunk > 0) {
       state_fetch<PER_KEY, HAS_RESET, TQ, TV, TG>(
           rows,
-          key_rows,
-          Hk * Dk,
-          kept,
-          value_rows,
-          H * Dv,
-          wide,
-          gate_rows,
-          H * GATES,
+          view_of(key_rows, Hk * Dk, kept),
+          view_of(value_rows, H * Dv, wide),
+          view_of(gate_rows, H * GATES, kept),
           resets,
-          TILE,
-          simdgroup,
-          lane);
+          tile_place{0, TILE, simdgroup, lane});
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     state_decay<PER_KEY>(G, rest, decays, left, carries, simdgroup);
@@ -165,6 +152,6 @@ template <
   tile_put(G, keys, simdgroup);
   simdgroup_barrier(mem_flags::mem_threadgroup);
   if (HAS_INITIAL_STATE) {
-    tile_store<float>(keys, grad_initial_state + corner, Dv, wide, 0, kept, simdgroup, lane);
+    tile_store<float>(keys, view_of(grad_initial_state + corner, Dv, wide), state_place);
   }
 }

@@ -88,19 +88,24 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
 
     // The gates are on their way while the first keys are fetched.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
 
     tile_sum sum;
     tile_clear(sum);
     for (int key = 0; key < Dk; key += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_load_both<TQ, TK>(
-          left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+          left,
+          view_of(q_row + key, Hk * Dk, Dk - key),
+          right,
+          view_of(k_row + key, Hk * Dk, Dk - key),
+          place);
       if (key == 0) {
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
       }
@@ -129,16 +134,10 @@ template <
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_load_both<TV, TV>(
             left,
-            grad_row + value,
-            1.0f,
+            view_of(grad_row + value, H * Dv, Dv - value),
             right,
-            v_row + value,
-            H * Dv,
-            Dv - value,
-            begin,
-            end,
-            simdgroup,
-            lane);
+            view_of(v_row + value, H * Dv, Dv - value),
+            place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (base == 0) {
           scores_product<TV, TV>(sum, left, right, simdgroup);
@@ -147,15 +146,15 @@ template <
         for (int t = 0; t < TOGETHER; ++t) {
           const int key = base + t * TILE;
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
-          const int inners = COLUMNS - value / 8;
-          const int columns = ROWS - key / 8;
+          const int columns = COLUMNS - value / 8;
+          const int rows = ROWS - key / 8;
           if (meets_state && key < Dk) {
             tile_product_state<true, WHOLE, TV>(
-                grads_q[t], left, state + corner, COLUMNS, inners, columns, simdgroup);
+                grads_q[t], left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
           }
           if (meets_adjoint && key < Dk) {
             tile_product_state<true, WHOLE, TV>(
-                grads_k[t], right, adjoint + corner, COLUMNS, inners, columns, simdgroup);
+                grads_k[t], right, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
           }
         }
       }
@@ -180,7 +179,7 @@ template <
           left[pair] = weight;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, begin, end, simdgroup, lane);
+        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, place);
       }
 
 #pragma clang loop unroll(full)
@@ -189,7 +188,11 @@ template <
         if (key < Dk) {
           threadgroup_barrier(mem_flags::mem_threadgroup);
           tile_load_both<TQ, TK>(
-              left, q_row + key, 1.0f, right, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+              left,
+              view_of(q_row + key, Hk * Dk, Dk - key),
+              right,
+              view_of(k_row + key, Hk * Dk, Dk - key),
+              place);
           threadgroup_barrier(mem_flags::mem_threadgroup);
           if (from_zero) {
             tile_clear(grads_q[t]);
@@ -199,15 +202,13 @@ template <
           tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
           tile_put(grads_q[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<GRAD_Q>(
-              pairs, grad_q_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+          tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
           tile_weigh(grads_k[t], grad_leaving, right, leaving, simdgroup);
           tile_product_lower<true, TQ>(grads_k[t], weights, left, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_put(grads_k[t], pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_store<GRAD_K>(
-              pairs, grad_k_head + row * Dk + key, H * Dk, Dk - key, begin, end, simdgroup, lane);
+          tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
         }
       }
     }
@@ -215,7 +216,7 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, simdgroup, lane);
+    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -87,15 +87,15 @@ template <
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool meets_adjoint = end == steps;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
 
     key_sum after;
     key_clear(after);
     for (int value = 0; value < Dv; value += TILE) {
       TV output_rows[KEY_STEPS];
       TV value_rows[KEY_STEPS];
-      key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-      key_fetch<TV>(value_rows, v_row + value, H * Dv, Dv - value, place);
+      key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+      key_fetch<TV>(value_rows, view_of(v_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
       tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
@@ -126,26 +126,30 @@ template <
         key_state leaving;
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
-        key_fetch<TV>(output_rows, grad_row + value, H * Dv, Dv - value, place);
-        key_fetch<TV>(value_rows, v_row + value, H * Dv, Dv - value, place);
+        key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
+        key_fetch<TV>(value_rows, view_of(v_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
         tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(entering, state + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
           key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(leaving, adjoint + at, COLUMNS, ROWS - key / 8, columns, simdgroup);
+          key_fetch_state<WHOLE>(
+              leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
           key_product_state<WHOLE, TV>(written, values, leaving, columns, simdgroup);
@@ -155,9 +159,10 @@ template <
       TQ q_rows[KEY_STEPS];
       TK k_rows[KEY_STEPS];
       TG gate_rows[KEY_STEPS];
-      key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
-      key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
-      key_fetch_gates<HAS_RESET, TG>(gate_rows, g + row * Dk + key, resets, H * Dk, Dk - key, place);
+      key_fetch<TQ>(q_rows, view_of(q_row + key, Hk * Dk, Dk - key), place);
+      key_fetch<TK>(k_rows, view_of(k_row + key, Hk * Dk, Dk - key), place);
+      key_fetch_gates<HAS_RESET, TG>(
+          gate_rows, view_of(g + row * Dk + key, H * Dk, Dk - key), resets, steps, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       key_put(read, outputs, simdgroup);
       key_put(written, values, simdgroup);
@@ -190,9 +195,9 @@ template <
       }
       const long to = row * Dk + key;
       const int there = Dk - key;
-      rows_store<GRAD_Q>(own.entering_q, grad_q_head + to, H * Dk, there, begin, end, simdgroup, lane);
-      rows_store<GRAD_K>(own.entering_k, grad_k_head + to, H * Dk, there, begin, end, simdgroup, lane);
-      rows_store<TG>(own.grad_gate, grad_g + to, H * Dk, there, begin, end, simdgroup, lane);
+      rows_store<GRAD_Q>(own.entering_q, view_of(grad_q_head + to, H * Dk, there), place);
+      rows_store<GRAD_K>(own.entering_k, view_of(grad_k_head + to, H * Dk, there), place);
+      rows_store<TG>(own.grad_gate, view_of(grad_g + to, H * Dk, there), place);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

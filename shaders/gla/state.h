@@ -58,7 +58,7 @@ struct state_rows {
   gates_part<PER_KEY, TG> gates;
 };
 
-// The rows of `steps` steps, of which `kept` keys and `wide` values are there.
+// The rows of the steps [0, place.end).
 template <
     bool PER_KEY,
     bool RESETS,
@@ -72,19 +72,11 @@ template <
 METAL_FUNC void state_fetch(
     thread state_rows<PER_KEY, TK, TV, TG>& rows,
     Keys keys,
-    int key_stride,
-    int kept,
     Values values,
-    int value_stride,
-    int wide,
     Gates gates,
-    int gate_stride,
     Reset resets,
-    int steps,
-    int simdgroup,
-    int lane) {
-  gates_fetch<PER_KEY, RESETS, TG>(
-      rows.gates, gates, gate_stride, kept, resets, 0, steps, steps, simdgroup, lane);
-  tile_fetch<TK>(rows.keys, keys, key_stride, kept, 0, steps, simdgroup, lane);
-  tile_fetch<TV>(rows.values, values, value_stride, wide, 0, steps, simdgroup, lane);
+    thread const tile_place& place) {
+  gates_fetch<PER_KEY, RESETS, TG>(rows.gates, gates, resets, place.end, place);
+  tile_fetch<TK>(rows.keys, keys, place);
+  tile_fetch<TV>(rows.values, values, place);
 }

@@ -58,6 +58,7 @@ template <
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
+  const tile_place state_place = {0, kept, simdgroup, lane};
   const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
@@ -74,7 +75,7 @@ template <
   tile_clear(rest);
   tile_clear(S);
   if (HAS_INITIAL_STATE) {
-    tile_load<float>(keys, initial_state + corner, Dv, wide, 0, kept, 1.0f, simdgroup, lane);
+    tile_load<float>(keys, view_of(initial_state + corner, Dv, wide), 1.0f, state_place);
     simdgroup_barrier(mem_flags::mem_threadgroup);
     tile_get(S, keys, simdgroup);
   }
@@ -88,18 +89,11 @@ template <
   auto entry = chunk_state + ((state * (chunks - unkept) * ROWS + row) * COLUMNS + value / 8) * BLOCK;
   state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
       rows,
-      key_rows,
-      Hk * Dk,
-      kept,
-      value_rows,
-      H * Dv,
-      wide,
-      gate_rows,
-      H * GATES,
+      view_of(key_rows, Hk * Dk, kept),
+      view_of(value_rows, H * Dv, wide),
+      view_of(gate_rows, H * GATES, kept),
       resets,
-      min(TILE, L),
-      simdgroup,
-      lane);
+      tile_place{0, min(TILE, L), simdgroup, lane});
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     // A 0 that is not kept gives way to the state after it.
@@ -145,18 +139,11 @@ template <
     if (chunk + 1 < chunks) {
       state_fetch<PER_KEY, HAS_RESET, TK, TV, TG>(
           rows,
-          key_rows,
-          Hk * Dk,
-          kept,
-          value_rows,
-          H * Dv,
-          wide,
-          gate_rows,
-          H * GATES,
+          view_of(key_rows, Hk * Dk, kept),
+          view_of(value_rows, H * Dv, wide),
+          view_of(gate_rows, H * GATES, kept),
           resets,
-          min(TILE, L - (chunk + 1) * TILE),
-          simdgroup,
-          lane);
+          tile_place{0, min(TILE, L - (chunk + 1) * TILE), simdgroup, lane});
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     state_decay<PER_KEY>(S, rest, decays, left, carries, simdgroup);
@@ -167,5 +154,5 @@ template <
   threadgroup_barrier(mem_flags::mem_threadgroup);
   tile_put(S, keys, simdgroup);
   simdgroup_barrier(mem_flags::mem_threadgroup);
-  tile_store<float>(keys, final_state + corner, Dv, wide, 0, kept, simdgroup, lane);
+  tile_store<float>(keys, view_of(final_state + corner, Dv, wide), state_place);
 }

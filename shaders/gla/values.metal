@@ -81,6 +81,7 @@ template <
   int begin = 0;
   do {
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
+    const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
     const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
@@ -88,7 +89,7 @@ template <
     // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
     // All that a pass needs is fetched before it begins.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, g + row, H, 1, resets, begin, end, steps, simdgroup, lane);
+    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;
@@ -96,18 +97,18 @@ template <
       tile_clear(scores[0]);
       tile_clear(scores[1]);
       columns_clear(sum);
-      columns_fetch<TV>(own_values, value_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      columns_fetch<TV>(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
       for (int key = 0; key < Dk; key += 2 * TILE) {
         column_rows<TQ> own_q;
         column_rows<TK> own_k;
-        columns_fetch<TQ>(own_q, q_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
-        columns_fetch<TK>(own_k, k_row + key, Hk * Dk, Dk - key, begin, end, simdgroup, lane);
+        columns_fetch<TQ>(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
+        columns_fetch<TK>(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
         column_state own_state;
         auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int rows = ROWS - key / 8;
         const int columns = COLUMNS - value / 8;
         if (meets_state) {
-          columns_fetch_state<WHOLE>(own_state, entry, COLUMNS, rows, columns, simdgroup);
+          columns_fetch_state<WHOLE>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
@@ -129,11 +130,8 @@ template <
                 sum,
                 REVERSE ? keys : queries,
                 own_state,
-                entry,
-                COLUMNS,
+                blocks_of(entry, COLUMNS, rows, columns),
                 first_row,
-                rows,
-                columns,
                 simdgroup);
           }
         }
@@ -163,14 +161,7 @@ template <
         const int first_value = value + part * TILE;
         if (first_value < Dv) {
           tile_store<TO, COLUMN_ROWS>(
-              right + part * TILE_SIZE,
-              out_row + first_value,
-              H * Dv,
-              Dv - first_value,
-              begin,
-              end,
-              simdgroup,
-              lane);
+              right + part * TILE_SIZE, view_of(out_row + first_value, H * Dv, Dv - first_value), place);
         }
       }
     }

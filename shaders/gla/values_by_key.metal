@@ -85,7 +85,7 @@ template <
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
     const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
-    const key_place place = {begin, end, steps, simdgroup, lane};
+    const tile_place place = {begin, end, simdgroup, lane};
 
     // What the steps read of the state, 32 keys at once, and with the first values the scores.
     key_scores scores;
@@ -99,19 +99,20 @@ template <
         TG gate_rows[KEY_STEPS];
         simdgroup_float8x8 entering[TILE_BLOCKS][TILE_OWN];
         if (value == 0 || !REVERSE) {
-          key_fetch<TQ>(q_rows, q_row + key, Hk * Dk, Dk - key, place);
+          key_fetch<TQ>(q_rows, view_of(q_row + key, Hk * Dk, Dk - key), place);
         }
         if (value == 0 || REVERSE) {
-          key_fetch<TK>(k_rows, k_row + key, Hk * Dk, Dk - key, place);
+          key_fetch<TK>(k_rows, view_of(k_row + key, Hk * Dk, Dk - key), place);
         }
-        key_fetch_gates<HAS_RESET, TG>(gate_rows, gate_row + key, resets, H * Dk, Dk - key, place);
+        key_fetch_gates<HAS_RESET, TG>(
+            gate_rows, view_of(gate_row + key, H * Dk, Dk - key), resets, steps, place);
         const int rows = ROWS - key / 8;
         auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
         if (AHEAD && meets_state) {
 #pragma clang loop unroll(full)
           for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
             columns_state_row<WHOLE>(
-                entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+                entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
           }
         }
         float own_q[KEY_STEPS];
@@ -148,7 +149,7 @@ template <
           if (meets_state && (WHOLE || inner < rows)) {
             if (!AHEAD) {
               columns_state_row<WHOLE>(
-                  entering[inner], entry, COLUMNS, inner, rows, COLUMNS - value / 8, simdgroup);
+                  entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
             }
 #pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
@@ -159,7 +160,7 @@ template <
         }
       }
       column_rows<TV> own_values;
-      columns_fetch<TV>(own_values, value_row + value, H * Dv, Dv - value, begin, end, simdgroup, lane);
+      columns_fetch<TV>(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {
         key_scores_put(scores, weights, tiles, place);
@@ -179,14 +180,7 @@ template <
         const int first_value = value + part * TILE;
         if (first_value < Dv) {
           tile_store<TO, COLUMN_ROWS>(
-              tiles + part * TILE_SIZE,
-              out_row + first_value,
-              H * Dv,
-              Dv - first_value,
-              begin,
-              end,
-              simdgroup,
-              lane);
+              tiles + part * TILE_SIZE, view_of(out_row + first_value, H * Dv, Dv - first_value), place);
         }
       }
     }

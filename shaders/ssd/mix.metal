@@ -105,7 +105,7 @@ template <
       const long first = batch * L + tile * TILE;
       auto resets = reset + (HAS_RESET ? first : 0);
       const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
-      span_rows rows;
+      tile_place rows;
       rows.simdgroup = simdgroup;
       rows.lane = lane;
       rows.end = REVERSE ? steps - done : first_reset<HAS_RESET>(resets, steps, done + 1);

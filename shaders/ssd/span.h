@@ -32,14 +32,6 @@ struct span_sizes {
   static constexpr constant int ROWS = TILE / SIMDGROUPS;
 };
 
-// The rows [begin, end) of a tile between two resets, and the thread that handles them.
-struct span_rows {
-  int begin;
-  int end;
-  int simdgroup;
-  int lane;
-};
-
 // 32 or 64 columns of the rows of a tile, as a thread holds them: a column a lane.
 template <typename T, int ROWS, int TILES>
 struct span_columns {
@@ -54,19 +46,19 @@ METAL_FUNC void span_fetch(
     Source source,
     int stride,
     int columns,
-    thread const span_rows& rows) {
+    thread const tile_place& rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; NOW && t < TILES; ++t) {
     const int more = columns - t * TILE;
     auto from = source + (more > 0 ? t * TILE : 0);
-    tile_fetch<T, ROWS>(fetched.at[t], from, stride, more, rows.begin, rows.end, rows.simdgroup, rows.lane);
+    tile_fetch<T, ROWS>(fetched.at[t], view_of(from, stride, more), rows);
   }
 }
 
 // They go to one or two tiles side by side.
 template <typename T, int ROWS, int TILES, typename Tiles>
 METAL_FUNC void span_keep(
-    Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const span_rows& rows) {
+    Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const tile_place& rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched.at[t], 1.0f, rows.simdgroup, rows.lane);
@@ -76,7 +68,7 @@ METAL_FUNC void span_keep(
 // One or two tiles to the rows in device memory; ADD sums up with what lies there.
 template <typename T, int ROWS, int TILES, typename Tiles, typename Destination>
 METAL_FUNC void span_store(
-    Tiles tiles, Destination destination, int stride, int columns, bool add, thread const span_rows& rows) {
+    Tiles tiles, Destination destination, int stride, int columns, bool add, thread const tile_place& rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     const int column = t * TILE + rows.lane;

@@ -74,7 +74,7 @@ template <
     // enter.
     const int first_cut = first_reset<HAS_RESET>(resets, steps);
     const bool carries = first_cut == steps;
-    span_rows rows;
+    tile_place rows;
     rows.begin = REVERSE ? 0 : last_reset<HAS_RESET>(resets, steps);
     rows.end = REVERSE ? first_cut : steps;
     rows.simdgroup = simdgroup;

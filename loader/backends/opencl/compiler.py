@@ -13,8 +13,10 @@ _HEADERS = "-I . -I ../../names"
 # The vectorizer lays out arrays in memory by lane. Where loops stay loops it mixes up the addresses of such arrays, and
 # numbers are wrong: this option keeps it from that.
 LLVM_OPTIONS = "-vplan-enable-soa-phis=0"
-# What the first line of a unit says where all its simdgroups are whole.
+# What a unit says before it includes the library where all its simdgroups are whole.
 WHOLE = "#define MSL_WHOLE 1"
+# What begins the line of a unit that lists the elementwise functions which the unit declares.
+LISTED = "#define MSL_ELEMENTWISE"
 _BY_THREADS = 'Kernel "k" was not vectorized'
 _SIMDGROUPS = re.compile(r"\b(?:(?:simd|quad)_\w+|simdgroup_\w+)\s*[<(]")
 _BUILD_LOG, _BINARY_SIZES, _BINARIES = 0x1183, 0x1165, 0x1166
@@ -26,7 +28,15 @@ def environment(options=LLVM_OPTIONS):
 
 
 def answer(source, send):
-    """The binary of a unit. Raises CompileError with the compiler's log."""
+    """The binary of a unit. Raises CompileError with the compiler's log of a unit that declares all functions, so that
+    errors suggest the right name for a misspelt one."""
+    try:
+        return _compiled(source)
+    except CompileError:
+        return _compiled(source.replace(LISTED, "#define MSL_LISTED", 1))
+
+
+def _compiled(source):
     text = (ctypes.c_char_p * 1)(source.encode())
     status = ctypes.c_int()
     program = library().clCreateProgramWithSource(library().context, 1, text, None, ctypes.byref(status))

@@ -1,9 +1,12 @@
 """The OpenCL translation unit of a kernel: MLX's signature around the body, and Metal's thread ids."""
 
 import math
+import re
+from functools import cache as once
 
+from ...portable import LIBRARY
 from ..signature import TYPES, attributes, constant, sizes_read
-from .compiler import WHOLE
+from .compiler import LISTED, WHOLE
 from .rewrite import pragmas, rewrite
 
 _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
@@ -12,6 +15,8 @@ _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
 ORDERS = ("given", "simdgroups reversed", "simdgroups rotated", "threadgroups reversed")
 _ORDERED_SIMDGROUP = "(_order == 1 ? {n} - 1 - {i} : _order == 2 ? ({i} + {n} / 2) % {n} : {i})"
 _ORDERED_GROUP = "(_order == 3 ? (int)(get_num_groups({i}) - 1 - get_group_id({i})) : (int)get_group_id({i}))"
+_WORD = re.compile(r"\w+")
+_LINE = re.compile(r"^MSL_\w+\((\w+).*(?:\n .*)*", re.MULTILINE)
 
 
 def write(kernel, arguments, output_dtypes, template, threads, validating=False, traced=None):
@@ -43,7 +48,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
     bindings += attributes(kernel.source, _VECTOR, "const uint {name} = (uint)({value});")
     header, body = (kernel.header, kernel.source) if traced is None else traced
     rules, body = pragmas(body)
-    return "\n".join(
+    text = "\n".join(
         [
             WHOLE if threads else "",
             "#include <metal_stdlib>",
@@ -59,6 +64,27 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
             "}",
         ]
     )
+    return f"{elementwise(text)}\n{text}"
+
+
+def elementwise(text):
+    """A line that declares the elementwise functions which the unit names, and the functions that those call: the
+    compiler needs 0.1 s to parse all of them. A unit that pastes names together declares all."""
+    if "##" in text:
+        return ""
+    names, before = set(_WORD.findall(text)), None
+    while names != before:
+        before = names
+        # max3 of floats is in the list of the integer functions.
+        names = names.union(*(words for name, _, words in _list("elementwise") + _list("integer") if name in names))
+    return " ".join([LISTED, *(line for name, line, _ in _list("elementwise") if name in names)])
+
+
+@once
+def _list(header):
+    """(function, line, words of the line) for each function of a list of the library."""
+    lines = _LINE.finditer((LIBRARY / f"{header}.h").read_text())
+    return [(line[1], " ".join(line[0].split()), set(_WORD.findall(line[0]))) for line in lines]
 
 
 def _pointer(parameters, bindings, space, element, name, reference):

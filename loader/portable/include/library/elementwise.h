@@ -1,7 +1,7 @@
 // The functions that work on each element, a line a function. MSL_NATIVE has every compiler, MSL_OPENCL OpenCL
 // alone, and elsewhere they are the formula. MSL_COMPOSED and MSL_NUMBER are made of functions above. In all other
 // formulas x, y and z are floats, or vectors of them where the compiler computes with vectors; X is their type, E
-// that of the elements before half and bfloat became float.
+// that of the elements before half and bfloat became float. What stands as MSL_OWN every dialect writes in its own way.
 
 // <metal_math>
 MSL_NATIVE_1(acos)
@@ -46,6 +46,12 @@ MSL_COMPOSED_2(divide, x / y)
 MSL_NUMBER_3(fmax3, fmax(x, fmax(y, z)))
 MSL_NUMBER_3(fmin3, fmin(x, fmin(y, z)))
 MSL_NUMBER_3(fmedian3, fmax(fmin(x, y), fmin(fmax(x, y), z)))
+MSL_OWN(frexp)
+MSL_OWN(ilogb)
+MSL_OWN(ldexp)
+MSL_OWN(modf)
+MSL_OWN(nextafter)
+MSL_OWN(sincos)
 // The largest below 1 where rounding would make it 1.
 MSL_FLOAT_1(fract, x - ::floor(x) > (X)(1.0f - 0.5f * msl::epsilon<E>) ? (X)(1.0f - 0.5f * msl::epsilon<E>)
                                                                        : x - ::floor(x))
@@ -79,3 +85,5 @@ MSL_SCALAR_2(distance, msl::wide_length(x - y))
 MSL_VECTOR_1(normalize, x * ::rsqrt(msl::wide_dot(x, x)))
 MSL_VECTOR_2(reflect, x - 2.0f * msl::wide_dot(y, x) * y)
 MSL_VECTOR_3(faceforward, msl::wide_dot(z, y) < 0.0f ? x : -x)
+MSL_OWN(cross)
+MSL_OWN(refract)

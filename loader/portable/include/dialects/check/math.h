@@ -54,6 +54,7 @@
 #define MSL_VECTOR_3(name, ...) \
   template <typename T, int N>  \
   vec<T, N> name(vec<T, N> x, type_identity_t<vec<T, N>> y, type_identity_t<vec<T, N>> z);
+#define MSL_OWN(name)
 #define MSL_OTHERS MSL_FLOATS(MSL_SPLIT, modf) MSL_FLOATS(MSL_SPLIT, sincos) MSL_FLOATS(MSL_BINARY, nextafter)
 
 namespace metal {

@@ -75,6 +75,7 @@ using if_vectors = enable_if<(is_vector<A> && ...) && all_floats<A...>, int>;
     const auto x = msl::widened(a), y = msl::widened(b), z = msl::widened(c);         \
     return R(__VA_ARGS__);                                                            \
   }
+#define MSL_OWN(name)
 #define MSL_SCALAR_1(...) MSL_WHOLE_1(msl::element<A>, __VA_ARGS__)
 #define MSL_SCALAR_2(...) MSL_WHOLE_2(msl::element<A>, __VA_ARGS__)
 #define MSL_VECTOR_1(...) MSL_WHOLE_1(msl::plain<A>, __VA_ARGS__)

@@ -89,46 +89,58 @@ namespace metal {
 #define MSL_VECTOR_1(name, ...) MSL_OF_VECTORS(MSL_EACH_1, name, __VA_ARGS__)
 #define MSL_VECTOR_2(name, ...) MSL_OF_VECTORS(MSL_EACH_2, name, __VA_ARGS__)
 #define MSL_VECTOR_3(name, ...) MSL_OF_VECTORS(MSL_EACH_3, name, __VA_ARGS__)
+
+// What stands as MSL_OWN in the list.
+#define MSL_NEXTAFTER(T, ...) \
+  MSL_FN T nextafter(T x, T y) { return ::nextafter(x, y); }
+#define MSL_REFRACT(T, ...)                                                                    \
+  MSL_FN T refract(T i, T n, msl::element<T> eta) {                                            \
+    return msl::to<msl::element<T>>(msl::refracted(msl::widen(i), msl::widen(n), (float)eta)); \
+  }
+#define MSL_MODF(T, ...)                                                     \
+  MSL_FN T modf(T x, T& whole) {                                             \
+    auto wide = msl::widen(x), floor = ::trunc(wide);                        \
+    auto part = ::select(wide - floor, (decltype(wide))0.0f, ::isinf(wide)); \
+    whole = msl::to<msl::element<T>>(floor);                                 \
+    return msl::to<msl::element<T>>(::copysign(part, wide));                 \
+  }
+#define MSL_SINCOS(T, ...)                                    \
+  MSL_FN T sincos(T x, T& cosine) {                           \
+    cosine = msl::to<msl::element<T>>(::cos(msl::widen(x)));  \
+    return msl::to<msl::element<T>>(::sin(msl::widen(x)));    \
+  }
+#define MSL_FREXP(T, ...)                                           \
+  MSL_FN T frexp(T x, msl::like<T, int>& exponent) {                \
+    msl::like<T, int> e;                                            \
+    T r = msl::to<msl::element<T>>(::frexp(msl::widen(x), &e));     \
+    exponent = e;                                                   \
+    return r;                                                       \
+  }
+#define MSL_LDEXP(T, ...) \
+  MSL_FN T ldexp(T x, msl::like<T, int> k) { return msl::to<msl::element<T>>(::ldexp(msl::widen(x), k)); }
+#define MSL_ILOGB(T, ...) \
+  MSL_FN msl::like<T, int> ilogb(T x) { return ::ilogb(msl::widen(x)); }
+#define MSL_OWN(name) MSL_OWN_##name
+#define MSL_OWN_nextafter MSL_WIDTHS_OF(MSL_NEXTAFTER, float) MSL_WIDTHS_OF(MSL_NEXTAFTER, half)
+#define MSL_OWN_modf MSL_OF_FLOATS(MSL_MODF)
+#define MSL_OWN_sincos MSL_OF_FLOATS(MSL_SINCOS)
+#define MSL_OWN_frexp MSL_OF_FLOATS(MSL_FREXP)
+#define MSL_OWN_ldexp MSL_OF_FLOATS(MSL_LDEXP)
+#define MSL_OWN_ilogb MSL_OF_FLOATS(MSL_ILOGB)
+#define MSL_OWN_cross                      \
+  MSL_EACH_2(float3, cross, ::cross(x, y)) \
+  MSL_EACH_2(half3, cross, ::cross(x, y))  \
+  MSL_EACH_2(bfloat3, cross, ::cross(x, y))
+#define MSL_OWN_refract MSL_OF_VECTORS(MSL_REFRACT)
 }  // namespace metal
 #include "../../library/directions.h"
 namespace metal {
+// The lines of the list that a unit needs, or all of them.
+#ifdef MSL_ELEMENTWISE
+MSL_ELEMENTWISE
+#else
 #include "../../library/elementwise.h"
-
-MSL_WIDTHS_OF(MSL_EACH_2, float, nextafter, ::nextafter(x, y))
-MSL_WIDTHS_OF(MSL_EACH_2, half, nextafter, ::nextafter(a, b))
-#define MSL_REFRACT(T, name)                                                                    \
-  MSL_FN T name(T i, T n, msl::element<T> eta) {                                                \
-    return msl::to<msl::element<T>>(msl::refracted(msl::widen(i), msl::widen(n), (float)eta));  \
-  }
-MSL_OF_VECTORS(MSL_REFRACT, refract)
-MSL_EACH_2(float3, cross, ::cross(x, y))
-MSL_EACH_2(half3, cross, ::cross(x, y))
-MSL_EACH_2(bfloat3, cross, ::cross(x, y))
-
-#define MSL_FLOAT_ONLY(_, T) \
-  MSL_FN T modf(T x, T& whole) {                                                     \
-    auto wide = msl::widen(x), floor = ::trunc(wide);                                \
-    auto part = ::select(wide - floor, (decltype(wide))0.0f, ::isinf(wide));         \
-    whole = msl::to<msl::element<T>>(floor);                                         \
-    return msl::to<msl::element<T>>(::copysign(part, wide));                         \
-  }                                                                                  \
-  MSL_FN T sincos(T x, T& cosine) {                                                  \
-    T sine = sin(x);                                                                 \
-    cosine = cos(x);                                                                 \
-    return sine;                                                                     \
-  }                                                                                  \
-  MSL_FN T frexp(T x, msl::like<T, int>& exponent) {                                 \
-    msl::like<T, int> e;                                                             \
-    T r = msl::to<msl::element<T>>(::frexp(msl::widen(x), &e));                      \
-    exponent = e;                                                                    \
-    return r;                                                                        \
-  }                                                                                  \
-  MSL_FN T ldexp(T x, msl::like<T, int> k) {                                         \
-    return msl::to<msl::element<T>>(::ldexp(msl::widen(x), k));                      \
-  }                                                                                  \
-  MSL_FN msl::like<T, int> ilogb(T x) { return ::ilogb(msl::widen(x)); }
-MSL_FLOATS(MSL_FLOAT_ONLY, )
-#undef MSL_FLOAT_ONLY
+#endif
 
 // One accuracy serves both: what precise promises.
 namespace fast {
