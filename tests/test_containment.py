@@ -11,18 +11,14 @@ from oracle import call, draw, rank_sets
 
 import loader
 
+# Where sequences start in the rows to test, by length: at a step, a tile, a chunk of 32, next to these, and twice in a
+# row. The longest has what the others have no room for.
+STARTS = {7: [(3,)], 40: [(3,), (8, 31), (20, 21), (32,)], 300: [(32,), (128, 250)]}
 # A reference loops over time, so it is tested at the short lengths.
-LENGTHS, SHORT = (7, 40, 300), (7, 40)
+LENGTHS, SHORT = tuple(STARTS), (7, 40)
 SPOILS = (np.nan, np.inf, -np.inf)
 # Axes of independent heads or channels.
 LANES = ("D", "D // 2", "H", "Hk", "G")
-
-
-def starts(length):
-    """Starts of sequences in the rows to test: at a step, a tile, a chunk of 32, next to these, and twice in a row."""
-    wanted = [(3,), (8, 31), (20, 21), (32,), (128, 250)]
-    fits = [chosen for chosen in wanted if chosen[-1] < length]
-    return fits or [()]
 
 
 def moments(chosen, length):
@@ -51,7 +47,7 @@ class Row:
 def rows(declared, length):
     """A row for each start, array and moment, with a NaN or an infinity in turn."""
     made, values = [], itertools.cycle(SPOILS)
-    for chosen in starts(length) if "reset" in declared else [()]:
+    for chosen in STARTS[length] if "reset" in declared else [()]:
         for name, array in declared.items():
             if array.axis("B") == 0 and (array.differentiable or name.startswith("grad_")):
                 timed = array.axis("L") is not None
@@ -170,8 +166,8 @@ def _cases():
 
 
 def _lengths(lengths):
-    """The first as it is, the others in full runs: a length is 20 seconds of float64 for an op of matrices."""
-    why = pytest.mark.full("long sequences take long in float64, and find what short ones do but at tile borders")
+    """The first as it is, the others in full runs."""
+    why = pytest.mark.full("long sequences take long, and find what short ones do but at tile borders")
     return [lengths[0], *(pytest.param(length, marks=why) for length in lengths[1:])]
 
 

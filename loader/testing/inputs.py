@@ -72,10 +72,11 @@ def rank_sets(op):
 
 def cases(op, sizes, pairs=False):
     """(dtype mix, options, sizes) to test: every subset of the options in float32, all or none of them in the other
-    mixes, and the sizes in turn; with `pairs` each mix with each subset, at every size."""
+    mixes, and the sizes in turn; with `pairs` each mix with each subset, in float32 at every size."""
     mixes, sets = dtype_mixes(op), option_sets(op)
     if pairs:
-        return [(mix, present, sizes) for mix, present in itertools.product(mixes, sets)]
+        every = enumerate(itertools.product(mixes, sets))
+        return [(m, p, sizes if m == mixes[0] else (sizes[i % len(sizes)],)) for i, (m, p) in every]
     few = [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
     return [(mix, present, (sizes[-1 - i % len(sizes)],)) for i, (mix, present) in enumerate(few)]
 
