@@ -17,6 +17,7 @@ from loader.spec import STATE
 
 # The ops whose kernels make the final state alone, and the adjoint of the initial one.
 ALONE = [name for name in loader.names() if any(variant.state for variant in loader.get(name).spec.variants)]
+RANKED = [(name, ranks) for name in ALONE for ranks in rank_sets(loader.get(name))]
 # This process sees one of them: conftest.py.
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
@@ -106,7 +107,7 @@ def test_one_process_is_the_op_itself():
 
 
 @needs_kernels
-@pytest.mark.parametrize("name", ["gla", "gated_delta"])
+@pytest.mark.parametrize("name", first(1, ["gla", "gated_delta"], "each op is programs of its own"))
 def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
     op = loader.get(name)
     inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ["initial_state", "reset"])
@@ -126,7 +127,7 @@ def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
 
 @needs_kernels
 @pytest.mark.parametrize("length", [70, 5])
-@pytest.mark.parametrize("name, ranks", [(name, ranks) for name in ALONE for ranks in rank_sets(loader.get(name))])
+@pytest.mark.parametrize("name, ranks", first(1, RANKED, "each op and rank is programs of its own"))
 def test_a_state_alone_is_that_of_the_whole_pass_and_takes_no_memory(name, ranks, length):
     op = loader.get(name)
     optional = ["initial_state", "reset"]

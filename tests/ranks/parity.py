@@ -31,16 +31,19 @@ def cases(group, how):
     for name in (name for name in loader.names() if name not in UNSPLIT):
         op = loader.get(name)
         for number, (ranks, options) in enumerate(calls(op, how)):
+            # Kernels of the other ranks have the options that tests of properties have, for the same programs.
+            every = everything or not ranks
+            optional = [a.name for a in op.spec.optional if every or a.name in ("initial_state", "reset")]
             for cut, lengths in cuts(group.size(), everything).items():
                 for present in (0, 1) if everything and cut == "unequal" else (1,):
                     label = f"{name} {ranks or ''} {options or ''} {cut} {'all' if present else 'none'}"
-                    yield label, Case(group, op, ranks, options, lengths, present, {})
+                    yield label, Case(group, op, ranks, options, lengths, optional if present else (), {})
                 if cut in ("unequal", "of several chunks"):
                     label = f"{name} {ranks or ''} {options or ''} {cut} without the final state"
-                    yield label, Case(group, op, ranks, options, lengths, 1, {}, state=False)
+                    yield label, Case(group, op, ranks, options, lengths, optional, {}, state=False)
             for dtypes in dtype_mixes(op)[1:] if everything and number == 0 and group.size() < 4 else ():
                 lengths = cuts(group.size(), True)["unequal"]
-                yield f"{name} {'-'.join(dtypes.values())}", Case(group, op, ranks, options, lengths, 1, dtypes)
+                yield f"{name} {'-'.join(dtypes.values())}", Case(group, op, ranks, options, lengths, optional, dtypes)
 
 
 def calls(op, how):
@@ -69,7 +72,7 @@ class Case:
     def __init__(self, group, op, ranks, options, lengths, present, dtypes, state=True):
         self.group, self.op, self.options, self.lengths, self.state = group, op, options, lengths, state
         sizes = {"B": BATCH, "L": sum(lengths), **op.spec.examples[-1]}
-        self.inputs = draw(op, sizes, [a.name for a in op.spec.optional] if present else (), dtypes, ranks=ranks)
+        self.inputs = draw(op, sizes, present, dtypes, ranks=ranks)
         if present:
             self.inputs["reset"] = self.resets(np.random.default_rng(len(lengths)))
         self.names = [a.name for a in op.spec.inputs if a.name in self.inputs and a.differentiable]
