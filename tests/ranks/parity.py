@@ -18,10 +18,9 @@ def run(group, how):
     to be compiled, float32 alone, and one operator of associative_scan."""
     made = dict(cases(group, how))
     if how != "reference":
-        # The other ranks find the programs compiled.
-        for case in made.values() if group.rank() == 0 else ():
+        # Ranks compile from either end, so that none waits for another: MLX's ring takes a core to wait.
+        for case in list(made.values())[:: -1 if group.rank() % 2 else 1]:
             case.alone()
-        mx.eval(mx.distributed.all_sum(mx.ones(1), group=group))
     return {label: case.problems() for label, case in made.items()}
 
 
