@@ -8,12 +8,12 @@ from oracle import assert_close, call, check, draw, poisoned
 import loader
 
 op = loader.get("gated_delta")
-LENGTHS = (1, 5, 63, 64, 65, 500, 1000)
+LENGTHS = (1, 5, 63, 64, 65, 300)
 # Dk, Dv, Hk, H, the rank of g (0: one a step), the dtype of the activations, lengths
 CASES = [
     (10, 6, 2, 4, 0, "float32", (41,)),
     (32, 64, 1, 4, 0, "float32", LENGTHS),
-    (64, 32, 2, 4, 1, "float16", (5, 64, 500)),
+    (64, 32, 2, 4, 1, "float16", (5, 64)),
     (96, 128, 2, 2, 0, "bfloat16", (65,)),
     (128, 96, 1, 2, 1, "float32", (63,)),
     (256, 256, 1, 1, 0, "float32", (65,)),

@@ -55,7 +55,7 @@ def in_turn(like, values):
 
 
 def with_and_without_reset():
-    """The first case of every op without `reset` and with it, the others with it."""
+    """The first case of every op without optional inputs and with all, the others with all."""
     first = {name: i for i, (name, *_) in reversed(list(enumerate(CASES)))}
     for i, case in enumerate(CASES):
         for with_reset in (False, True) if first[case[0]] == i else (True,):
@@ -66,7 +66,7 @@ def with_and_without_reset():
 @pytest.mark.parametrize("name, values, options, with_reset", list(with_and_without_reset()))
 def test_parity(name, values, options, with_reset):
     op = poisoned(name)
-    present = [array.name for array in op.spec.optional if array.name != "reset" or with_reset]
+    present = [array.name for array in op.spec.optional] if with_reset else ()
     for ranks in rank_sets(op):
         inputs = draw(op, {"B": 2, "L": 150, **op.spec.examples[-1]}, present, ranks=ranks)
         inputs |= {key: in_turn(inputs[key], value) for key, value in values.items()}
@@ -105,11 +105,11 @@ LONG = [
 @pytest.mark.full("long sequences take long in float64", but=("rglru",))
 @pytest.mark.parametrize("name, sizes, ranks", LONG, ids=lambda value: value if isinstance(value, str) else None)
 def test_long_memory_of_half_activations(name, sizes, ranks):
-    """Decays of 0.9995 over 8192 steps, gates in float32 beside activations in bfloat16."""
+    """Decays of 0.9995 over as many steps as they last, gates in float32 beside activations in bfloat16."""
     op = poisoned(name)
     kept = {"rglru": ("a",), "gla": ("g",), "gated_delta": ("g",)}.get(name, ("delta", "A"))
     dtypes = {array.name: "float32" if array.name in kept else "bfloat16" for array in op.spec.required}
-    inputs = draw(op, {"B": 1, "L": 8192, **sizes}, (), dtypes, ranks=ranks)
+    inputs = draw(op, {"B": 1, "L": 2048, **sizes}, (), dtypes, ranks=ranks)
     slow = {"a": 0.9995, "g": 0.9995, "delta": 0.0005, "A": -1.0}
     slow = {key: value for key, value in slow.items() if key in kept}
     inputs |= {key: mx.full(inputs[key].shape, value) for key, value in slow.items()}

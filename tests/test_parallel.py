@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import ranks
-from oracle import draw, first, needs_kernels, rank_sets
+from oracle import call, draw, first, needs_kernels, rank_sets
 
 import loader
 from loader import parallel
@@ -17,6 +17,7 @@ from loader.spec import STATE
 
 # The ops whose kernels make the final state alone, and the adjoint of the initial one.
 ALONE = [name for name in loader.names() if any(variant.state for variant in loader.get(name).spec.variants)]
+RANKED = [(name, ranks) for name in ALONE for ranks in rank_sets(loader.get(name))]
 # This process sees one of them: conftest.py.
 GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
 
@@ -106,16 +107,14 @@ def test_one_process_is_the_op_itself():
 
 
 @needs_kernels
-@pytest.mark.parametrize("name", ["gla", "gated_delta"])
+@pytest.mark.parametrize("name", first(1, ["gla", "gated_delta"], "each op is programs of its own"))
 def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
     op = loader.get(name)
-    inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ["initial_state"])
+    inputs = draw(op, {"B": 2, "L": 70, **op.spec.examples[-1]}, ["initial_state", "reset"])
     piece, made = Piece(op, inputs, (1.0,)), op.plan(inputs, (1.0,))
     state = piece.leaving()
     assert len(piece._done) == len(made.forward) - 1
-    assert mx.array_equal(
-        state, op(*list(inputs.values())[:-1], initial_state=inputs["initial_state"], return_state=True)[1]
-    )
+    assert mx.array_equal(state, call(op, op, inputs)[1])
     results = piece.forward(inputs["initial_state"])
     assert len(piece._done) == len(made.forward)
     cotangents = [mx.random.normal(y.shape) for y in results[:2]]
@@ -128,7 +127,7 @@ def test_a_piece_runs_what_is_asked_for_and_nothing_twice(name):
 
 @needs_kernels
 @pytest.mark.parametrize("length", [70, 5])
-@pytest.mark.parametrize("name, ranks", [(name, ranks) for name in ALONE for ranks in rank_sets(loader.get(name))])
+@pytest.mark.parametrize("name, ranks", first(1, RANKED, "each op and rank is programs of its own"))
 def test_a_state_alone_is_that_of_the_whole_pass_and_takes_no_memory(name, ranks, length):
     op = loader.get(name)
     optional = ["initial_state", "reset"]
@@ -151,7 +150,8 @@ def test_a_state_alone_is_that_of_the_whole_pass_and_takes_no_memory(name, ranks
 @pytest.mark.parametrize("ranks", rank_sets(loader.get("gated_delta")))
 def test_the_transition_is_what_the_steps_do_to_a_state(ranks):
     op = loader.get("gated_delta")
-    inputs = draw(op, {"B": 2, "L": 20, **op.spec.examples[-1]}, ["initial_state"], ranks=ranks)
+    inputs = draw(op, {"B": 2, "L": 20, **op.spec.examples[-1]}, ["initial_state", "reset"], ranks=ranks)
+    inputs["reset"] = mx.zeros_like(inputs["reset"])
     state, piece = inputs["initial_state"], Piece(op, inputs, (1.0,))
     moved = state @ piece.beside("transition") + piece.final_state(initial_state=mx.zeros_like(state))
     assert mx.allclose(moved, piece.final_state(), rtol=0, atol=1e-5)
