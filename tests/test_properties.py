@@ -11,7 +11,7 @@ import loader
 # As many sequences that no array is below 8 elements, which would be more programs to compile. For the same reason all
 # tests here pass the same options, a state or flags of zeros where they need none.
 BATCH = 8
-few = settings(max_examples=20 if FULL else 4, deadline=None)
+few = settings(max_examples=8 if FULL else 4, deadline=None)
 lengths = st.integers(1, 300)
 # Dims that the examples of the manifest do not have, but that fit it: multiples of those that kernels read at run
 # time. Each of the others would be one more program to compile.
