@@ -90,9 +90,9 @@ def test_it_goes_on_after_a_failure(tmp_path, capsys):
 def test_what_was_done_is_there_when_it_is_stopped(tmp_path, monkeypatch, capsys):
     items = [Item("export", "one", lambda: {"k": 1}), Item("export", "two", lambda: _raise(KeyboardInterrupt()))]
     monkeypatch.setattr(plan, "items", lambda *_: items)
-    assert command.main(["--output", str(tmp_path / "report")]) == 0
+    assert command.main(["--output", str(tmp_path / "new" / "report")]) == 0
     assert "stopped" in capsys.readouterr().err
-    assert [row["name"] for row in json.loads((tmp_path / "report.json").read_text())["results"]] == ["one"]
+    assert [row["name"] for row in json.loads((tmp_path / "new" / "report.json").read_text())["results"]] == ["one"]
 
 
 @pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")

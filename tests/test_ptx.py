@@ -61,8 +61,13 @@ def test_what_nobody_wrote_is_nan(run):
     np.testing.assert_array_equal(found, np.where((np.arange(64) % 2 == 1) & (np.arange(64) < 60), 1, np.nan))
 
 
-@pytest.mark.parametrize("instruction", ["tanh.approx.f32 %f1, %f1", "add.sat.f32 %f1, %f1, %f1"])
+UNKNOWN = ["tanh.approx.f32 %f1, %f1", "add.sat.f32 %f1, %f1, %f1", "setp.lt.and.f32 %p1, %f1, %f1, %p1"]
+
+
+@pytest.mark.parametrize("instruction", UNKNOWN)
 def test_unknown_instructions_are_refused(instruction):
-    (program,) = ptx.programs(f".visible .entry probe(\n)\n{{ .reg .f32 %f<2>; {instruction}; ret; }}")
+    (program,) = ptx.programs(
+        f".visible .entry probe(\n)\n{{ .reg .f32 %f<2>; .reg .pred %p<2>; {instruction}; ret; }}"
+    )
     with pytest.raises(NotImplementedError, match=instruction):
         ptx.launch(program, (1, 1, 1), (32, 1, 1), [])

@@ -170,6 +170,8 @@ _COMPARE = {
 
 def _setp(machine, i):
     """A comparison of floats whose name ends in u is true of NaN; num and nan ask for it alone."""
+    if len(i.operands) > 3:
+        raise NotImplementedError(i.text)
     x, y = (machine.read(operand, i.op[-1]) for operand in i.operands[1:3])
     to, name = machine.target(i.operands[0], np.dtype(bool)), i.op[1]
     # NumPy's comparisons are false of NaN but for not_equal.

@@ -39,6 +39,7 @@ class Report:
     """The results so far, in two files that are rewritten after each item."""
 
     def __init__(self, output, dry_run):
+        output.parent.mkdir(parents=True, exist_ok=True)
         self.json, self.markdown = (output.with_name(f"{output.name}.{kind}") for kind in ("json", "md"))
         self.content = {
             "edition": 1,
