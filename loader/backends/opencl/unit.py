@@ -16,6 +16,7 @@ ORDERS = ("given", "simdgroups reversed", "simdgroups rotated", "threadgroups re
 _ORDERED_SIMDGROUP = "(_order == 1 ? {n} - 1 - {i} : _order == 2 ? ({i} + {n} / 2) % {n} : {i})"
 _ORDERED_GROUP = "(_order == 3 ? (int)(get_num_groups({i}) - 1 - get_group_id({i})) : (int)get_group_id({i}))"
 _WORD = re.compile(r"\w+")
+_CALL = re.compile(r"\bmetal::(\w+)\(")
 _LINE = re.compile(r"^MSL_\w+\((\w+).*(?:\n .*)*", re.MULTILINE)
 
 
@@ -68,16 +69,22 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
 
 
 def elementwise(text):
-    """A line that declares the elementwise functions which the unit names, and the functions that those call: the
-    compiler needs 0.1 s to parse all of them. A unit that pastes names together declares all."""
+    """A line that declares the elementwise functions which the unit or a header names, and the functions that those
+    call: the compiler needs 0.1 s to parse all of them. A unit that pastes names together declares all."""
     if "##" in text:
         return ""
-    names, before = set(_WORD.findall(text)), None
+    names, before = _by_headers().union(_WORD.findall(text)), None
     while names != before:
         before = names
         # max3 of floats is in the list of the integer functions.
         names = names.union(*(words for name, _, words in _list("elementwise") + _list("integer") if name in names))
     return " ".join([LISTED, *(line for name, line, _ in _list("elementwise") if name in names)])
+
+
+@once
+def _by_headers():
+    """The functions that headers call."""
+    return set(_CALL.findall("".join(path.read_text() for path in LIBRARY.iterdir())))
 
 
 @once

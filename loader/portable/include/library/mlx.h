@@ -66,7 +66,7 @@ constexpr complex_t<T> operator*(complex_t<T> a, complex_t<T> b) {
 template <typename T>
 constexpr complex_t<T> operator/(complex_t<T> a, complex_t<T> b) {
   float x = a.real, y = a.imag, c = b.real, d = b.imag;
-  if (::fabs(c) < ::fabs(d)) {
+  if (metal::fabs(c) < metal::fabs(d)) {
     float r = c / d, s = c * r + d;
     return {(T)((x * r + y) / s), (T)((y * r - x) / s)};
   }

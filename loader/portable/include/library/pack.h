@@ -4,24 +4,24 @@
 namespace msl {
 // x in [0, 1], or [-1, 1], as an integer of `bits` bits, to the nearest.
 METAL_FUNC uint to_unorm(float x, uint bits) {
-  return (uint)::rint(::fmin(::fmax(x, 0.0f), 1.0f) * (float)((1u << bits) - 1));
+  return (uint)metal::rint(metal::saturate(x) * (float)((1u << bits) - 1));
 }
 METAL_FUNC uint to_snorm(float x, uint bits) {
-  int n = (int)::rint(::fmin(::fmax(x, -1.0f), 1.0f) * (float)((1u << (bits - 1)) - 1));
+  int n = (int)metal::rint(metal::clamp(x, -1.0f, 1.0f) * (float)((1u << (bits - 1)) - 1));
   return (uint)n & ((1u << bits) - 1);
 }
 METAL_FUNC float from_unorm(uint p, uint shift, uint bits) {
   return (float)metal::extract_bits(p, shift, bits) / (float)((1u << bits) - 1);
 }
 METAL_FUNC float from_snorm(uint p, uint shift, uint bits) {
-  return ::fmax((float)metal::extract_bits((int)p, shift, bits) / (float)((1u << (bits - 1)) - 1), -1.0f);
+  return metal::fmax((float)metal::extract_bits((int)p, shift, bits) / (float)((1u << (bits - 1)) - 1), -1.0f);
 }
 METAL_FUNC float to_srgb(float x) {
-  x = ::fmin(::fmax(x, 0.0f), 1.0f);
-  return x <= 0.0031308f ? 12.92f * x : 1.055f * ::pow(x, 1.0f / 2.4f) - 0.055f;
+  x = metal::saturate(x);
+  return x <= 0.0031308f ? 12.92f * x : 1.055f * metal::pow(x, 1.0f / 2.4f) - 0.055f;
 }
 METAL_FUNC float from_srgb(float x) {
-  return x <= 0.04045f ? x / 12.92f : ::pow((x + 0.055f) / 1.055f, 2.4f);
+  return x <= 0.04045f ? x / 12.92f : metal::pow((x + 0.055f) / 1.055f, 2.4f);
 }
 }  // namespace msl
 
