@@ -10,7 +10,7 @@ FULL ?= 0
 export FULL
 
 SHORT := about ten minutes the first time, less once kernels are compiled.
-LONG := about forty minutes the first time.
+LONG := about forty-five minutes the first time.
 
 .PHONY: demo test peers lint format bench apple docs release clean
 

@@ -81,7 +81,7 @@ def gradient(function, x):
     return float(mx.grad(lambda x: function(x).sum())(x).item())
 
 
-@pytest.mark.parametrize("L", first(1, (65_536, 4_096, 524_288), LONG))
+@pytest.mark.parametrize("L", first(1, (4_096, 65_536, 524_288), LONG))
 def test_gradient_that_adds_up_over_all_steps(L):
     u, delta, A = mx.full((L,), 0.1), mx.full((L,), 1e-3), mx.array([[-1.0]])
     x, dt, k = np.float64(np.float32(0.1)), np.float64(np.float32(1e-3)), np.arange(L)
