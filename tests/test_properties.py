@@ -80,7 +80,7 @@ def test_gradients_pass_through_a_split(name, length, seed, data):
 @light
 @pytest.mark.parametrize("name", loader.names())
 @few
-@given(batch=st.integers(1, 5), length=st.integers(8, 300), seed=st.integers(0, 99))
+@given(batch=st.integers(1, 5), length=lengths, seed=st.integers(0, 99))
 def test_a_slice_of_the_batch_is_bitwise_the_same(name, batch, length, seed):
     op = loader.get(name)
     inputs = pieces(op, batch, length, 1, seed)

@@ -33,6 +33,8 @@ def answer(source, send):
     try:
         return _compiled(source)
     except CompileError:
+        if LISTED not in source:
+            raise
         return _compiled(source.replace(LISTED, "#define MSL_LISTED", 1))
 
 
