@@ -105,7 +105,7 @@ def get(name: str, backend: str | None = None) -> Op:
     """
     engine = backend or _engine.NAME
     if engine not in _ops:
-        chosen = backends.metal if engine == backends.metal.NAME else backends.choose(engine)
+        chosen = backends.engine(engine) if engine == "metal" else backends.choose(engine)
         _ops[engine] = _build(_specs, _REFERENCES, chosen)
     ops = _ops[engine]
     if name not in ops:
@@ -170,7 +170,7 @@ def warm_up(name: str, *arrays: mlx.core.array, backward: bool = True, **keyword
 
 def clear_cache() -> None:
     """Remove the compiled programs that the opencl backend keeps on disk."""
-    backends.opencl.clear_cache()
+    backends.engine("opencl").clear_cache()
 
 
 def _build(specs, references, engine):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
+from . import backends
 from .arguments import LARGEST, Stream, check_stream, integer, shown
-from .backends import cuda, opencl
 from .backends.signature import TYPES
 from .backends.text import NOT_ASCII, foreign
 from .errors import BackendError
@@ -218,14 +218,14 @@ def make(
     _check_text(name, "header", header)
     options = dict(header=header, ensure_row_contiguous=ensure_row_contiguous, atomic_outputs=atomic_outputs)
     made_of = (name, input_names, output_names, source, *options.values(), compile_options, validate)
-    if engine is opencl:
-        run = opencl.Kernel(name, input_names, output_names, source, **options, validate=validate)
+    if engine.NAME == "opencl":
+        run = engine.Kernel(name, input_names, output_names, source, **options, validate=validate)
     elif validate:
         raise BackendError(f"[{name}] validation needs the opencl backend but this is {engine.NAME}.")
     elif engine.NAME == "reference":
-        raise BackendError(f"[{name}] no engine can run Metal kernels here: {opencl.missing()}")
-    elif engine is cuda:
-        run = cuda.build(name, input_names, output_names, source, **options)
+        raise BackendError(f"[{name}] no engine can run Metal kernels here: {backends.engine('opencl').missing()}")
+    elif engine.NAME == "cuda":
+        run = engine.build(name, input_names, output_names, source, **options)
     else:
         extra = {"compile_options": compile_options} if compile_options else {}
         source, options["header"] = (NOT_ASCII.sub("?", text) for text in (source, header))

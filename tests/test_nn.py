@@ -180,6 +180,23 @@ def test_no_elements(block, shape, wrap, masked, dtype):
     assert cache[0].shape == (shape[0], 3, HIDDEN) and cache[1].shape == (shape[0], HIDDEN)
 
 
+@pytest.mark.parametrize("bits", [None, 4], ids=["dense", "quantized"])
+def test_every_part_of_a_block_is_finite(bits):
+    """Names the first part that is not: MLX's products of layers, the convolution, the gates or the scan."""
+    for _ in range(5):
+        block, x = RGLRU(64), mx.random.normal((B, 5, 64))
+        if bits:
+            nn.quantize(block, bits=bits)
+        enter = block.enter(x)
+        gate, u = mx.split(enter, 2, axis=-1)
+        v, past = block.conv(u)
+        r, i = block.gates(v)
+        a, b = block.coefficients(v)
+        h, state = loader.get("rglru")(a, b, return_state=True)
+        parts = dict(enter=enter, conv=v, past=past, r=r, i=i, a=a, b=b, h=h, state=state, leave=block.leave(gate * h))
+        assert [name for name, part in parts.items() if not mx.isfinite(part).all()] == []
+
+
 def test_no_elements_of_quantized_layers():
     block, x = RGLRU(64), mx.random.normal((B, 5, 64))
     nn.quantize(block)

@@ -1,11 +1,11 @@
-"""Engines that run kernels. Each is a module with the names that `Engine` lists."""
+"""Engines that run kernels. Each is a module with the names that `Engine` lists, imported where it is asked for."""
 
+import importlib
 import os
 import warnings
 from typing import Protocol
 
 from ..errors import BackendError
-from . import cuda, metal, opencl, reference
 
 
 class Engine(Protocol):
@@ -30,7 +30,13 @@ class Engine(Protocol):
         """Whether kernels can take these arrays now, on the current default device."""
 
 
-_ENGINES = {engine.NAME: engine for engine in (metal, cuda, opencl, reference)}
+# In the order of choice.
+_NAMES = ("metal", "cuda", "opencl", "reference")
+
+
+def engine(name):
+    """The engine called `name`, whether it can run here or not."""
+    return importlib.import_module(f".{name}", __name__)
 
 
 def choose(name=None):
@@ -39,21 +45,25 @@ def choose(name=None):
     Raises BackendError where the one that was asked for cannot run, saying what to do.
     """
     name = name or os.environ.get("LOADER_BACKEND") or _first()
-    if name not in _ENGINES:
-        raise BackendError(f"[loader] expected LOADER_BACKEND to be one of {', '.join(_ENGINES)} but got {name!r}.")
-    missing = _ENGINES[name].missing()
+    if name not in _NAMES:
+        raise BackendError(f"[loader] expected LOADER_BACKEND to be one of {', '.join(_NAMES)} but got {name!r}.")
+    missing = engine(name).missing()
     if missing:
         raise BackendError(f"[loader] the backend {name!r} cannot run here: {missing}")
-    return _ENGINES[name]
+    return engine(name)
 
 
 def _first():
-    first = next(name for name, engine in _ENGINES.items() if engine.missing() is None)
-    if first == reference.NAME:
-        reasons = " ".join(f"{name}: {engine.missing()}" for name, engine in _ENGINES.items() if engine.missing())
-        warnings.warn(
-            f"[loader] no engine can run kernels here, so ops run their plain-MLX reference, slowly. {reasons}",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    return first
+    *kernels, last = _NAMES
+    reasons = []
+    for name in kernels:
+        missing = engine(name).missing()
+        if missing is None:
+            return name
+        reasons.append(f"{name}: {missing}")
+    warnings.warn(
+        f"[loader] no engine can run kernels here, so ops run their plain-MLX reference, slowly. {' '.join(reasons)}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return last

@@ -78,10 +78,29 @@ def _selective(model):
     return function
 
 
+def _dplr(model):
+    from mlx_lm.models.rwkv7 import Rwkv7TimeMixing
+
+    def function(q, k, v, a, b, g, scale):
+        batch, _, heads, keys = q.shape
+        state = mx.zeros((batch, heads, v.shape[-1], keys), mx.float32)
+        block = SimpleNamespace(num_heads=heads, head_dim=keys)
+        return Rwkv7TimeMixing._wkv7(block, q, g, k, v, a, b, state)[0].reshape(v.shape).astype(v.dtype)
+
+    return function
+
+
 def _rglru(model):
     from mlx_lm.models.recurrent_gemma import rnn_scan
 
     return lambda a, b: rnn_scan(b, a.astype(b.dtype), None)[0]
 
 
-_MLX_LM = {"gated_delta": _delta, "ssd": _ssd, "gla": _gla, "selective_scan": _selective, "rglru": _rglru}
+_MLX_LM = {
+    "gated_delta": _delta,
+    "ssd": _ssd,
+    "gla": _gla,
+    "selective_scan": _selective,
+    "dplr": _dplr,
+    "rglru": _rglru,
+}

@@ -48,6 +48,13 @@ def _selective(D, N=16):
     return Model("selective_scan", {"D": D, "N": N}, floats, {}, ranges, optional=optional, options=options)
 
 
+def _rwkv(H, Dh=64):
+    """What a step removes is along b against a, both of length 1; the model ties b to a."""
+    ranges = {"g": (0.55, 1.0)}
+    options = {"scale": 1.0}
+    return Model("dplr", {"H": H, "Dk": Dh, "Dv": Dh}, ("g",), {"g": 1}, ranges, ("k", "a", "b"), options=options)
+
+
 MODELS = {
     "qwen3-next": _delta(32, 16, 128, 128),
     "kimi-linear": _delta(32, 32, 128, 128, by_key=True),
@@ -62,6 +69,7 @@ MODELS = {
     "xlstm-7b": _gla(8, 256, 512),
     "mamba-2.8b": _selective(5120),
     "falcon-mamba": _selective(8192),
+    "rwkv7-2.9b": _rwkv(40),
     "recurrentgemma-9b": Model("rglru", {"D": 4096}, ("a",), ranges={"a": (0.9, 1.0)}),
 }
 # The dims that --scale reduces: heads and channels, which are independent.

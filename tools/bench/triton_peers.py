@@ -33,6 +33,15 @@ def _gla(model, inputs):
     return _scaled(_fla(*place), model), _logged(inputs, "g")
 
 
+def _dplr(model, inputs):
+    """With what their RWKV-7 layer says of its gates, which lie above exp(-exp(-0.5))."""
+    call = _fla("fla.ops.rwkv7", "chunk_rwkv7")
+    known = {"safe_gate": True, "lower_bound": -0.6065306597126334, "chunk_size": 64}
+    renamed = {"q": "r", "g": "w"}
+    logged = {renamed.get(name, name): x for name, x in _logged(inputs, "g").items()}
+    return lambda x: call(**x, scale=model.options["scale"], **known)[0], logged
+
+
 def _scaled(call, model):
     return lambda inputs: call(**inputs, scale=model.options["scale"])[0]
 
@@ -60,4 +69,11 @@ def _selective(model, inputs):
     return function, turned
 
 
-_PEERS = {"gated_delta": _delta, "gla": _gla, "rglru": _rglru, "ssd": _ssd, "selective_scan": _selective}
+_PEERS = {
+    "gated_delta": _delta,
+    "gla": _gla,
+    "dplr": _dplr,
+    "rglru": _rglru,
+    "ssd": _ssd,
+    "selective_scan": _selective,
+}
