@@ -182,9 +182,9 @@ def test_no_elements(block, shape, wrap, masked, dtype):
 
 @pytest.mark.parametrize("bits", [None, 4], ids=["dense", "quantized"])
 def test_every_part_of_a_block_is_finite(bits):
-    """Names the first part that is not: MLX's products of layers, the convolution, the gates or the scan."""
+    """Names the parts that are not: MLX's products of layers, the convolution, the gates or the scan."""
     for _ in range(5):
-        block, x = RGLRU(64), mx.random.normal((B, 5, 64))
+        block, x = RGLRU(128), mx.random.normal((B, 5, 128))
         if bits:
             nn.quantize(block, bits=bits)
         enter = block.enter(x)
@@ -197,11 +197,21 @@ def test_every_part_of_a_block_is_finite(bits):
         assert [name for name, part in parts.items() if not mx.isfinite(part).all()] == []
 
 
+@pytest.mark.gpu
+@pytest.mark.xfail(strict=False, reason="MLX's kernel for layers as wide as a group, which it has on Hopper alone")
+def test_products_of_quantized_layers_as_wide_as_a_group():
+    """None of it is ours: the block below is wider because of this."""
+    for _ in range(50):
+        layer, x = nn.QuantizedLinear(64, 128, group_size=64, bits=4), mx.random.normal((B, 5, 64))
+        weight = mx.dequantize(layer.weight, layer.scales, layer.biases, group_size=64, bits=4)
+        close(layer(x), x @ weight.T + layer.bias, limit=2e-3)
+
+
 def test_no_elements_of_quantized_layers():
-    block, x = RGLRU(64), mx.random.normal((B, 5, 64))
+    block, x = RGLRU(128), mx.random.normal((B, 5, 128))
     nn.quantize(block)
     cache, whole = block.make_cache(), block.make_cache()
-    assert block(x[:, :0], cache).shape == (B, 0, 64)
+    assert block(x[:, :0], cache).shape == (B, 0, 128)
     close(block(x, cache), block(x, whole))
 
 
