@@ -107,8 +107,7 @@ METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state,
 // Stores the simdgroup's rows of a tile that exist to `blocks` of T, `wide` in a row, of which `columns`
 // exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
-METAL_FUNC void tile_store_blocks(
-    Tile tile, Blocks blocks, int wide, int columns, thread const tile_place& place) {
+METAL_FUNC void tile_store_blocks(Tile tile, Blocks blocks, int wide, int columns, tile_place place) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
     const int own = place.simdgroup * TILE_OWN + r;

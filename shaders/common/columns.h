@@ -163,7 +163,7 @@ struct column_rows {
 
 // The own rows of `source` that exist, 0 elsewhere.
 template <typename T, typename Source>
-METAL_FUNC void columns_fetch(thread column_rows<T>& rows, Source source, thread const tile_place& place) {
+METAL_FUNC void columns_fetch(thread column_rows<T>& rows, Source source, tile_place place) {
   tile_fetch<T, COLUMN_ROWS>(rows.first, source, place);
   const int more = source.columns - TILE;
   auto next = source.at + (more > 0 ? TILE : 0);

@@ -13,8 +13,7 @@
 // what is their gradient, and is used up. A step j a lane, and one simdgroup from the last step i to the
 // first.
 template <bool RESETS, typename Grads, typename Tile, typename Gates>
-METAL_FUNC void grad_gates_of_pairs(
-    Grads grads, Tile pairs, Tile products, Gates gates, thread const tile_place& place) {
+METAL_FUNC void grad_gates_of_pairs(Grads grads, Tile pairs, Tile products, Gates gates, tile_place place) {
   const int simdgroup = place.simdgroup;
   const int lane = place.lane;
   if (simdgroup == 0) {
@@ -39,7 +38,7 @@ METAL_FUNC void grad_gates_of_pairs(
 // the gradient of all gates' product: a part for each simdgroup.
 template <typename Parts, typename State>
 METAL_FUNC void grad_decay_parts(
-    Parts parts, State state, State adjoint, int size, bool carries, thread const tile_place& place) {
+    Parts parts, State state, State adjoint, int size, bool carries, tile_place place) {
   float inner = 0.0f;
   if (carries) {
 #pragma unroll 16

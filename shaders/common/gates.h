@@ -29,7 +29,7 @@ struct gates_part {
 // resets, at other steps, so that these cannot spoil anything; 1 past the end.
 template <bool PER_KEY, bool RESETS, typename T, typename Source, typename Reset>
 METAL_FUNC void gates_fetch(
-    thread gates_part<PER_KEY, T>& part, Source g, Reset reset, int steps, thread const tile_place& place) {
+    thread gates_part<PER_KEY, T>& part, Source g, Reset reset, int steps, tile_place place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < (PER_KEY ? TILE_ROWS : 1); ++i) {
     const int row = PER_KEY ? place.simdgroup * TILE_ROWS + i : place.lane;

@@ -21,13 +21,13 @@ struct key_gates {
   float after[KEY_STEPS];
 };
 
-METAL_FUNC int key_cell(thread const tile_place& place, int step) {
+METAL_FUNC int key_cell(tile_place place, int step) {
   return (place.simdgroup * KEY_STEPS + step) * TILE_STRIDE + place.lane;
 }
 
 // The own steps of `source` that exist, 0 elsewhere.
 template <typename T, typename Source>
-METAL_FUNC void key_fetch(thread T (&rows)[KEY_STEPS], Source source, thread const tile_place& place) {
+METAL_FUNC void key_fetch(thread T (&rows)[KEY_STEPS], Source source, tile_place place) {
   tile_fetch<T, KEY_STEPS>(rows, source, place);
 }
 
@@ -35,7 +35,7 @@ METAL_FUNC void key_fetch(thread T (&rows)[KEY_STEPS], Source source, thread con
 // are resets, at steps other than place's; 1 past the chunk's `steps` and keys.
 template <bool RESETS, typename T, bool PER_KEY = true, typename Source, typename Reset>
 METAL_FUNC void key_fetch_gates(
-    thread T (&rows)[KEY_STEPS], Source g, Reset reset, int steps, thread const tile_place& place) {
+    thread T (&rows)[KEY_STEPS], Source g, Reset reset, int steps, tile_place place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int row = place.simdgroup * KEY_STEPS + i;
@@ -90,11 +90,7 @@ METAL_FUNC float key_step_sums(thread float (&rows)[KEY_STEPS], int lane) {
 // tile_store_blocks does.
 template <typename T, typename Blocks>
 METAL_FUNC void key_store_blocks(
-    thread const float (&rows)[KEY_STEPS],
-    Blocks blocks,
-    int wide,
-    int columns,
-    thread const tile_place& place) {
+    thread const float (&rows)[KEY_STEPS], Blocks blocks, int wide, int columns, tile_place place) {
   auto to = blocks + (place.simdgroup * wide + place.lane / 8) * 64 + place.lane % 8;
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
@@ -134,7 +130,7 @@ METAL_FUNC void key_scale(
 
 // Adds the own steps of `source` that exist.
 template <typename Source>
-METAL_FUNC void key_add(thread float (&rows)[KEY_STEPS], Source source, thread const tile_place& place) {
+METAL_FUNC void key_add(thread float (&rows)[KEY_STEPS], Source source, tile_place place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int row = place.simdgroup * KEY_STEPS + i;

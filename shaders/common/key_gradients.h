@@ -67,11 +67,7 @@ METAL_FUNC float key_read_weight(thread const key_gates& gates, int i) {
 // `notes`.
 template <int READS, typename Tiles, typename Notes>
 METAL_FUNC void key_meet(
-    Tiles tiles,
-    Notes notes,
-    thread key_steps& own,
-    thread const key_gates& gates,
-    thread const tile_place& place) {
+    Tiles tiles, Notes notes, thread key_steps& own, thread const key_gates& gates, tile_place place) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);
@@ -92,7 +88,7 @@ METAL_FUNC void key_enter(
     Tiles tiles,
     Pairs pairs,
     Notes notes,
-    thread const tile_place& place) {
+    tile_place place) {
   auto rows = pairs + place.simdgroup * KEY_STEPS * TILE_STRIDE;
   auto others = rows + TILE * TILE_STRIDE;
   for (int c = 0; c < place.simdgroup; ++c) {
@@ -134,7 +130,7 @@ METAL_FUNC void key_leave(
     Tiles tiles,
     Pairs pairs,
     Notes notes,
-    thread const tile_place& place) {
+    tile_place place) {
   auto columns = pairs + place.simdgroup * KEY_STEPS;
   auto others = columns + TILE * TILE_STRIDE;
   float end = 0.0f;
@@ -170,7 +166,7 @@ METAL_FUNC void key_leave(
 // (3), where `total` is the inner product of the state that enters the chunk with the adjoint of the one that
 // leaves.
 template <bool RESETS, typename Notes>
-METAL_FUNC float key_grad_product(Notes notes, float total, thread const tile_place& place) {
+METAL_FUNC float key_grad_product(Notes notes, float total, tile_place place) {
   float grad = total;
   for (int c = 0; c < place.simdgroup; ++c) {
     const float end = notes[(KEY_ENDS + c) * TILE + place.lane];
@@ -219,7 +215,7 @@ METAL_FUNC void key_boundaries(thread key_steps& own, thread const key_gates& ga
 // (4): key j walks forward over the later steps, which read it, and its adjoint walks back.
 template <int READS, bool RESETS, typename Pairs>
 METAL_FUNC void key_within(
-    thread key_steps& own, thread const key_gates& gates, Pairs pairs, thread const tile_place& place) {
+    thread key_steps& own, thread const key_gates& gates, Pairs pairs, tile_place place) {
   auto corner = pairs + place.simdgroup * KEY_STEPS * (TILE_STRIDE + 1);
   auto others = corner + TILE * TILE_STRIDE;
   thread float (&grad_k)[KEY_STEPS] = READS >= KEY_READS_ERASE ? own.leaving : own.entering_k;
@@ -276,7 +272,7 @@ METAL_FUNC void key_gradients(
     Tiles pairs,
     Notes notes,
     float total,
-    thread const tile_place& place) {
+    tile_place place) {
   key_meet<READS>(tiles, notes, own, gates, place);
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   key_enter<READS, RESETS>(own, gates, tiles, pairs, notes, place);

@@ -72,7 +72,7 @@ METAL_FUNC void key_scores_meet(
     thread const float (&q)[KEY_STEPS],
     thread const float (&k)[KEY_STEPS],
     thread const key_gates& gates,
-    thread const tile_place& place) {
+    tile_place place) {
   const bool odd = place.simdgroup % 2 == 1;
   const bool later = place.simdgroup >= KEY_BLOCKS / 2;
   const bool at_end = place.simdgroup == 0 || place.simdgroup == KEY_BLOCKS - 1;
@@ -107,8 +107,7 @@ METAL_FUNC void key_scores_add(thread key_scores& scores, Tiles tiles, int simdg
 // The scores to a tile, 0 above the diagonal. `parts` has room for KEY_BLOCKS * KEY_MATRICES matrices. What
 // is accumulated is used up.
 template <typename Tile, typename Parts>
-METAL_FUNC void key_scores_put(
-    thread key_scores& scores, Tile weights, Parts parts, thread const tile_place& place) {
+METAL_FUNC void key_scores_put(thread key_scores& scores, Tile weights, Parts parts, tile_place place) {
   const int size = KEY_MATRICES * 64;
 #pragma clang loop unroll(full)
   for (int m = 0; m < KEY_MATRICES; ++m) {

@@ -53,7 +53,7 @@ struct tile_sum {
 // rows exist.
 // Here and below a simdgroup owns ROWS rows, fewer than 16 if more than two simdgroups share a tile.
 template <typename T, int ROWS = TILE_ROWS, typename Source>
-METAL_FUNC void tile_fetch(thread T (&rows)[ROWS], Source source, thread const tile_place& place) {
+METAL_FUNC void tile_fetch(thread T (&rows)[ROWS], Source source, tile_place place) {
   const int own = place.simdgroup * ROWS;
   const int first = place.begin - own;
   const int last = place.lane < source.columns ? place.end - own : 0;
@@ -100,7 +100,7 @@ METAL_FUNC void tile_keep(Tile tile, thread T (&rows)[ROWS], float factor, int s
 
 // Both together, from a source of T.
 template <typename T, typename Tile, typename Source>
-METAL_FUNC void tile_load(Tile tile, Source source, float factor, thread const tile_place& place) {
+METAL_FUNC void tile_load(Tile tile, Source source, float factor, tile_place place) {
   T rows[TILE_ROWS];
   tile_fetch<T>(rows, source, place);
   tile_keep<T>(tile, rows, factor, place.simdgroup, place.lane);
@@ -108,8 +108,7 @@ METAL_FUNC void tile_load(Tile tile, Source source, float factor, thread const t
 
 // Both together for two tiles, of T and of U, whose rows load at the same time.
 template <typename T, typename U, typename Tile, typename Source, typename Other>
-METAL_FUNC void tile_load_both(
-    Tile tile, Source source, Tile other, Other other_source, thread const tile_place& place) {
+METAL_FUNC void tile_load_both(Tile tile, Source source, Tile other, Other other_source, tile_place place) {
   T rows[TILE_ROWS];
   U other_rows[TILE_ROWS];
   tile_fetch<T>(rows, source, place);
@@ -120,8 +119,7 @@ METAL_FUNC void tile_load_both(
 
 // Stores the simdgroup's rows that exist to `destination`, rounded to T.
 template <typename T, int ROWS = TILE_ROWS, typename Destination>
-METAL_FUNC void rows_store(
-    thread float (&rows)[ROWS], Destination destination, thread const tile_place& place) {
+METAL_FUNC void rows_store(thread float (&rows)[ROWS], Destination destination, tile_place place) {
   const int own = place.simdgroup * ROWS;
   const int first = place.begin - own;
   const int last = place.lane < destination.columns ? place.end - own : 0;
@@ -157,7 +155,7 @@ METAL_FUNC void tile_within(Tile tile, int begin, int end, int simdgroup, int la
 
 // Stores the simdgroup's rows of a tile as rows_store does.
 template <typename T, int ROWS = TILE_ROWS, typename Tile, typename Destination>
-METAL_FUNC void tile_store(Tile tile, Destination destination, thread const tile_place& place) {
+METAL_FUNC void tile_store(Tile tile, Destination destination, tile_place place) {
   float rows[ROWS];
   tile_rows<ROWS>(rows, tile, place.simdgroup, place.lane);
   rows_store<T, ROWS>(rows, destination, place);

@@ -53,7 +53,7 @@ METAL_FUNC void readouts_load(
     thread const Source& source,
     int value,
     int columns,
-    thread const tile_place& place) {
+    tile_place place) {
   auto grads = view_of(source.grad_o + value, source.stride, columns);
   auto updates = view_of(source.grad_update + value, source.stride, columns);
   auto errors = view_of(source.error + value, source.stride, columns);
@@ -89,7 +89,7 @@ METAL_FUNC void readouts_clear(thread readouts_sums& sums) {
 // Adds those of 32 values.
 template <typename TV, typename Floats>
 METAL_FUNC void readouts_add(
-    thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, thread const tile_place& place) {
+    thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, tile_place place) {
   scores_product<TV, float>(sums.later, at.outputs, at.errors, place.simdgroup);
   scores_product(sums.earlier, at.updates, at.errors, place.simdgroup);
 #pragma clang loop unroll(full)
@@ -101,8 +101,7 @@ METAL_FUNC void readouts_add(
 
 // The gradient of `rates`, from what the lanes have of it.
 template <typename T, typename Grads>
-METAL_FUNC void readouts_grad_rate(
-    thread readouts_sums& sums, Grads grads, long stride, thread const tile_place& place) {
+METAL_FUNC void readouts_grad_rate(thread readouts_sums& sums, Grads grads, long stride, tile_place place) {
   const float total = rows_sums(sums.grad_rate, place.lane);
   const int row = place.simdgroup * TILE_ROWS + place.lane / 2;
   if (place.lane % 2 == 0 && row >= place.begin && row < place.end) {
@@ -114,10 +113,7 @@ METAL_FUNC void readouts_grad_rate(
 // with its transpose unless SPLIT, and the gradients of the gates by M. The other tiles are used up.
 template <bool SPLIT, bool RESETS, typename Floats>
 METAL_FUNC void readouts_weigh(
-    thread const readouts_tiles<Floats>& at,
-    thread readouts_sums& sums,
-    float factor,
-    thread const tile_place& place) {
+    thread const readouts_tiles<Floats>& at, thread readouts_sums& sums, float factor, tile_place place) {
   const int lane = place.lane;
   const int first = place.simdgroup * TILE_ROWS;
   auto products = at.outputs;

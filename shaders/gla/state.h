@@ -75,7 +75,7 @@ METAL_FUNC void state_fetch(
     Values values,
     Gates gates,
     Reset resets,
-    thread const tile_place& place) {
+    tile_place place) {
   gates_fetch<PER_KEY, RESETS, TG>(rows.gates, gates, resets, place.end, place);
   tile_fetch<TK>(rows.keys, keys, place);
   tile_fetch<TV>(rows.values, values, place);

@@ -79,7 +79,7 @@ METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, 
 // pairs[i][j] *= M[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above the diagonal
 // and outside of the piece.
 template <bool RATED, int ROWS, typename Pairs, typename Steps>
-METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, thread const tile_place& rows) {
+METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, tile_place rows) {
   const float from = logs[rows.lane];
   const float rate = RATED ? rates[rows.lane] : 1.0f;
 #pragma clang loop unroll(full)
@@ -111,8 +111,7 @@ METAL_FUNC void pairs_read(
 // For step `lane` the sum over pairs j < lane <= i of pairs[i][j] (partner[i] . values[j]), in all
 // simdgroups.
 template <typename SIZES, typename A, typename B, typename Pairs, typename Tiles>
-METAL_FUNC float pairs_crossing(
-    Pairs pairs, Tiles partner, Tiles values, Tiles scratch, thread const tile_place& rows) {
+METAL_FUNC float pairs_crossing(Pairs pairs, Tiles partner, Tiles values, Tiles scratch, tile_place rows) {
   pair_scores<SIZES::SIMDGROUPS> scores;
   scores_clear(scores);
   scores_add<SIZES::VALUE_TILES * TILE_BLOCKS, A, B>(scores, partner, values, rows.simdgroup);

@@ -42,11 +42,7 @@ struct span_columns {
 // meanwhile, or right before they are kept, where registers do not hold them so long.
 template <bool NOW, typename T, int ROWS, int TILES, typename Source>
 METAL_FUNC void span_fetch(
-    thread span_columns<T, ROWS, TILES>& fetched,
-    Source source,
-    int stride,
-    int columns,
-    thread const tile_place& rows) {
+    thread span_columns<T, ROWS, TILES>& fetched, Source source, int stride, int columns, tile_place rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; NOW && t < TILES; ++t) {
     const int more = columns - t * TILE;
@@ -57,8 +53,7 @@ METAL_FUNC void span_fetch(
 
 // They go to one or two tiles side by side.
 template <typename T, int ROWS, int TILES, typename Tiles>
-METAL_FUNC void span_keep(
-    Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, thread const tile_place& rows) {
+METAL_FUNC void span_keep(Tiles tiles, thread span_columns<T, ROWS, TILES>& fetched, tile_place rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     tile_keep<T, ROWS>(tiles + t * TILE_SIZE, fetched.at[t], 1.0f, rows.simdgroup, rows.lane);
@@ -68,7 +63,7 @@ METAL_FUNC void span_keep(
 // One or two tiles to the rows in device memory; ADD sums up with what lies there.
 template <typename T, int ROWS, int TILES, typename Tiles, typename Destination>
 METAL_FUNC void span_store(
-    Tiles tiles, Destination destination, int stride, int columns, bool add, thread const tile_place& rows) {
+    Tiles tiles, Destination destination, int stride, int columns, bool add, tile_place rows) {
 #pragma clang loop unroll(full)
   for (int t = 0; t < TILES; ++t) {
     const int column = t * TILE + rows.lane;
