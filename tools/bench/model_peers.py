@@ -3,15 +3,16 @@
 from types import SimpleNamespace
 
 import mlx.core as mx
+import mlx.nn as nn
 
 
 def of(model, names):
     """`{who: function}`; the functions take the inputs called `names` and return the output. mlx-lm may be missing."""
     found = {}
-    if model.op == "gated_delta":
-        found["MLX core"] = _core_delta
+    if model.op in _CORE:
+        found["MLX core"] = _CORE[model.op]
     try:
-        found["mlx-lm"] = _MLX_LM[model.op](model)
+        found["mlx-lm"] = _MLX_LM[model.op](model) if model.op in _MLX_LM else None
     except ImportError:
         pass
     return {who: _by_name(function, names, model.options) for who, function in found.items() if function}
@@ -23,6 +24,13 @@ def _by_name(function, names, options):
 
 def _core_delta(q, k, v, g, beta, scale):
     return mx.fast.gated_delta_update(scale * q, k, v, g, beta)[0]
+
+
+def _core_conv(x, weight, silu):
+    """As mlx-lm's layers have it."""
+    taps, channels = weight.shape
+    padded = mx.pad(x, [(0, 0), (taps - 1, 0), (0, 0)])
+    return nn.silu(mx.conv1d(padded, weight.T[..., None], groups=channels))
 
 
 def _delta(model):
@@ -96,6 +104,7 @@ def _rglru(model):
     return lambda a, b: rnn_scan(b, a.astype(b.dtype), None)[0]
 
 
+_CORE = {"gated_delta": _core_delta, "short_conv": _core_conv}
 _MLX_LM = {
     "gated_delta": _delta,
     "ssd": _ssd,

@@ -55,6 +55,10 @@ def _rwkv(H, Dh=64):
     return Model("dplr", {"H": H, "Dk": Dh, "Dv": Dh}, ("g",), {"g": 1}, ranges, ("k", "a", "b"), options=options)
 
 
+def _conv(D, K=4):
+    return Model("short_conv", {"D": D, "K": K}, options={"silu": True})
+
+
 MODELS = {
     "qwen3-next": _delta(32, 16, 128, 128),
     "kimi-linear": _delta(32, 32, 128, 128, by_key=True),
@@ -70,6 +74,7 @@ MODELS = {
     "mamba-2.8b": _selective(5120),
     "falcon-mamba": _selective(8192),
     "rwkv7-2.9b": _rwkv(40),
+    "qwen3-next-conv": _conv(8192),
     "recurrentgemma-9b": Model("rglru", {"D": 4096}, ("a",), ranges={"a": (0.9, 1.0)}),
 }
 # The dims that --scale reduces: heads and channels, which are independent.

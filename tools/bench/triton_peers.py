@@ -1,4 +1,4 @@
-"""The function of flash-linear-attention or mamba-ssm for a model, and our inputs as it takes them."""
+"""The function of flash-linear-attention, mamba-ssm or causal-conv1d for a model, and our inputs as it takes them."""
 
 import importlib
 
@@ -69,7 +69,15 @@ def _selective(model, inputs):
     return function, turned
 
 
+def _conv(model, inputs):
+    """Theirs takes time last, of arrays whose channels lie side by side, as ours do."""
+    call = _function("causal_conv1d", "causal_conv1d_fn")
+    turned = {"x": inputs["x"].transpose(1, 2), "weight": inputs["weight"].T.contiguous()}
+    return lambda x: call(x["x"], x["weight"], activation="silu").transpose(1, 2), turned
+
+
 _PEERS = {
+    "short_conv": _conv,
     "gated_delta": _delta,
     "gla": _gla,
     "dplr": _dplr,
