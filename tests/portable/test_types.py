@@ -227,6 +227,28 @@ def test_conversion(name):
     np.testing.assert_array_equal(found[name], np.float32(CONVERSIONS[name](x, n)))
 
 
+def test_every_bfloat_and_the_floats_around_it():
+    """Rounded as MLX rounds them, ties to the even one, and read back unchanged; a NaN stays one."""
+    bits = np.arange(1 << 16, dtype=np.uint32) << 16
+    x = mx.array((bits[:, None] | np.array([0, 1, 0x7FFF, 0x8000, 0x8001], np.uint32)).ravel().view(np.float32))
+    kernel = loader.metal_kernel(
+        "round",
+        ["x"],
+        ["y", "z"],
+        "uint i = thread_position_in_grid.x; y[i] = static_cast<bfloat>(x[i]); z[i] = static_cast<float>(y[i]);",
+    )
+    y, z = kernel(
+        inputs=[x],
+        output_shapes=[x.shape] * 2,
+        output_dtypes=[mx.bfloat16, mx.float32],
+        grid=(x.size, 1, 1),
+        threadgroup=(256, 1, 1),
+    )
+    want = np.array(x.astype(mx.bfloat16).astype(mx.float32))
+    np.testing.assert_array_equal(np.array(y.astype(mx.float32)), want)
+    np.testing.assert_array_equal(np.array(z), want)
+
+
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS], ids=str)
 def test_numeric_limits(dtype):
     name = METAL[dtype]

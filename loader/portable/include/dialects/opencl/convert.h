@@ -7,11 +7,27 @@ namespace msl {
 template <typename T>
 constexpr constant bool small_float = same<T, half> || same<T, bfloat>;
 
+// The bfloat nearest to x, of two the even one, by integers: the compiler calls a function for each conversion of
+// its own where the processor has none, and then neither vectorizes it nor what is around it.
+METAL_FUNC constexpr bfloat to_bfloat(float x) {
+  const uint bits = __builtin_bit_cast(uint, x);
+  const uint rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+  return __builtin_bit_cast(bfloat, (ushort)((x == x ? rounded : bits | 0x400000u) >> 16));
+}
+
+METAL_FUNC constexpr float of_bfloat(bfloat x) {
+  return __builtin_bit_cast(float, (uint)__builtin_bit_cast(ushort, x) << 16);
+}
+
 // x with elements of type E. Structs (packed, bool) name their vector by `vector()`.
 template <typename E, typename T>
 METAL_FUNC constexpr E to_scalar(T x) {
-  if constexpr (small_float<E> && small_float<T> && !same<E, T>) {
-    return (E)(float)x;  // clang refuses half to bfloat
+  if constexpr (same<E, bfloat> && (same<T, float> || same<T, half>)) {
+    return to_bfloat(x);
+  } else if constexpr (same<T, bfloat> && same<E, float>) {
+    return of_bfloat(x);
+  } else if constexpr (small_float<E> && small_float<T> && !same<E, T>) {
+    return (E)(float)x;  // clang refuses bfloat to half
   } else {
     return (E)x;
   }
@@ -56,7 +72,7 @@ METAL_FUNC constexpr T cast(A x) {
     return to_vector<element<T>>(x);
   } else if constexpr (shape<T>::size > 1 && __is_class(A)) {
     return to<element<T>>(x);
-  } else if constexpr (small_float<T> && small_float<A>) {
+  } else if constexpr ((small_float<T> || same<T, float>) && (small_float<A> || same<A, float>)) {
     return to_scalar<T>(x);
   } else {
     return (T)x;

@@ -121,7 +121,7 @@ struct simdgroup_matrix {
 
   __private vec<T, 2>& thread_elements() { return *(__private vec<T, 2>*)&elements; }
   const vec<T, 2>& thread_elements() const { return elements; }
-  msl::fragment wide() const { return {(float)elements[0], (float)elements[1]}; }
+  msl::fragment wide() const { return {msl::widen(elements[0]), msl::widen(elements[1])}; }
 
  private:
   vec<T, 2> elements;
@@ -161,7 +161,7 @@ METAL_FUNC void simdgroup_load(simdgroup_matrix<T>& d, Pointer source, ulong ele
   }
   if (transposed) {
     msl::fragment r = msl::transpose(d.wide());
-    d.thread_elements() = vec<T, 2>{(T)r.first, (T)r.second};
+    d.thread_elements() = vec<T, 2>{msl::to<T>(r.first), msl::to<T>(r.second)};
   }
 }
 template <typename T, typename Pointer>
@@ -172,7 +172,7 @@ METAL_FUNC void simdgroup_store(simdgroup_matrix<T> a, Pointer destination, ulon
   const int first = row * stride + column;
   if (transposed) {
     msl::fragment r = msl::transpose(a.wide());
-    a.thread_elements() = vec<T, 2>{(T)r.first, (T)r.second};
+    a.thread_elements() = vec<T, 2>{msl::to<T>(r.first), msl::to<T>(r.second)};
   }
   if constexpr (is_same_v<T, float>) {
     vstore2(a.thread_elements(), 0, p + first);
