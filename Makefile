@@ -9,8 +9,8 @@ WORKERS ?= 2
 FULL ?= 0
 export FULL
 
-SHORT := about ten minutes the first time, less once kernels are compiled.
-LONG := about forty-five minutes the first time.
+SHORT := five to ten minutes the first time, three once kernels are compiled.
+LONG := about half an hour the first time.
 
 .PHONY: demo test peers lint format bench apple docs release clean
 
