@@ -200,7 +200,7 @@ def test_every_part_of_a_block_is_finite(bits):
 @pytest.mark.gpu
 @pytest.mark.xfail(strict=False, reason="MLX's kernel for layers as wide as a group, which it has on Hopper alone")
 def test_products_of_quantized_layers_as_wide_as_a_group():
-    """None of it is ours: the block below is wider because of this."""
+    """The product is MLX's alone. The block of the next test is wider, so that MLX takes another kernel."""
     for _ in range(50):
         layer, x = nn.QuantizedLinear(64, 128, group_size=64, bits=4), mx.random.normal((B, 5, 64))
         weight = mx.dequantize(layer.weight, layer.scales, layer.biases, group_size=64, bits=4)

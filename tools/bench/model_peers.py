@@ -12,7 +12,8 @@ def of(model, names):
     if model.op in _CORE:
         found["MLX core"] = _CORE[model.op]
     try:
-        found["mlx-lm"] = _MLX_LM[model.op](model) if model.op in _MLX_LM else None
+        if model.op in _MLX_LM:
+            found["mlx-lm"] = _MLX_LM[model.op](model)
     except ImportError:
         pass
     return {who: _by_name(function, names, model.options) for who, function in found.items() if function}

@@ -49,7 +49,7 @@ def _selective(D, N=16):
 
 
 def _rwkv(H, Dh=64):
-    """What a step removes is along b against a, both of length 1; the model ties b to a."""
+    """a and b have length 1 and are drawn apart; the model makes b of a."""
     ranges = {"g": (0.55, 1.0)}
     options = {"scale": 1.0}
     return Model("dplr", {"H": H, "Dk": Dh, "Dv": Dh}, ("g",), {"g": 1}, ranges, ("k", "a", "b"), options=options)

@@ -7,14 +7,15 @@ namespace msl {
 template <typename T>
 constexpr constant bool small_float = same<T, half> || same<T, bfloat>;
 
-// The bfloat nearest to x, of two the even one, by integers: the compiler calls a function for each conversion of
-// its own where the processor has none, and then neither vectorizes it nor what is around it.
+// The bfloat nearest to x, of two the even one. By integers, because for a processor without such an instruction
+// the compiler makes each of its own conversions a call, and vectorizes neither the call nor the loop around it.
 METAL_FUNC constexpr bfloat to_bfloat(float x) {
   const uint bits = __builtin_bit_cast(uint, x);
   const uint rounded = bits + 0x7fffu + (bits >> 16 & 1u);
   return __builtin_bit_cast(bfloat, (ushort)((x == x ? rounded : bits | 0x400000u) >> 16));
 }
 
+// A bfloat is the upper half of a float.
 METAL_FUNC constexpr float of_bfloat(bfloat x) {
   return __builtin_bit_cast(float, (uint)__builtin_bit_cast(ushort, x) << 16);
 }
