@@ -40,11 +40,13 @@ def run(made):
 
 
 # Functions of OpenCL for which Intel's compiler makes a kernel twice, the second time masked.
-MASKED = re.compile(rb"_Z\d+(?:get_sub_group_\w+|sub_group_(?!clustered_rotate|rotate|broadcast_first)\w+)")
+MASKED = re.compile(rb"_Z\d+(get_sub_group_\w+|sub_group_(?!clustered_rotate|rotate|broadcast_first)[a-z]+)")
+# Kernels that vote, and run a fifth faster for being made twice.
+VOTING = ("ssd_forward", "ssd_backward")
 
 
 @pytest.mark.parametrize("name", loader.names())
-def test_no_kernel_of_an_op_is_made_twice(name):
+def test_only_kernels_that_vote_are_made_twice(name):
     op = loader.get(name)
     everything = [array.name for array in op.spec.optional]
     # The sizes at which test_parity.py has these programs.
@@ -56,7 +58,8 @@ def test_no_kernel_of_an_op_is_made_twice(name):
     assert len(found) > 1
     for unit, quickly in found:
         # A test before may have had another cache, so this one may lack the binary.
-        assert not MASKED.findall(program.binary(unit, name, quickly))
+        votes = {b"sub_group_balloti"} if program._programs[unit, quickly].name.startswith(VOTING) else set()
+        assert set(MASKED.findall(program.binary(unit, name, quickly))) <= votes
 
 
 def test_a_kernel_that_runs_a_thread_after_another_has_no_simdgroups():

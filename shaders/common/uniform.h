@@ -21,12 +21,3 @@ METAL_FUNC float uniform_broadcast(float x, int lane) {
   return metal::simd_broadcast(x, static_cast<ushort>(lane));
 #endif
 }
-
-// Whether the condition holds in all lanes.
-METAL_FUNC bool uniform_all(bool condition) {
-#ifdef __HAVE_SIMD_UNIFORM__
-  return metal::simd_all_uniform(condition);
-#else
-  return metal::simd_all(condition);
-#endif
-}

@@ -4,7 +4,6 @@
 #include <metal_stdlib>
 
 #include "../common/decay.h"
-#include "../common/uniform.h"
 
 template <int STATES, typename Source>
 inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
@@ -32,7 +31,7 @@ inline float states_gate(float x, bool forgets, int lane_state, thread bool (&sl
   bool is_slow = false;
 #pragma clang loop unroll(full)
   for (int k = 0; k < STATES; ++k) {
-    slow[k] = uniform_all(gate < 0.0f || lane_state != k);
+    slow[k] = metal::simd_all(gate < 0.0f || lane_state != k);
     is_slow = is_slow || (slow[k] && lane_state == k);
   }
   return is_slow ? gate : decay_value(gate);

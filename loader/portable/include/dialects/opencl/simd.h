@@ -64,6 +64,5 @@ template <typename T>
 METAL_FUNC T simd_broadcast_uniform(T x, ushort lane) {
   return msl::carrier<T>::unpack(sub_group_broadcast_first(msl::carrier<T>::pack(msl::xor_lane(x, lane))));
 }
-METAL_FUNC bool simd_all_uniform(bool condition) { return simd_sum_uniform((int)!condition) == 0; }
 #endif
 }  // namespace metal
