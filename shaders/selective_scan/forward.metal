@@ -3,10 +3,11 @@
 // and softplus. u, delta, z, y are [B, L, D], A [D, N], B, C [B, L, N], D and delta_bias [D]; h[-1] is
 // initial_state [B, D, N] or 0. Gu and Dao 2023, Mamba, arXiv:2312.00752, alg. 2.
 //
-// A threadgroup owns LANES channels and walks over time in tiles of SLICES x STEPS, for STATES of the N
-// states at a time. A slice reduces its steps to a map h -> gate h + value for each state; of each state one
-// thread a channel sends what enters the tile through the maps of all slices; then each slice walks from what
-// enters it. Between tiles the states wait in tile_state, so N is not bounded.
+// A threadgroup owns LANES channels and walks over time, a thread with STATES states of a channel in
+// registers, a slice of threads with the same ones. Slices take turns in preparing the steps of a TILE and in
+// adding up y, STEPS steps at a time. What enters the next tile is decayed by the exponential of the sum of
+// delta, so that gates are rounded for a tile only; it is kept in tile_state for the backward pass, and there
+// and in tile_rest states wait for their turn where the slices have too few.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -28,6 +29,8 @@ template <
     int SLICES,
     int STATES,
     int STEPS,
+    int TILE,
+    bool AHEAD,
     bool SOFTPLUS,
     bool HAS_D,
     bool HAS_Z,
@@ -53,20 +56,15 @@ template <
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(LANES == 32, "LANES must be a simdgroup, because it shares B and C of its slice");
+  static_assert(LANES == 32 && TILE == LANES, "a lane loads B and C of one step of a tile");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
-  static_assert(STATES <= SLICES, "STATES must not pass SLICES, because a slice folds the maps of one state");
-  constexpr int TILE = SLICES * STEPS;
-  // A simdgroup has B and C of its steps and of WIDE states in threadgroup memory, an element a lane.
-  constexpr int WIDE = LANES / STEPS;
-  static_assert(WIDE * STEPS == LANES, "STEPS must divide LANES, which load a row of states each step");
-  static_assert(
-      WIDE % STATES == 0, "STATES must divide LANES / STEPS, because B and C come in rows of these");
-  threadgroup float keys[SLICES * LANES];
-  threadgroup float queries[SLICES * LANES];
-  threadgroup float rates[STATES * LANES];
-  threadgroup float map_decay[STATES * SLICES * LANES];
-  threadgroup float map_value[STATES * SLICES * LANES];
+  static_assert(TILE % STEPS == 0 && STEPS % SLICES == 0, "each slice adds up as many of STEPS steps");
+  constexpr int OWN = TILE / SLICES;
+  threadgroup float times[TILE * LANES];
+  threadgroup float drives[TILE * LANES];
+  threadgroup float keys[SLICES * TILE * STATES];
+  threadgroup float queries[SLICES * TILE * STATES];
+  threadgroup float parts[2 * SLICES * STEPS * LANES];
 
   const int L = u_shape[1];
   const int channels = u_shape[2];
@@ -76,140 +74,189 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int channel = threadgroup_position_in_grid.x * LANES + lane;
   const bool in_range = channel < channels;
+  const int own_channel = in_range ? channel : 0;
   // A lane's own, by pointers: compilers for CPUs then see that lanes lie side by side.
-  auto lane_rates = rates + lane;
-  auto lane_decay = map_decay + lane;
-  auto lane_value = map_value + lane;
-  auto slice_keys = keys + slice * LANES;
-  auto slice_queries = queries + slice * LANES;
-  const long state = (batch * channels + channel) * N;
+  auto lane_times = times + lane;
+  auto lane_drives = drives + lane;
+  auto lane_parts = parts + lane;
+  auto slice_keys = keys + slice * TILE * STATES;
+  auto slice_queries = queries + slice * TILE * STATES;
+  const long state = (batch * channels + own_channel) * N;
+  const long carried = batch * N * channels + own_channel;
   const long tiles = (L + TILE - 1) / TILE;
+  const bool waits = N > SLICES * STATES;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
-  // The thread of a slice below STATES folds the maps of that state of its channel, and has its rate.
-  const bool folds = in_range && slice < STATES;
-  const auto rates_in = A + static_cast<long>(channel) * N + slice;
-  if (slice < STATES) {
-    lane_rates[slice * LANES] = folds && slice < N ? static_cast<float>(rates_in[0]) : 0.0f;
-  }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
 
+  // A tile's numbers are on their way while the tile before it is worked on, if AHEAD.
+  scan_rows<OWN, Delta> own_delta;
+  scan_rows<OWN, U> own_u;
+  scan_rows<OWN, Z> own_z;
+  scan_rows<STATES, TypeB> own_B;
+  scan_rows<STATES, TypeC> own_C;
+  if (AHEAD) {
+    const scan_place place = {SLICES, slice, in_range ? L : 0};
+    const long at = batch * L * channels + own_channel;
+    scan_fetch(own_delta, delta + at, channels, place);
+    scan_fetch(own_u, u + at, channels, place);
+    if (HAS_Z) {
+      scan_fetch(own_z, z + at, channels, place);
+    }
+    scan_fetch_row(own_B, B, batch * L + lane, N, slice * STATES, lane < L);
+    scan_fetch_row(own_C, C, batch * L + lane, N, slice * STATES, lane < L);
+  }
+
+  float rate[STATES];
+  float entry[STATES];
+  float rest[STATES];
+  int buffer = 0;
   for (long tile = 0; tile < tiles; ++tile) {
-    const long saved = (batch * tiles + tile) * N * channels + channel;
+    const long first = batch * L + tile * TILE;
+    const int steps = static_cast<int>(min(static_cast<long>(TILE), batch * L + L - first));
+    const long saved = (batch * tiles + tile) * N * channels + own_channel;
     const long saved_next = saved + static_cast<long>(N) * channels;
-    const long carried = batch * N * channels + channel;
-    const long first = batch * L + tile * TILE + slice * STEPS;
-    const int steps = min(STEPS, static_cast<int>(batch * L + L - first));
+    if (!AHEAD) {
+      const scan_place place = {SLICES, slice, in_range ? steps : 0};
+      const long at = first * channels + own_channel;
+      scan_fetch(own_delta, delta + at, channels, place);
+      scan_fetch(own_u, u + at, channels, place);
+      if (HAS_Z) {
+        scan_fetch(own_z, z + at, channels, place);
+      }
+    }
 
     // Steps past the end have delta = 0 and are the identity: they leave the state as it is.
-    float time[STEPS];
-    float drive[STEPS];
-    float sum[STEPS];
-    bool forgets[STEPS];
-    float total_time = 0.0f;
-    bool forgets_any = false;
-    // All loads before the first division, whose branches would keep them in order.
-    const long slice_at = first * channels + channel;
+    float sum[OWN];
+    float opened[OWN];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < STEPS; ++i) {
-      const bool live = in_range && i < steps;
-      time[i] = live ? static_cast<float>(delta[slice_at + static_cast<long>(i) * channels]) + bias : 0.0f;
-      drive[i] = live ? static_cast<float>(u[slice_at + static_cast<long>(i) * channels]) : 0.0f;
+    for (int j = 0; j < OWN; ++j) {
+      const int t = j * SLICES + slice;
+      const bool live = in_range && t < steps;
+      const float shifted = static_cast<float>(own_delta.at[j]) + bias;
+      const float time = live ? (SOFTPLUS ? softplus(shifted) : shifted) : 0.0f;
+      const float input = static_cast<float>(own_u.at[j]);
+      lane_times[t * LANES] = time;
+      lane_drives[t * LANES] = time * input;
+      sum[j] = skip * input;
+      opened[j] = HAS_Z ? static_cast<float>(own_z.at[j]) : 0.0f;
     }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < STEPS; ++i) {
-      time[i] = SOFTPLUS && in_range && i < steps ? softplus(time[i]) : time[i];
-      sum[i] = skip * drive[i];
-      drive[i] *= time[i];
-      forgets[i] = HAS_RESET && i < steps && reset[first + i];
-      total_time += time[i];
-      forgets_any = forgets_any || forgets[i];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (AHEAD && tile + 1 < tiles) {
+      const scan_place place = {SLICES, slice, in_range ? L - (static_cast<int>(tile) + 1) * TILE : 0};
+      const long at = (first + TILE) * channels + own_channel;
+      scan_fetch(own_delta, delta + at, channels, place);
+      scan_fetch(own_u, u + at, channels, place);
+      if (HAS_Z) {
+        scan_fetch(own_z, z + at, channels, place);
+      }
     }
 
-    for (int n = 0; n < N; n += STATES) {
-      const bool folds_state = folds && n + slice < N;
-      const long at = static_cast<long>(n + slice) * channels;
-      float entry = 0.0f;
-      float rest = 0.0f;
-      if (folds_state && tile > 0) {
-        entry = tile_state[saved + at];
-        rest = tile_rest[carried + at];
-      } else if (folds_state) {
-        entry = HAS_INITIAL_STATE ? initial_state[state + n + slice] : 0.0f;
-        tile_state[saved + at] = entry;
-      }
-      if (n % WIDE == 0) {
-        const bool live = lane / WIDE < steps && n + lane % WIDE < N;
-        const long shared_at = (first + lane / WIDE) * N + n + lane % WIDE;
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        slice_keys[lane] = scan_load(B, shared_at, live);
-        slice_queries[lane] = scan_load(C, shared_at, live);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-      }
-      const auto round_keys = slice_keys + n % WIDE;
-      const auto round_queries = slice_queries + n % WIDE;
-
-      float gate[STEPS][STATES];
+    for (int round = 0; round < N; round += SLICES * STATES) {
+      const int n = round + slice * STATES;
+      const int held = in_range ? N - n : 0;
+      const auto kept = tile_state + saved + static_cast<long>(n) * channels;
+      const auto kept_next = tile_state + saved_next + static_cast<long>(n) * channels;
+      const auto kept_rest = tile_rest + carried + static_cast<long>(n) * channels;
 #pragma clang loop unroll(full)
       for (int k = 0; k < STATES; ++k) {
-        const float rate = lane_rates[k * LANES];
-        const float rate_log2 = rate * M_LOG2E_F;
-        float local = 0.0f;
-#pragma clang loop unroll(full)
-        for (int i = 0; i < STEPS; ++i) {
-          gate[i][k] = scan_gate(time[i], rate_log2, forgets[i]);
-          local = scan_apply<HAS_RESET>(gate[i][k], drive[i] * round_keys[i * WIDE + k], local);
+        if (tile == 0 || waits) {
+          rate[k] = k < held ? static_cast<float>(A[static_cast<long>(channel) * N + n + k]) : 0.0f;
         }
-        const int map = (k * SLICES + slice) * LANES;
-        lane_decay[map] = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate);
-        lane_value[map] = local;
+        if (tile == 0) {
+          entry[k] = HAS_INITIAL_STATE && k < held ? initial_state[state + n + k] : 0.0f;
+          rest[k] = 0.0f;
+        } else if (waits) {
+          entry[k] = k < held ? kept[static_cast<long>(k) * channels] : 0.0f;
+          rest[k] = k < held ? kept_rest[static_cast<long>(k) * channels] : 0.0f;
+        }
+        if ((tile == 0 || !waits) && k < held) {
+          kept[static_cast<long>(k) * channels] = entry[k];
+        }
+        const bool ahead = AHEAD && round == 0;
+        const bool live = lane < steps && n + k < N;
+        const long shared_at = (first + lane) * N + n + k;
+        slice_keys[lane * STATES + k] =
+            ahead ? static_cast<float>(own_B.at[k]) : scan_load(B, shared_at, live);
+        slice_queries[lane * STATES + k] =
+            ahead ? static_cast<float>(own_C.at[k]) : scan_load(C, shared_at, live);
       }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
+      simdgroup_barrier(mem_flags::mem_threadgroup);
+      if (AHEAD && round + SLICES * STATES >= N && tile + 1 < tiles) {
+        const bool live = (tile + 1) * TILE + lane < L;
+        scan_fetch_row(own_B, B, first + TILE + lane, N, slice * STATES, live);
+        scan_fetch_row(own_C, C, first + TILE + lane, N, slice * STATES, live);
+      }
 
-      if (slice < STATES) {
+      float rate_log2[STATES];
+      float h[STATES];
+      float local[STATES];
 #pragma clang loop unroll(full)
-        for (int s = 0; s < SLICES; ++s) {
-          const int map = (slice * SLICES + s) * LANES;
-          const float value = lane_value[map];
-          lane_value[map] = entry + rest;
-          decay_carry<HAS_RESET>(entry, rest, lane_decay[map], value);
-        }
-        sum_settle(entry, rest);
-        if (folds_state) {
-          tile_rest[carried + at] = rest;
-          if (tile + 1 < tiles) {
-            tile_state[saved_next + at] = entry;
-          } else {
-            final_state[state + n + slice] = entry;
+      for (int k = 0; k < STATES; ++k) {
+        rate_log2[k] = rate[k] * M_LOG2E_F;
+        h[k] = entry[k] + rest[k];
+        local[k] = 0.0f;
+      }
+      float total_time = 0.0f;
+      bool forgets_any = false;
+#pragma clang loop unroll(full)
+      for (int c = 0; c < TILE; c += STEPS) {
+        if (c < steps) {
+          // Two buffers in turn: one barrier keeps writers of the next off those who still read.
+          auto own_parts = lane_parts + buffer * SLICES * STEPS * LANES;
+          buffer = 1 - buffer;
+#pragma clang loop unroll(full)
+          for (int i = 0; i < STEPS; ++i) {
+            const int t = c + i;
+            const bool forgets = HAS_RESET && t < steps && reset[first + t];
+            const float time = lane_times[t * LANES];
+            const float drive = lane_drives[t * LANES];
+            float y_part = 0.0f;
+#pragma clang loop unroll(full)
+            for (int k = 0; k < STATES; ++k) {
+              const float gate = scan_gate(time, rate_log2[k], forgets);
+              const float added = drive * slice_keys[t * STATES + k];
+              h[k] = scan_apply<HAS_RESET>(gate, added, h[k]);
+              local[k] = scan_apply<HAS_RESET>(gate, added, local[k]);
+              y_part = fma(slice_queries[t * STATES + k], h[k], y_part);
+            }
+            own_parts[(slice * STEPS + i) * LANES] = y_part;
+            total_time += time;
+            forgets_any = forgets_any || forgets;
+          }
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+#pragma clang loop unroll(full)
+          for (int j = 0; j < STEPS / SLICES; ++j) {
+#pragma clang loop unroll(full)
+            for (int s = 0; s < SLICES; ++s) {
+              sum[c / SLICES + j] += own_parts[(s * STEPS + j * SLICES + slice) * LANES];
+            }
           }
         }
-        const int next = n + STATES < N ? n + STATES : 0;
-        lane_rates[slice * LANES] = folds && next + slice < N ? static_cast<float>(rates_in[next]) : 0.0f;
       }
-      threadgroup_barrier(mem_flags::mem_threadgroup);
 
 #pragma clang loop unroll(full)
       for (int k = 0; k < STATES; ++k) {
-        float h = lane_value[(k * SLICES + slice) * LANES];
-#pragma clang loop unroll(full)
-        for (int i = 0; i < STEPS; ++i) {
-          h = scan_apply<HAS_RESET>(gate[i][k], drive[i] * round_keys[i * WIDE + k], h);
-          sum[i] = fma(round_queries[i * WIDE + k], h, sum[i]);
+        const float decay = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate[k]);
+        decay_carry<HAS_RESET>(entry[k], rest[k], decay, local[k]);
+        sum_settle(entry[k], rest[k]);
+        const bool last = tile + 1 == tiles;
+        if (k < held && (waits || last)) {
+          kept_rest[static_cast<long>(k) * channels] = rest[k];
+        }
+        if (k < held && last) {
+          final_state[state + n + k] = entry[k];
+        } else if (k < held && waits) {
+          kept_next[static_cast<long>(k) * channels] = entry[k];
         }
       }
     }
 
-    float opened[STEPS];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < STEPS; ++i) {
-      const bool live = HAS_Z && in_range && i < steps;
-      opened[i] = live ? static_cast<float>(z[slice_at + static_cast<long>(i) * channels]) : 0.0f;
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < STEPS; ++i) {
-      const float result = HAS_Z ? sum[i] * opened[i] * sigmoid(opened[i]) : sum[i];
-      if (in_range && i < steps) {
-        y[slice_at + static_cast<long>(i) * channels] = static_cast<U>(result);
+    for (int j = 0; j < OWN; ++j) {
+      const int t = j * SLICES + slice;
+      const float result = HAS_Z ? sum[j] * opened[j] * sigmoid(opened[j]) : sum[j];
+      if (in_range && t < steps) {
+        y[(first + t) * channels + channel] = static_cast<U>(result);
       }
     }
   }

@@ -13,6 +13,45 @@ inline float scan_load(Source source, long at, bool live) {
   return live ? value : 0.0f;
 }
 
+// Of a tile's steps every `apart`-th from `first` on, of those `steps` that are there.
+struct scan_place {
+  int apart;
+  int first;
+  int steps;
+};
+
+// A channel's numbers of own steps as they come.
+template <int COUNT, typename T>
+struct scan_rows {
+  T at[COUNT];
+};
+
+// From `source`, the tile's first step, with steps `stride` apart; 0 stands for a step that is not there. The
+// loads are unconditional, as in scan_load.
+template <int COUNT, typename T, typename Source>
+inline void scan_fetch(thread scan_rows<COUNT, T>& rows, Source source, long stride, scan_place place) {
+#pragma clang loop unroll(full)
+  for (int j = 0; j < COUNT; ++j) {
+    const int t = j * place.apart + place.first;
+    const bool live = t < place.steps;
+    const T value = static_cast<T>(source[live ? t * stride : 0]);
+    rows.at[j] = live ? value : static_cast<T>(0.0f);
+  }
+}
+
+// Of a step's row of N numbers those from n on that are there, 0 for others and for a step that is not
+// `live`.
+template <int COUNT, typename T, typename Source>
+inline void scan_fetch_row(
+    thread scan_rows<COUNT, T>& row, Source source, long step, int N, int n, bool live) {
+  const int held = live ? N - n : 0;
+#pragma clang loop unroll(full)
+  for (int k = 0; k < COUNT; ++k) {
+    const T value = static_cast<T>(source[k < held ? step * N + n + k : 0]);
+    row.at[k] = k < held ? value : static_cast<T>(0.0f);
+  }
+}
+
 // e^(time * rate), or 0, of a rate times log2(e).
 inline float scan_gate(float time, float rate_log2, bool forgets) {
   return forgets ? 0.0f : metal::precise::exp2(time * rate_log2);
