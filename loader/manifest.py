@@ -14,6 +14,7 @@ from .spec import (
     STATE,
     TIME,
     Array,
+    Bound,
     OpSpec,
     Option,
     Variant,
@@ -64,12 +65,14 @@ def _op(name, value, path, kernels):
         outputs=_arrays(fields["outputs"], names),
         options=options,
         requires=_requires(fields["requires"], names) if "requires" in fields else (),
-        bounds=_bounds(fields["bounds"]) if "bounds" in fields else (),
+        bounds=(),
         examples=_examples(fields["examples"], dims) if "examples" in fields else (),
         variants=(),
         path=path,
     )
     _refuse_shared_names(value, spec, dims)
+    if "bounds" in fields:
+        spec = replace(spec, bounds=_bounds(fields["bounds"], spec, names))
     if "transition" in fields:
         spec = replace(spec, transition=_transition(fields["transition"], spec))
     around = partial(steps.Around, spec, kernels, fields.get("grid"), names)
@@ -209,12 +212,14 @@ def _transition(value, spec):
     return gate.name
 
 
-def _bounds(value):
-    """Errors larger than the project promises: (dtype, bound, reason)."""
+def _bounds(value, spec, names):
+    """The `Bound`s of an op, by the dtypes, outputs and gradients that they are given for."""
+    results = [array.name for array in spec.outputs] + [f"grad_{a.name}" for a in spec.inputs if a.differentiable]
     bounds = []
-    for dtype, child in value.fields((), FLOATS).items():
-        fields = child.fields(("bound", "reason"))
-        bounds.append((dtype, fields["bound"].number(), fields["reason"].text()))
+    for result, child in value.fields((), (*FLOATS, *results)).items():
+        fields = child.fields(("bound", "reason"), ("when",))
+        when = names.expression(fields["when"]) if "when" in fields else None
+        bounds.append(Bound(result, fields["bound"].number(), fields["reason"].text(), when))
     return tuple(bounds)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 TIME, BATCH = "L", "B"
 INITIAL, STATE = "initial_state", "final_state"
@@ -111,6 +112,16 @@ class Variant:
     def passes(self):
         """The steps of each of `PASSES`."""
         return tuple(getattr(self, name) for name in PASSES)
+
+
+class Bound(NamedTuple):
+    """An error larger than the project promises: of the result of that name, or of all results of that dtype, in calls
+    for which the condition `when` holds, or in all."""
+
+    result: str
+    bound: float
+    reason: str
+    when: object = None
 
 
 @dataclass(frozen=True)

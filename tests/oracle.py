@@ -78,8 +78,9 @@ def as_on_metal(op):
     return loader.Op(op.spec, engine, op._reference)
 
 
-def assert_close(op, got, want, what):
-    limit = bound(op, got.dtype)
+def assert_close(op, got, want, what, inputs=None):
+    """Within the op's bound for the result called `what`, in a call with these inputs by name."""
+    limit = bound(op, what, got.dtype, inputs)
     found = error(got, want)
     assert found <= limit, f"{what} ({got.dtype}): error {found:.2e} is above {limit:.0e}"
 

@@ -4,7 +4,7 @@ shape and option, with outputs that hold NaN until a kernel writes them."""
 import itertools
 
 import pytest
-from oracle import LENGTHS, cases, check, draw, dtype_mixes, poisoned, rank_sets
+from oracle import LENGTHS, cases, check, draw, dtype_mixes, needs_kernels, poisoned, rank_sets
 
 import loader
 from loader.spec import FLOATS
@@ -103,3 +103,21 @@ def test_the_widest_heads(name, sizes, length):
 def check_wide(name, sizes, length, present, dtypes, ranks=None):
     op, count = poisoned(name), 1 if length > 100 else batch(length, sizes)
     check(op, draw(op, {"B": count, "L": length, **sizes}, present, dtypes, seed=length, ranks=ranks))
+
+
+# Ranks of the gates of each op whose chunks keep for one another what the activations' dtype can hold.
+MODELS = [("gla", {}), ("gla", {"g": 1}), ("gated_delta", {}), ("gated_delta", {"g": 1})]
+
+
+@needs_kernels
+@pytest.mark.full("each size is a program of its own", but=("gla",))
+@pytest.mark.parametrize("name, ranks", MODELS)
+def test_gates_in_float32_beside_bfloat16(name, ranks):
+    """As models have them, at every size: states in float32 are exact to float32's bound."""
+    op = poisoned(name)
+    halves = [a.name for a in op.spec.inputs if "bfloat16" in a.dtypes and a.name not in ("g", "beta")]
+    dtypes = dict.fromkeys(halves, "bfloat16")
+    everything = [array.name for array in op.spec.optional]
+    for i, sizes in enumerate(op.spec.examples):
+        for length, present in ((100, everything if i % 2 else ()), (8, ())):
+            check(op, draw(op, {"B": 2, "L": length, **sizes}, present, dtypes, ranks=ranks))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..expression import DTYPES
 from ..op import Op
+from ..plan import scope_of
 from ..spec import FLOATS
 from . import inputs as drawn
 from .truth import carries, differentiated, truth, truth_in_pieces
@@ -100,11 +101,11 @@ def compare(op: Op, inputs: Mapping[str, mx.array]) -> list[Found]:
     outputs, gradients = run(op, inputs, cotangents)
     long = carries(op) and len(shaped) == 2 and shaped[0].shape[1] > _LONG
     want_outputs, want_gradients = (truth_in_pieces if long else truth)(op, inputs, cotangents)
-    found = [_found(op, a.name, got, want) for a, got, want in zip(op.spec.outputs, outputs, want_outputs)]
+    found = [_found(op, inputs, a.name, got, want) for a, got, want in zip(op.spec.outputs, outputs, want_outputs)]
     for name, got in gradients.items():
         wanted = inputs[name].dtype
         _expect(got.dtype == wanted, f"expected grad_{name} to have dtype {wanted} but got {got.dtype}")
-        found.append(_found(op, f"grad_{name}", got, want_gradients[name]))
+        found.append(_found(op, inputs, f"grad_{name}", got, want_gradients[name]))
     return found
 
 
@@ -114,8 +115,8 @@ def _expect(holds, message):
         raise AssertionError(message)
 
 
-def _found(op, name, got, want):
-    return Found(name, _NAMES[got.dtype], error(got, want), bound(op, got.dtype))
+def _found(op, inputs, name, got, want):
+    return Found(name, _NAMES[got.dtype], error(got, want), bound(op, name, got.dtype, inputs))
 
 
 def run(op, inputs, cotangents):
@@ -149,10 +150,14 @@ def poisoned(op: Op) -> Op:
     return Op(op.spec, engine, op._reference)
 
 
-def bound(op, dtype):
-    """The error that the op promises for results of this dtype."""
-    name = _NAMES[dtype]
-    return {kind: value for kind, value, _ in op.spec.bounds}.get(name, BOUNDS[name])
+def bound(op, result, dtype, inputs=None):
+    """The error that the op promises for the result of that name and dtype, in a call with these inputs by name or,
+    without them, in every call."""
+    given = {name: (x.shape, x.dtype) for name, x in (inputs or {}).items()}
+    scope = scope_of(op.spec, given, [option.default for option in op.spec.options]) if given else None
+    names = (result, _NAMES[dtype])
+    declared = (b.bound for b in op.spec.bounds if b.result in names and (b.when is None or scope and b.when(scope)))
+    return next(declared, BOUNDS[_NAMES[dtype]])
 
 
 def error(got: mx.array, want: mx.array) -> float:

@@ -21,33 +21,35 @@ METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
   return m;
 }
 
-// A matrix of T converted to float. An engine with blocks keeps the second copy that it loaded.
-template <typename T>
-METAL_FUNC metal::simdgroup_float8x8 matrix_as_float(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+// A matrix of T converted to To. An engine with blocks keeps the second copy that it loaded.
+template <typename To, typename T>
+METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_matrix<T, 8, 8>& m) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
-  return metal::simdgroup_convert<float>(m);
+  return metal::simdgroup_convert<To>(m);
 #else
-  metal::simdgroup_float8x8 wide;
+  metal::simdgroup_matrix<To, 8, 8> converted;
 #pragma clang loop unroll(full)
   for (int e = 0; e < 2; ++e) {
-    wide.thread_elements()[e] = static_cast<float>(m.thread_elements()[e]);
+    converted.thread_elements()[e] = static_cast<To>(m.thread_elements()[e]);
   }
-  return wide;
+  return converted;
 #endif
 }
 
-template <bool TRANSPOSED, typename Block>
+// The matrix or its transpose to a block of T.
+template <bool TRANSPOSED, typename T = float, typename Block>
 METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+  metal::simdgroup_matrix<T, 8, 8> rounded = matrix_as<T>(m);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
-  metal::simdgroup_store_block<TRANSPOSED>(m, block);
+  metal::simdgroup_store_block<TRANSPOSED>(rounded, block);
 #else
-  metal::simdgroup_store(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+  metal::simdgroup_store(rounded, block, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
 }
 
-// Stores `matrices` or, TRANSPOSED, their transposes to `blocks`, a matrix of blocks with `wide` in a row.
-// Only the first `rows` x `columns` exist; WHOLE: all do.
-template <bool TRANSPOSED, bool WHOLE, int ROWS, int COLUMNS, typename Blocks>
+// Stores `matrices` or, TRANSPOSED, their transposes to `blocks` of T, a matrix of blocks with `wide` in a
+// row. Only the first `rows` x `columns` exist; WHOLE: all do.
+template <bool TRANSPOSED, bool WHOLE, typename T = float, int ROWS, int COLUMNS, typename Blocks>
 METAL_FUNC void blocks_store(
     thread metal::simdgroup_float8x8 (&matrices)[ROWS][COLUMNS],
     Blocks blocks,
@@ -59,7 +61,7 @@ METAL_FUNC void blocks_store(
 #pragma clang loop unroll(full)
     for (int c = 0; c < COLUMNS; ++c) {
       if (WHOLE || (r < rows && c < columns)) {
-        block_store<TRANSPOSED>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+        block_store<TRANSPOSED, T>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
       }
     }
   }
@@ -80,8 +82,9 @@ METAL_FUNC blocks_view<Pointer> blocks_of(Pointer at, int wide, int rows, int co
   return blocks_view<Pointer>{at, wide, rows, columns};
 }
 
-// sum += left * state or, TRANSPOSED, left * state^T. WHOLE: at least a tile's blocks exist.
-template <bool TRANSPOSED, bool WHOLE, typename A = float, typename Left, typename State>
+// sum += left * state or, TRANSPOSED, left * state^T, where the state is kept in T. WHOLE: at least a tile's
+// blocks exist.
+template <bool TRANSPOSED, bool WHOLE, typename A = float, typename T = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state, int simdgroup) {
   const int down = BLOCK * (TRANSPOSED ? 1 : state.wide);
   const int along = BLOCK * (TRANSPOSED ? state.wide : 1);
@@ -96,9 +99,11 @@ METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state,
         // Past the last column, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
         auto from = state.at + inner * down;
-        metal::simdgroup_float8x8 b = block_load<!TRANSPOSED>(from + c * along);
-        metal::simdgroup_float8x8 next = block_load<!TRANSPOSED>(from + other * along);
-        tile_multiply<A, float>(sum, a, b, next, c);
+        metal::simdgroup_matrix<T, 8, 8> b = block_load<!TRANSPOSED, T>(from + c * along);
+        metal::simdgroup_matrix<T, 8, 8> next = block_load<!TRANSPOSED, T>(from + other * along);
+        metal::simdgroup_float8x8 wide = matrix_as<float>(b);
+        metal::simdgroup_float8x8 wide_next = matrix_as<float>(next);
+        tile_multiply<A, T>(sum, a, wide, wide_next, c);
       }
     }
   }

@@ -43,24 +43,25 @@ METAL_FUNC void columns_multiply(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 
-// Own columns of row `row` of a state's blocks. Past the rows and columns that exist the last stand in; their
-// products are not used.
-template <bool WHOLE, typename State>
+// Own columns of row `row` of a state's blocks of T. Past the rows and columns that exist the last stand in;
+// their products are not used.
+template <bool WHOLE, typename T = float, typename State>
 METAL_FUNC void columns_state_row(
-    thread metal::simdgroup_float8x8 (&own)[TILE_OWN], State state, int row, int simdgroup) {
+    thread metal::simdgroup_matrix<T, 8, 8> (&own)[TILE_OWN], State state, int row, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int c = 0; c < TILE_OWN; ++c) {
     const int column = simdgroup * TILE_OWN + c;
     const int down = WHOLE ? row : metal::min(row, state.rows - 1);
     const int along = WHOLE ? column : metal::min(column, state.columns - 1);
-    own[c] = block_load<true>(state.at + (down * state.wide + along) * BLOCK);
+    own[c] = block_load<true, T>(state.at + (down * state.wide + along) * BLOCK);
   }
 }
 
 // Those of 64 rows. An engine with blocks fetches them before it waits for anything else; to a CPU that would
 // be a copy.
+template <typename T>
 struct column_state {
-  metal::simdgroup_float8x8 at[2 * TILE_BLOCKS][TILE_OWN];
+  metal::simdgroup_matrix<T, 8, 8> at[2 * TILE_BLOCKS][TILE_OWN];
 };
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
 constexpr constant bool STATE_AHEAD = true;
@@ -68,34 +69,41 @@ constexpr constant bool STATE_AHEAD = true;
 constexpr constant bool STATE_AHEAD = false;
 #endif
 
-template <bool WHOLE, typename State>
-METAL_FUNC void columns_fetch_state(thread column_state& fetched, State state, int simdgroup) {
+template <bool WHOLE, typename T, typename State>
+METAL_FUNC void columns_fetch_state(thread column_state<T>& fetched, State state, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int row = 0; STATE_AHEAD && row < 2 * TILE_BLOCKS; ++row) {
-    columns_state_row<WHOLE>(fetched.at[row], state, row, simdgroup);
+    columns_state_row<WHOLE, T>(fetched.at[row], state, row, simdgroup);
   }
 }
 
 // sum += left * (rows of a state from `first` on).
-template <bool WHOLE, typename A, typename Left, typename State>
+template <bool WHOLE, typename A, typename T, typename Left, typename State>
 METAL_FUNC void columns_product_state(
-    thread column_sum& sum, Left left, thread column_state& fetched, State state, int first, int simdgroup) {
+    thread column_sum& sum,
+    Left left,
+    thread column_state<T>& fetched,
+    State state,
+    int first,
+    int simdgroup) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
 #pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     const int row = first + inner;
     if (WHOLE || row < state.rows) {
-      metal::simdgroup_float8x8 own[TILE_OWN];
+      metal::simdgroup_matrix<T, 8, 8> own[TILE_OWN];
       if (STATE_AHEAD) {
         own[0] = fetched.at[row][0];
         own[1] = fetched.at[row][1];
       } else {
-        columns_state_row<WHOLE>(own, state, row, simdgroup);
+        columns_state_row<WHOLE, T>(own, state, row, simdgroup);
       }
+      metal::simdgroup_float8x8 right = matrix_as<float>(own[0]);
+      metal::simdgroup_float8x8 next = matrix_as<float>(own[1]);
 #pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
-        columns_multiply<false, A, float>(sum, left, own[0], own[1], r, inner);
+        columns_multiply<false, A, T>(sum, left, right, next, r, inner);
       }
     }
   }

@@ -34,16 +34,22 @@ METAL_FUNC void grad_gates_of_pairs(Grads grads, Tile pairs, Tile products, Gate
   }
 }
 
-// The inner product of the state that enters with the adjoint of the one that leaves, `size` numbers each, is
+// The inner product of the state that enters with the adjoint of the one that leaves, `blocks` of T each, is
 // the gradient of all gates' product: a part for each simdgroup.
-template <typename Parts, typename State>
+template <typename T, typename Parts, typename State>
 METAL_FUNC void grad_decay_parts(
-    Parts parts, State state, State adjoint, int size, bool carries, tile_place place) {
+    Parts parts, State state, State adjoint, int blocks, bool carries, tile_place place) {
   float inner = 0.0f;
   if (carries) {
-#pragma unroll 16
-    for (int i = place.simdgroup * TILE + place.lane; i < size; i += TILE_SIMDGROUPS * TILE) {
-      inner += state[i] * adjoint[i];
+#pragma unroll 8
+    for (int i = place.simdgroup; i < blocks; i += TILE_SIMDGROUPS) {
+      metal::simdgroup_matrix<T, 8, 8> enters = block_load<false, T>(state + i * BLOCK);
+      metal::simdgroup_matrix<T, 8, 8> leaves = block_load<false, T>(adjoint + i * BLOCK);
+#pragma clang loop unroll(full)
+      for (int e = 0; e < 2; ++e) {
+        const float entering = static_cast<float>(enters.thread_elements()[e]);
+        inner += entering * static_cast<float>(leaves.thread_elements()[e]);
+      }
     }
   }
   inner = uniform_sum(inner);

@@ -7,9 +7,10 @@
 #include "blocks.h"
 #include "tile.h"
 
-// 32 values of the own keys of a state, as a product's right operand.
+// 32 values of the own keys of a state kept in T, as a product's right operand.
+template <typename T>
 struct key_state {
-  metal::simdgroup_float8x8 at[TILE_BLOCKS][TILE_OWN];
+  metal::simdgroup_matrix<T, 8, 8> at[TILE_BLOCKS][TILE_OWN];
 };
 
 struct key_sum {
@@ -23,8 +24,8 @@ METAL_FUNC void key_clear(thread key_sum& sum) {
 
 // Loads the own blocks of a state; WHOLE: at least a tile's exist. Past the keys that exist the last stand
 // in; their products are not used.
-template <bool WHOLE, typename State>
-METAL_FUNC void key_fetch_state(thread key_state& own, State state, int simdgroup) {
+template <bool WHOLE, typename T, typename State>
+METAL_FUNC void key_fetch_state(thread key_state<T>& own, State state, int simdgroup) {
 #pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
 #pragma clang loop unroll(full)
@@ -32,31 +33,25 @@ METAL_FUNC void key_fetch_state(thread key_state& own, State state, int simdgrou
       if (WHOLE || inner < state.columns) {
         const int block = simdgroup % 2 * TILE_OWN + c;
         const int row = WHOLE ? block : metal::min(block, state.rows - 1);
-        own.at[inner][c] = block_load<false>(state.at + (row * state.wide + inner) * BLOCK);
+        own.at[inner][c] = block_load<false, T>(state.at + (row * state.wide + inner) * BLOCK);
       }
     }
   }
 }
 
 // sum += the own steps of `left`, 32 values, times own^T, of whose blocks of 8 values `columns` are there.
-template <bool WHOLE, typename A, typename Left>
+template <bool WHOLE, typename A, typename T, typename Left>
 METAL_FUNC void key_product_state(
-    thread key_sum& sum, Left left, thread key_state& own, int columns, int simdgroup) {
+    thread key_sum& sum, Left left, thread key_state<T>& own, int columns, int simdgroup) {
   const int row = simdgroup / 2 * TILE_OWN;
 #pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     if (WHOLE || inner < columns) {
       metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
       metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
-      multiply_2x2<A, float>(
-          sum.at[0][0],
-          sum.at[0][1],
-          sum.at[1][0],
-          sum.at[1][1],
-          a,
-          below,
-          own.at[inner][0],
-          own.at[inner][1]);
+      metal::simdgroup_float8x8 right = matrix_as<float>(own.at[inner][0]);
+      metal::simdgroup_float8x8 next = matrix_as<float>(own.at[inner][1]);
+      multiply_2x2<A, T>(sum.at[0][0], sum.at[0][1], sum.at[1][0], sum.at[1][1], a, below, right, next);
     }
   }
 }
@@ -77,17 +72,19 @@ METAL_FUNC void key_put(thread key_sum& sum, Tile tile, int simdgroup) {
 // What the state that enters has in common with the adjoint of the one that leaves, for keys from
 // `simdgroup` * 8 on, a row a key; the sum over a row's 8 numbers is a key's inner product. `rows` x
 // `columns` blocks are there.
-template <typename Totals, typename State>
+template <typename T = float, typename Totals, typename State>
 METAL_FUNC void key_states_inner(
     Totals totals, State state, State adjoint, int rows, int columns, int simdgroup) {
   metal::simdgroup_float8x8 total(0.0f);
   for (int c = 0; simdgroup < rows && c < columns; ++c) {
     const int at = (simdgroup * columns + c) * BLOCK;
-    metal::simdgroup_float8x8 enters = block_load<true>(state + at);
-    metal::simdgroup_float8x8 leaves = block_load<true>(adjoint + at);
-    total.thread_elements() += enters.thread_elements() * leaves.thread_elements();
+    metal::simdgroup_matrix<T, 8, 8> enters = block_load<false, T>(state + at);
+    metal::simdgroup_matrix<T, 8, 8> leaves = block_load<false, T>(adjoint + at);
+    metal::simdgroup_float8x8 entering = matrix_as<float>(enters);
+    metal::simdgroup_float8x8 leaving = matrix_as<float>(leaves);
+    total.thread_elements() += entering.thread_elements() * leaving.thread_elements();
   }
-  metal::simdgroup_store(total, totals + simdgroup * 8 * ROW_STRIDE, ROW_STRIDE);
+  metal::simdgroup_store(total, totals + simdgroup * 8 * ROW_STRIDE, ROW_STRIDE, metal::ulong2(0, 0), true);
 }
 
 template <typename Totals>

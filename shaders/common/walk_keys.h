@@ -60,8 +60,8 @@ METAL_FUNC void walk_read(
     walk_clear<WIDE>(known.at[i + 1]);
 #pragma clang loop unroll(full)
     for (int r = 0; r < TALL; ++r) {
-      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
-      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i + 1][r]);
+      metal::simdgroup_float8x8 right = matrix_as<float>(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as<float>(keys.at[i + 1][r]);
       walk_multiply<WIDE, float, T>(known.at[i], known.at[i + 1], state.at[r], right, next);
     }
   }
@@ -152,8 +152,8 @@ METAL_FUNC void walk_write(
   for (int r = 0; r < TALL; r += 2) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
-      metal::simdgroup_float8x8 right = matrix_as_float(keys.at[i][r]);
-      metal::simdgroup_float8x8 next = matrix_as_float(keys.at[i][r + 1]);
+      metal::simdgroup_float8x8 right = matrix_as<float>(keys.at[i][r]);
+      metal::simdgroup_float8x8 next = matrix_as<float>(keys.at[i][r + 1]);
 #pragma clang loop unroll(full)
       for (int e = 0; RESETS && e < 2; ++e) {
         const int step = i * 8 + place.row[e];

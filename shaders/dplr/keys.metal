@@ -164,7 +164,7 @@ template <
           tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        key_state met;
+        key_state<float> met;
         if (FIRST && meets_state) {
           key_fetch_state<WHOLE>(met, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
           key_product_state<WHOLE, TV>(read_q, outputs, met, columns, simdgroup);

@@ -23,6 +23,8 @@ template <
     typename TWK,
     typename TV,
     typename TB,
+    typename TS,
+    typename TU,
     int Dk,
     int Dv,
     int H,
@@ -47,8 +49,8 @@ template <
     const device float* scale,             // [1]
     const device TV* grad_o,               // [B, L, H, Dv]
     const device float* grad_final_state,  // [B, H, Dv, Dk]
-    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
-    device float* grad_update,             // [B, L, H, Dv] or [1]
+    device TS* chunk_adjoint,              // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device TU* grad_update,                // [B, L, H, Dv] or [1]
     device TV* grad_v,                     // [B, L, H, Dv] or [1]
     device float* grad_initial_state,      // [B, H, Dv, Dk]
     const constant int* grad_o_shape,
@@ -82,8 +84,8 @@ template <
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
   auto own_weights = weights + simdgroup * 3 * TILE;
   if (ALONE && corner == 0 && lane == 0) {
-    chunk_adjoint[0] = 0.0f;
-    grad_update[0] = 0.0f;
+    chunk_adjoint[0] = static_cast<TS>(0.0f);
+    grad_update[0] = static_cast<TU>(0.0f);
     grad_v[0] = static_cast<TV>(0.0f);
   }
 
@@ -134,7 +136,7 @@ template <
     if (!ALONE) {
       auto saved =
           chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-      blocks_store<false, WHOLE>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+      blocks_store<false, WHOLE, TS>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
     }
 
     walk_keys<TALL, TWK> writes;
@@ -197,7 +199,7 @@ template <
     steps_values<WIDE> written = updates;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
     if (!ALONE && simdgroup == 0) {
-      steps_store<WIDE, WHOLE_ROWS, float>(updates, chunk_updates, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, TU>(updates, chunk_updates, H * Dv, wide, steps, place);
       steps_store<WIDE, WHOLE_ROWS, TV>(written, chunk_written, H * Dv, wide, steps, place);
     }
     chunk_updates -= TILE * H * Dv;

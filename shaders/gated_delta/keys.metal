@@ -28,6 +28,8 @@ template <
     typename TG,
     typename TB,
     typename TE,
+    typename TS,
+    typename TU,
     typename GRAD_Q,
     typename GRAD_K,
     typename GRAD_E,
@@ -35,27 +37,28 @@ template <
     int Dv,
     int H,
     int Hk,
+    int TOGETHER,
     bool AHEAD,
     bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys(
-    const device TQ* q,                 // [B, L, Hk, Dk]
-    const device TK* k,                 // [B, L, Hk, Dk]
-    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
-    const device TB* beta,              // [B, L, H]
-    const device TE* erase,             // [B, L, Hk, Dk]
-    const device bool* reset,           // [B, L]
-    const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* error,          // [B, L, H, Dv]
-    const device float* grad_update,    // [B, L, H, Dv]
-    const device TV* grad_o,            // [B, L, H, Dv]
-    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
-    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
-    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
-    device TB* grad_beta,               // [B, L, H]
-    device GRAD_E* grad_erase_head,     // [B, ERASED, Hk, H // Hk, Dk]
+    const device TQ* q,              // [B, L, Hk, Dk]
+    const device TK* k,              // [B, L, Hk, Dk]
+    const device TG* g,              // [B, L, H] or [B, L, H, Dk]
+    const device TB* beta,           // [B, L, H]
+    const device TE* erase,          // [B, L, Hk, Dk]
+    const device bool* reset,        // [B, L]
+    const device float* scale,       // [1]
+    const device TS* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
+    const device TS* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device TU* error,          // [B, L, H, Dv]
+    const device TU* grad_update,    // [B, L, H, Dv]
+    const device TV* grad_o,         // [B, L, H, Dv]
+    device GRAD_Q* grad_q_head,      // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,      // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,               // [B, L, H] or [B, L, H, Dk]
+    device TB* grad_beta,            // [B, L, H]
+    device GRAD_E* grad_erase_head,  // [B, ERASED, Hk, H // Hk, Dk]
     const constant int* grad_o_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -171,99 +174,112 @@ template <
     tile_clear(grad_leaving);
     for (int value = 0; !AHEAD && value < Dv; value += TILE) {
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
+      readouts_load<TV, TU, AHEAD>(tiles, source, value, Dv - value, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      readouts_add<TV>(sums, tiles, place);
+      readouts_add<TV, TU>(sums, tiles, place);
     }
     if (!AHEAD) {
       readouts_grad_rate<TB>(sums, grad_beta + row, H, place);
       readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
     }
-    for (int key = 0; key < Dk; key += TILE) {
-      // What grad_o, d and e make of the states and, if AHEAD, with the first keys their scores.
-      tile_sum grads_q;
-      tile_sum reads;
-      tile_sum writes;
-      tile_clear(grads_q);
-      tile_clear(reads);
-      tile_clear(writes);
+    // TOGETHER tiles of keys at once: what grad_o, d and e make of the states and, if AHEAD, with the first
+    // keys their scores.
+    for (int base = 0; base < Dk; base += TOGETHER * TILE) {
+      tile_sum grads_q[TOGETHER];
+      tile_sum reads[TOGETHER];
+      tile_sum writes[TOGETHER];
+#pragma clang loop unroll(full)
+      for (int t = 0; t < TOGETHER; ++t) {
+        tile_clear(grads_q[t]);
+        tile_clear(reads[t]);
+        tile_clear(writes[t]);
+      }
       for (int value = 0; value < Dv; value += TILE) {
-        const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
-        const int columns = COLUMNS - value / 8;
-        const int rows = ROWS - key / 8;
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        readouts_load<TV, AHEAD>(tiles, source, value, Dv - value, place);
+        readouts_load<TV, TU, AHEAD>(tiles, source, value, Dv - value, place);
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        if (AHEAD && key == 0) {
-          readouts_add<TV>(sums, tiles, place);
+        if (AHEAD && base == 0) {
+          readouts_add<TV, TU>(sums, tiles, place);
         }
-        if (meets_state) {
-          tile_product_state<true, WHOLE, TV>(
-              grads_q, left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
-          tile_product_state<true, WHOLE>(
-              reads, right, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
-        }
-        if (meets_adjoint) {
-          tile_product_state<true, WHOLE>(
-              writes, pairs, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
+#pragma clang loop unroll(full)
+        for (int t = 0; t < TOGETHER; ++t) {
+          const int key = base + t * TILE;
+          const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
+          const int columns = COLUMNS - value / 8;
+          const int rows = ROWS - key / 8;
+          if (meets_state && key < Dk) {
+            const auto met = blocks_of(state + corner, COLUMNS, rows, columns);
+            tile_product_state<true, WHOLE, TV, TS>(grads_q[t], left, met, simdgroup);
+            tile_product_state<true, WHOLE, TU, TS>(reads[t], right, met, simdgroup);
+          }
+          if (meets_adjoint && key < Dk) {
+            const auto met = blocks_of(adjoint + corner, COLUMNS, rows, columns);
+            tile_product_state<true, WHOLE, TU, TS>(writes[t], pairs, met, simdgroup);
+          }
         }
       }
-      if (AHEAD && key == 0) {
+      if (AHEAD && base == 0) {
         readouts_grad_rate<TB>(sums, grad_beta + row, H, place);
         readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
       }
 
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      tile_load_both<TQ, TK>(
-          left,
-          view_of(q_row + key, Hk * Dk, Dk - key),
-          right,
-          view_of(k_row + key, Hk * Dk, Dk - key),
-          place);
-      threadgroup_barrier(mem_flags::mem_threadgroup);
-      if (from_zero) {
-        tile_clear(grads_q);
-        tile_clear(reads);
-      }
-      tile_times(grads_q, factor);
-      tile_weigh(grads_q, grad_entering, left, entering, simdgroup);
-      tile_product_lower<false, TK>(grads_q, after, right, simdgroup);
-      tile_put(grads_q, pairs, simdgroup);
-      simdgroup_barrier(mem_flags::mem_threadgroup);
-      tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
+#pragma clang loop unroll(full)
+      for (int t = 0; t < TOGETHER; ++t) {
+        const int key = base + t * TILE;
+        if (key < Dk) {
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          tile_load_both<TQ, TK>(
+              left,
+              view_of(q_row + key, Hk * Dk, Dk - key),
+              right,
+              view_of(k_row + key, Hk * Dk, Dk - key),
+              place);
+          threadgroup_barrier(mem_flags::mem_threadgroup);
+          if (from_zero) {
+            tile_clear(grads_q[t]);
+            tile_clear(reads[t]);
+          }
+          tile_times(grads_q[t], factor);
+          tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
+          tile_product_lower<false, TK>(grads_q[t], after, right, simdgroup);
+          tile_put(grads_q[t], pairs, simdgroup);
+          simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
 
-      tile_scale<false>(reads, read_rates, simdgroup);
-      tile_scale<false>(writes, write_rates, simdgroup);
-      tile_weigh(writes, grad_leaving, right, leaving, simdgroup);
-      if (HAS_ERASE) {
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_weigh(reads, grad_entering, pairs, entering, simdgroup);
-        tile_product_lower<false, TK>(reads, before, right, simdgroup);
-        tile_product_lower<true, TQ>(writes, after, left, simdgroup);
-        tile_product_lower<true, TE>(writes, before, pairs, simdgroup);
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(reads, left, simdgroup);
-        tile_put(writes, pairs, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_store<GRAD_E>(left, view_of(grad_erase_head + row * Dk + key, H * Dk, Dk - key), place);
-      } else {
-        tile_weigh(reads, grad_entering, right, entering, simdgroup);
-        tile_add(reads, writes);
-        tile_product<false, false, float, TK>(reads, before, right, simdgroup);
-        tile_product_lower<true, TQ>(reads, after, left, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
-        tile_put(reads, pairs, simdgroup);
-        simdgroup_barrier(mem_flags::mem_threadgroup);
+          tile_scale<false>(reads[t], read_rates, simdgroup);
+          tile_scale<false>(writes[t], write_rates, simdgroup);
+          tile_weigh(writes[t], grad_leaving, right, leaving, simdgroup);
+          if (HAS_ERASE) {
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+            tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+            tile_weigh(reads[t], grad_entering, pairs, entering, simdgroup);
+            tile_product_lower<false, TK>(reads[t], before, right, simdgroup);
+            tile_product_lower<true, TQ>(writes[t], after, left, simdgroup);
+            tile_product_lower<true, TE>(writes[t], before, pairs, simdgroup);
+            threadgroup_barrier(mem_flags::mem_threadgroup);
+            tile_put(reads[t], left, simdgroup);
+            tile_put(writes[t], pairs, simdgroup);
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+            tile_store<GRAD_E>(left, view_of(grad_erase_head + row * Dk + key, H * Dk, Dk - key), place);
+          } else {
+            tile_weigh(reads[t], grad_entering, right, entering, simdgroup);
+            tile_add(reads[t], writes[t]);
+            tile_product<false, false, float, TK>(reads[t], before, right, simdgroup);
+            tile_product_lower<true, TQ>(reads[t], after, left, simdgroup);
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+            tile_put(reads[t], pairs, simdgroup);
+            simdgroup_barrier(mem_flags::mem_threadgroup);
+          }
+          tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
+        }
       }
-      tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
+    grad_decay_parts<TS>(partial, state, adjoint, ROWS * COLUMNS, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -31,6 +31,8 @@ template <
     typename TG,
     typename TB,
     typename TE,
+    typename TS,
+    typename TU,
     typename GRAD_Q,
     typename GRAD_K,
     typename GRAD_E,
@@ -42,23 +44,23 @@ template <
     bool HAS_ERASE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_keys_by_key(
-    const device TQ* q,                 // [B, L, Hk, Dk]
-    const device TK* k,                 // [B, L, Hk, Dk]
-    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
-    const device TB* beta,              // [B, L, H]
-    const device TE* erase,             // [B, L, Hk, Dk]
-    const device bool* reset,           // [B, L]
-    const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* error,          // [B, L, H, Dv]
-    const device float* grad_update,    // [B, L, H, Dv]
-    const device TV* grad_o,            // [B, L, H, Dv]
-    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
-    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
-    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
-    device TB* grad_beta,               // [B, L, H]
-    device GRAD_E* grad_erase_head,     // [B, ERASED, Hk, H // Hk, Dk]
+    const device TQ* q,              // [B, L, Hk, Dk]
+    const device TK* k,              // [B, L, Hk, Dk]
+    const device TG* g,              // [B, L, H] or [B, L, H, Dk]
+    const device TB* beta,           // [B, L, H]
+    const device TE* erase,          // [B, L, Hk, Dk]
+    const device bool* reset,        // [B, L]
+    const device float* scale,       // [1]
+    const device TS* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
+    const device TS* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device TU* error,          // [B, L, H, Dv]
+    const device TU* grad_update,    // [B, L, H, Dv]
+    const device TV* grad_o,         // [B, L, H, Dv]
+    device GRAD_Q* grad_q_head,      // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,      // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,               // [B, L, H] or [B, L, H, Dk]
+    device TB* grad_beta,            // [B, L, H]
+    device GRAD_E* grad_erase_head,  // [B, ERASED, Hk, H // Hk, Dk]
     const constant int* grad_o_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -122,23 +124,24 @@ template <
     key_clear(before);
     for (int value = 0; value < Dv; value += TILE) {
       TV output_rows[KEY_STEPS];
-      float update_rows[KEY_STEPS];
-      float error_rows[KEY_STEPS];
+      TU update_rows[KEY_STEPS];
+      TU error_rows[KEY_STEPS];
       key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
-      key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
-      key_fetch<float>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
+      key_fetch<TU>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
+      key_fetch<TU>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
-      tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
-      tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
+      tile_keep<TU, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
+      tile_keep<TU, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
 #pragma clang loop unroll(full)
       for (int i = 0; i < KEY_STEPS; ++i) {
-        grad_rate[i] = fma(update_rows[i], error_rows[i], grad_rate[i]);
+        grad_rate[i] =
+            fma(static_cast<float>(update_rows[i]), static_cast<float>(error_rows[i]), grad_rate[i]);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (simdgroup < KEY_BLOCKS - 1) {
-        scores_square<TV, float>(after.at, outputs, errors, simdgroup);
-        scores_square<float, float>(before.at, updates, errors, simdgroup);
+        scores_square<TV, TU>(after.at, outputs, errors, simdgroup);
+        scores_square<TU, TU>(before.at, updates, errors, simdgroup);
       }
     }
     const float grad = key_step_sums(grad_rate, lane);
@@ -168,42 +171,42 @@ template <
       key_clear(written);
       for (int value = 0; value < Dv; value += TILE) {
         TV output_rows[KEY_STEPS];
-        float update_rows[KEY_STEPS];
-        float error_rows[KEY_STEPS];
-        key_state entering;
-        key_state leaving;
+        TU update_rows[KEY_STEPS];
+        TU error_rows[KEY_STEPS];
+        key_state<TS> entering;
+        key_state<TS> leaving;
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
         key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
-        key_fetch<float>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
-        key_fetch<float>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
+        key_fetch<TU>(update_rows, view_of(update_row + value, H * Dv, Dv - value), place);
+        key_fetch<TU>(error_rows, view_of(error_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_keep<TV, KEY_STEPS>(outputs, output_rows, 1.0f, simdgroup, lane);
-        tile_keep<float, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
-        tile_keep<float, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
+        tile_keep<TU, KEY_STEPS>(updates, update_rows, 1.0f, simdgroup, lane);
+        tile_keep<TU, KEY_STEPS>(errors, error_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
-          key_product_state<WHOLE, TV>(read_q, outputs, entering, columns, simdgroup);
-          key_product_state<WHOLE, float>(read_k, updates, entering, columns, simdgroup);
+          key_product_state<WHOLE, TV, TS>(read_q, outputs, entering, columns, simdgroup);
+          key_product_state<WHOLE, TU, TS>(read_k, updates, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
-          key_product_state<WHOLE, float>(written, errors, leaving, columns, simdgroup);
+          key_product_state<WHOLE, TU, TS>(written, errors, leaving, columns, simdgroup);
         }
       }
 
@@ -223,7 +226,7 @@ template <
       key_put(read_k, updates, simdgroup);
       key_put(written, errors, simdgroup);
       if (meets_state && meets_adjoint) {
-        key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
+        key_states_inner<TS>(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 

@@ -45,9 +45,9 @@ METAL_FUNC readouts_source<Grads, Errors> readouts_of(
   return readouts_source<Grads, Errors>{grad_o, grad_update, error, stride};
 }
 
-// Those of `columns` values from `value` on to their tiles: they arrive together if AHEAD, else in turn, in
-// fewer registers.
-template <typename TV, bool AHEAD, typename Floats, typename Source>
+// Those of `columns` values from `value` on to their tiles, d and e kept in TU: they arrive together if
+// AHEAD, else in turn, in fewer registers.
+template <typename TV, typename TU, bool AHEAD, typename Floats, typename Source>
 METAL_FUNC void readouts_load(
     thread const readouts_tiles<Floats>& at,
     thread const Source& source,
@@ -60,12 +60,12 @@ METAL_FUNC void readouts_load(
   if (AHEAD) {
     TV rows[TILE_ROWS];
     tile_fetch<TV>(rows, grads, place);
-    tile_load_both<float, float>(at.updates, updates, at.errors, errors, place);
+    tile_load_both<TU, TU>(at.updates, updates, at.errors, errors, place);
     tile_keep<TV>(at.outputs, rows, 1.0f, place.simdgroup, place.lane);
   } else {
     tile_load<TV>(at.outputs, grads, 1.0f, place);
-    tile_load<float>(at.updates, updates, 1.0f, place);
-    tile_load<float>(at.errors, errors, 1.0f, place);
+    tile_load<TU>(at.updates, updates, 1.0f, place);
+    tile_load<TU>(at.errors, errors, 1.0f, place);
   }
 }
 
@@ -87,11 +87,11 @@ METAL_FUNC void readouts_clear(thread readouts_sums& sums) {
 }
 
 // Adds those of 32 values.
-template <typename TV, typename Floats>
+template <typename TV, typename TU, typename Floats>
 METAL_FUNC void readouts_add(
     thread readouts_sums& sums, thread const readouts_tiles<Floats>& at, tile_place place) {
-  scores_product<TV, float>(sums.later, at.outputs, at.errors, place.simdgroup);
-  scores_product(sums.earlier, at.updates, at.errors, place.simdgroup);
+  scores_product<TV, TU>(sums.later, at.outputs, at.errors, place.simdgroup);
+  scores_product<TU, TU>(sums.earlier, at.updates, at.errors, place.simdgroup);
 #pragma clang loop unroll(full)
   for (int i = 0; i < TILE_ROWS; ++i) {
     const int cell = (place.simdgroup * TILE_ROWS + i) * TILE_STRIDE + place.lane;

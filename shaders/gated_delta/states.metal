@@ -22,6 +22,8 @@ template <
     typename TW,
     typename TV,
     typename TB,
+    typename TS,
+    typename TU,
     int Dk,
     int Dv,
     int H,
@@ -43,8 +45,8 @@ template <
     const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
-    device float* error,                // [B, L, H, Dv] or [1]
+    device TS* chunk_state,             // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device TU* error,                   // [B, L, H, Dv] or [1]
     device float* transition,           // [1] or [B, H, Dk, Dk]
     device float* final_state,          // [B, H, Dv, Dk]
     const constant int* v_shape,
@@ -83,8 +85,8 @@ template <
   auto scratch = staged + simdgroup * 8 * TILE_STRIDE;
   if (group == 0 && state == 0 && simdgroup == 0 && lane == 0) {
     if (ALONE) {
-      chunk_state[0] = 0.0f;
-      error[0] = 0.0f;
+      chunk_state[0] = static_cast<TS>(0.0f);
+      error[0] = static_cast<TU>(0.0f);
     } else {
       transition[0] = 0.0f;
     }
@@ -139,7 +141,7 @@ template <
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
     // A 0 that is not kept gives way to the state after it.
     if (!ALONE) {
-      blocks_store<false, WHOLE>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
+      blocks_store<false, WHOLE, TS>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
       kept_state += chunk < unkept ? 0 : KEYS * VALUES;
     }
 
@@ -197,7 +199,7 @@ template <
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
     if (!ALONE && simdgroup == 0) {
-      steps_store<WIDE, WHOLE_ROWS, float>(errors, chunk_errors, H * Dv, wide, steps, place);
+      steps_store<WIDE, WHOLE_ROWS, TU>(errors, chunk_errors, H * Dv, wide, steps, place);
     }
     chunk_errors += TILE * H * Dv;
 

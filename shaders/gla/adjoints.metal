@@ -19,6 +19,7 @@ template <
     typename TQ,
     typename TV,
     typename TG,
+    typename TS,
     int Dk,
     int Dv,
     int H,
@@ -34,7 +35,7 @@ template <
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
     const device float* grad_final_state,  // [B, H, Dk, Dv]
-    device float* chunk_adjoint,           // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device TS* chunk_adjoint,              // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8] or [1]
     device float* grad_initial_state,      // [B, H, Dk, Dv]
     const constant int* q_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -67,7 +68,7 @@ template <
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
   if (ALONE && corner == 0 && simdgroup == 0 && lane == 0) {
-    chunk_adjoint[0] = 0.0f;
+    chunk_adjoint[0] = static_cast<TS>(0.0f);
   }
 
   tile_sum G;
@@ -96,7 +97,7 @@ template <
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     if (!ALONE) {
-      blocks_store<true, WHOLE>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      blocks_store<true, WHOLE, TS>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
       entry -= ROWS * COLUMNS * BLOCK;
     }
 

@@ -22,6 +22,7 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TS,
     typename GRAD_Q,
     typename GRAD_K,
     int Dk,
@@ -31,18 +32,18 @@ template <
     int TOGETHER,
     bool HAS_RESET>
 [[kernel]] void gla_keys(
-    const device TQ* q,                 // [B, L, Hk, Dk]
-    const device TK* k,                 // [B, L, Hk, Dk]
-    const device TV* v,                 // [B, L, H, Dv]
-    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
-    const device bool* reset,           // [B, L]
-    const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    const device TV* grad_o,            // [B, L, H, Dv]
-    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
-    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
-    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
+    const device TQ* q,              // [B, L, Hk, Dk]
+    const device TK* k,              // [B, L, Hk, Dk]
+    const device TV* v,              // [B, L, H, Dv]
+    const device TG* g,              // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,        // [B, L]
+    const device float* scale,       // [1]
+    const device TS* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
+    const device TS* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device TV* grad_o,         // [B, L, H, Dv]
+    device GRAD_Q* grad_q_head,      // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,      // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,               // [B, L, H] or [B, L, H, Dk]
     const constant int* v_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -149,11 +150,11 @@ template <
           const int columns = COLUMNS - value / 8;
           const int rows = ROWS - key / 8;
           if (meets_state && key < Dk) {
-            tile_product_state<true, WHOLE, TV>(
+            tile_product_state<true, WHOLE, TV, TS>(
                 grads_q[t], left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
           }
           if (meets_adjoint && key < Dk) {
-            tile_product_state<true, WHOLE, TV>(
+            tile_product_state<true, WHOLE, TV, TS>(
                 grads_k[t], right, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
           }
         }
@@ -216,7 +217,7 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts(partial, state, adjoint, ROWS * COLUMNS * BLOCK, carries, place);
+    grad_decay_parts<TS>(partial, state, adjoint, ROWS * COLUMNS, carries, place);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

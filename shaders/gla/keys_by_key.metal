@@ -23,6 +23,7 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TS,
     typename GRAD_Q,
     typename GRAD_K,
     int Dk,
@@ -32,18 +33,18 @@ template <
     bool AHEAD,
     bool HAS_RESET>
 [[kernel]] void gla_keys_by_key(
-    const device TQ* q,                 // [B, L, Hk, Dk]
-    const device TK* k,                 // [B, L, Hk, Dk]
-    const device TV* v,                 // [B, L, H, Dv]
-    const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
-    const device bool* reset,           // [B, L]
-    const device float* scale,          // [1]
-    const device float* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
-    const device float* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    const device TV* grad_o,            // [B, L, H, Dv]
-    device GRAD_Q* grad_q_head,         // [B, L, Hk, H // Hk, Dk]
-    device GRAD_K* grad_k_head,         // [B, L, Hk, H // Hk, Dk]
-    device TG* grad_g,                  // [B, L, H] or [B, L, H, Dk]
+    const device TQ* q,              // [B, L, Hk, Dk]
+    const device TK* k,              // [B, L, Hk, Dk]
+    const device TV* v,              // [B, L, H, Dv]
+    const device TG* g,              // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,        // [B, L]
+    const device float* scale,       // [1]
+    const device TS* chunk_state,    // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8]
+    const device TS* chunk_adjoint,  // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    const device TV* grad_o,         // [B, L, H, Dv]
+    device GRAD_Q* grad_q_head,      // [B, L, Hk, H // Hk, Dk]
+    device GRAD_K* grad_k_head,      // [B, L, Hk, H // Hk, Dk]
+    device TG* grad_g,               // [B, L, H] or [B, L, H, Dk]
     const constant int* v_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -122,18 +123,18 @@ template <
       for (int value = 0; value < Dv; value += TILE) {
         TV output_rows[KEY_STEPS];
         TV value_rows[KEY_STEPS];
-        key_state entering;
-        key_state leaving;
+        key_state<TS> entering;
+        key_state<TS> leaving;
         const int at = corner + value / 8 * BLOCK;
         const int columns = COLUMNS - value / 8;
         key_fetch<TV>(output_rows, view_of(grad_row + value, H * Dv, Dv - value), place);
         key_fetch<TV>(value_rows, view_of(v_row + value, H * Dv, Dv - value), place);
         if (AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -141,18 +142,18 @@ template <
         tile_keep<TV, KEY_STEPS>(values, value_rows, 1.0f, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (!AHEAD && meets_state) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               entering, blocks_of(state + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_state) {
-          key_product_state<WHOLE, TV>(read, outputs, entering, columns, simdgroup);
+          key_product_state<WHOLE, TV, TS>(read, outputs, entering, columns, simdgroup);
         }
         if (!AHEAD && meets_adjoint) {
-          key_fetch_state<WHOLE>(
+          key_fetch_state<WHOLE, TS>(
               leaving, blocks_of(adjoint + at, COLUMNS, ROWS - key / 8, columns), simdgroup);
         }
         if (meets_adjoint) {
-          key_product_state<WHOLE, TV>(written, values, leaving, columns, simdgroup);
+          key_product_state<WHOLE, TV, TS>(written, values, leaving, columns, simdgroup);
         }
       }
 
@@ -167,7 +168,7 @@ template <
       key_put(read, outputs, simdgroup);
       key_put(written, values, simdgroup);
       if (meets_state && meets_adjoint) {
-        key_states_inner(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
+        key_states_inner<TS>(totals, state + corner, adjoint + corner, ROWS - key / 8, COLUMNS, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 

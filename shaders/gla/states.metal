@@ -19,6 +19,7 @@ template <
     typename TK,
     typename TV,
     typename TG,
+    typename TS,
     int Dk,
     int Dv,
     int H,
@@ -33,7 +34,7 @@ template <
     const device TG* g,                 // [B, L, H] or [B, L, H, Dk]
     const device float* initial_state,  // [B, H, Dk, Dv]
     const device bool* reset,           // [B, L]
-    device float* chunk_state,          // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
+    device TS* chunk_state,             // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
     device float* final_state,          // [B, H, Dk, Dv]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -67,7 +68,7 @@ template <
   auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
   if (ALONE && corner == 0 && simdgroup == 0 && lane == 0) {
-    chunk_state[0] = 0.0f;
+    chunk_state[0] = static_cast<TS>(0.0f);
   }
 
   tile_sum S;
@@ -98,7 +99,7 @@ template <
   for (int chunk = 0; chunk < chunks; ++chunk) {
     // A 0 that is not kept gives way to the state after it.
     if (!ALONE) {
-      blocks_store<true, WHOLE>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      blocks_store<true, WHOLE, TS>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
       entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
     }
 

@@ -24,6 +24,7 @@ template <
     typename TG,
     typename TR,
     typename TO,
+    typename TS,
     int Dk,
     int Dv,
     int H,
@@ -32,21 +33,21 @@ template <
     bool RATED,
     bool HAS_RESET>
 [[kernel]] void gla_values(
-    const device TQ* q,               // [B, L, Hk, Dk]
-    const device TK* k,               // [B, L, Hk, Dk]
-    const device TV* values,          // [B, L, H, Dv]
-    const device TG* g,               // [B, L, H] or [B, L, H, Dk]
-    const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
-    const device bool* reset,         // [B, L]
-    const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
-                                      // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    device TO* mixed,                 // [B, L, H, Dv]
+    const device TQ* q,            // [B, L, Hk, Dk]
+    const device TK* k,            // [B, L, Hk, Dk]
+    const device TV* values,       // [B, L, H, Dv]
+    const device TG* g,            // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,        // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,      // [B, L]
+    const device float* scale,     // [1]
+    const device TS* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
+                                   // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device TO* mixed,              // [B, L, H, Dv]
     const constant int* values_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  using TS = conditional_t<REVERSE, TK, TQ>;
+  using Rows = conditional_t<REVERSE, TK, TQ>;
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
@@ -103,12 +104,12 @@ template <
         column_rows<TK> own_k;
         columns_fetch<TQ>(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
         columns_fetch<TK>(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
-        column_state own_state;
+        column_state<TS> own_state;
         auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int rows = ROWS - key / 8;
         const int columns = COLUMNS - value / 8;
         if (meets_state) {
-          columns_fetch_state<WHOLE>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
+          columns_fetch_state<WHOLE, TS>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
         columns_keep<TQ>(left, own_q, simdgroup, lane);
@@ -126,7 +127,7 @@ template <
             scores_square<TQ, TK>(scores, queries, keys, simdgroup);
           }
           if (meets_state && first_row < rows) {
-            columns_product_state<WHOLE, TS>(
+            columns_product_state<WHOLE, Rows, TS>(
                 sum,
                 REVERSE ? keys : queries,
                 own_state,

@@ -24,6 +24,7 @@ template <
     typename TG,
     typename TR,
     typename TO,
+    typename TS,
     int Dk,
     int Dv,
     int H,
@@ -33,16 +34,16 @@ template <
     bool AHEAD,
     bool HAS_RESET>
 [[kernel]] void gla_values_by_key(
-    const device TQ* q,               // [B, L, Hk, Dk]
-    const device TK* k,               // [B, L, Hk, Dk]
-    const device TV* values,          // [B, L, H, Dv]
-    const device TG* g,               // [B, L, H] or [B, L, H, Dk]
-    const device TR* rates,           // [B, L, H] or [B, L, H, Dk]
-    const device bool* reset,         // [B, L]
-    const device float* scale,        // [1]
-    const device float* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
-                                      // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
-    device TO* mixed,                 // [B, L, H, Dv]
+    const device TQ* q,            // [B, L, Hk, Dk]
+    const device TK* k,            // [B, L, Hk, Dk]
+    const device TV* values,       // [B, L, H, Dv]
+    const device TG* g,            // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,        // [B, L, H] or [B, L, H, Dk]
+    const device bool* reset,      // [B, L]
+    const device float* scale,     // [1]
+    const device TS* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
+                                   // [B, H, CHUNKS, KEYS / 8, VALUES / 8, 8, 8]
+    device TO* mixed,              // [B, L, H, Dv]
     const constant int* values_shape,
     const constant int* chunk_state_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -97,7 +98,7 @@ template <
         TQ q_rows[KEY_STEPS] = {};
         TK k_rows[KEY_STEPS] = {};
         TG gate_rows[KEY_STEPS];
-        simdgroup_float8x8 entering[TILE_BLOCKS][TILE_OWN];
+        simdgroup_matrix<TS, 8, 8> entering[TILE_BLOCKS][TILE_OWN];
         if (value == 0 || !REVERSE) {
           key_fetch<TQ>(q_rows, view_of(q_row + key, Hk * Dk, Dk - key), place);
         }
@@ -111,7 +112,7 @@ template <
         if (AHEAD && meets_state) {
 #pragma clang loop unroll(full)
           for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-            columns_state_row<WHOLE>(
+            columns_state_row<WHOLE, TS>(
                 entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
           }
         }
@@ -148,13 +149,14 @@ template <
         for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
           if (meets_state && (WHOLE || inner < rows)) {
             if (!AHEAD) {
-              columns_state_row<WHOLE>(
+              columns_state_row<WHOLE, TS>(
                   entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
             }
+            simdgroup_float8x8 right = matrix_as<float>(entering[inner][0]);
+            simdgroup_float8x8 next = matrix_as<float>(entering[inner][1]);
 #pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
-              columns_multiply<false, float, float>(
-                  sum, kept, entering[inner][0], entering[inner][1], r, inner);
+              columns_multiply<false, float, TS>(sum, kept, right, next, r, inner);
             }
           }
         }

@@ -3,7 +3,7 @@
 import re
 
 from loader.call import signature
-from loader.spec import STATE, SumStep
+from loader.spec import STATE, Bound, SumStep
 from loader.testing import BOUNDS
 
 from . import example
@@ -134,11 +134,14 @@ def _folded(title, inside):
 
 
 def _bounds(spec):
-    found = {dtype: (bound, "") for dtype, bound in BOUNDS.items()}
-    found |= {dtype: (bound, reason) for dtype, bound, reason in spec.bounds}
-    rows = [(dtype, f"{bound:g}".replace("e-0", "e-"), reason) for dtype, (bound, reason) in found.items()]
+    found = {dtype: Bound(dtype, bound, "") for dtype, bound in BOUNDS.items()}
+    found |= {bound.result: bound for bound in spec.bounds}
+    rows = [
+        (b.result, f"{b.bound:g}".replace("e-0", "e-"), f"where {b.when.text}: {b.reason}" if b.when else b.reason)
+        for b in found.values()
+    ]
     return (
         "## Promised errors\n\n"
         "rms(got - want) / rms(want) of outputs, state and every gradient, against the recurrence in float64:\n\n"
-        + table([("dtype", "at most", ""), *rows])
+        + table([("dtype or result", "at most", ""), *rows])
     )

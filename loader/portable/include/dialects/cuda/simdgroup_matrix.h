@@ -249,7 +249,10 @@ void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
   const long long column = msl::fragment_column(), row = msl::fragment_row();
-  if constexpr (TRANSPOSED) {
+  if constexpr (TRANSPOSED && sizeof(T) == 2) {
+    const auto turned = msl::transposed(a.own());
+    *(msl::neighbours<T>*)(block + msl::fragment_row_across() * 8 + column) = {turned[0], turned[1]};
+  } else if constexpr (TRANSPOSED) {
     const auto to = block + column * 8 + row;
     to[0] = a.own()[0];
     to[8] = a.own()[1];
