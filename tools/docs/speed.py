@@ -54,7 +54,7 @@ def _gpu(rows, top):
 
 def _cpu(rows, top, left):
     shapes = [
-        svg.text(left, 24, "Two cores of an AMD EPYC, B 1, L 512, times as fast as mlx-lm (log)", "title"),
+        svg.text(left, 24, "Two cores of an Intel Xeon, B 1, L 512, times as fast as mlx-lm (log)", "title"),
         *_legend(left, 44, ((_BACK, "forward"), (_OURS, "forward and backward"))),
     ]
     most = math.log(max(float(number) for row in rows for number in _pair(row["mlx-lm / ours"])))
