@@ -128,8 +128,7 @@ fragment multiply_add_small(metal::vec<T, 2> a, metal::vec<T, 2> b, fragment c) 
 namespace metal {
 template <typename T, int Columns = 8, int Rows = 8>
 struct simdgroup_matrix {
-  static_assert(Columns == 8 && Rows == 8, "Metal has simdgroup matrices of 8x8 only.");
-  static_assert(is_floating_point_v<T>, "Metal has simdgroup matrices of float, half and bfloat only.");
+  static_assert(Columns == 8 && Rows == 8 && is_floating_point_v<T>, "Metal has 8x8 matrices of float, half and bfloat.");
   using pair = vec<T, 2>;
 
   simdgroup_matrix() = default;
@@ -138,6 +137,7 @@ struct simdgroup_matrix {
     across = diagonal_of(diagonal, msl::fragment_row_across());
     has_across = true;
   }
+  static simdgroup_matrix filled(T value) { return of(value, value); }
   static simdgroup_matrix of(pair own) {
     simdgroup_matrix m;
     m.elements = own;
@@ -192,19 +192,11 @@ struct simdgroup_matrix {
   bool has_across = false;
   bool turns = false;
 };
-using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
-using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
-using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+}  // namespace metal
 
-template <typename T, int Columns, int Rows>
-simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
-  return simdgroup_matrix<T, Columns, Rows>::of(value, value);
-}
-template <typename T, int Columns, int Rows>
-simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {
-  return simdgroup_matrix<T, Columns, Rows>(value);
-}
+#include "../../library/simdgroup_matrix.h"
 
+namespace metal {
 template <typename T, typename Pointer>
 void simdgroup_load(
     simdgroup_matrix<T>& d, Pointer source, ulong elements_per_row = 8, ulong2 origin = 0, bool transposed = false) {
@@ -309,15 +301,5 @@ void simdgroup_multiply_accumulate_2x2(
     const simdgroup_float8x8& b1) {
   multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
   multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
-}
-template <typename D, typename A, typename B>
-void simdgroup_multiply(simdgroup_matrix<D>& d, const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {
-  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(0.0f));
-}
-template <typename A, typename B>
-simdgroup_matrix<A> operator*(const simdgroup_matrix<A>& a, const simdgroup_matrix<B>& b) {
-  simdgroup_matrix<A> d;
-  simdgroup_multiply(d, a, b);
-  return d;
 }
 }  // namespace metal

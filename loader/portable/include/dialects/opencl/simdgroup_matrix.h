@@ -109,14 +109,19 @@ METAL_FUNC void multiply_add(fragment (&c)[R][C], fragment (&a)[R], fragment (&b
 namespace metal {
 template <typename T, int Columns = 8, int Rows = 8>
 struct simdgroup_matrix {
-  static_assert(Columns == 8 && Rows == 8, "Metal has simdgroup matrices of 8x8 only.");
-  static_assert(is_floating_point_v<T>, "Metal has simdgroup matrices of float, half and bfloat only.");
+  static_assert(Columns == 8 && Rows == 8 && is_floating_point_v<T>, "Metal has 8x8 matrices of float, half and bfloat.");
 
   simdgroup_matrix() = default;
   explicit simdgroup_matrix(T diagonal) {
     int row = msl::fragment_row(), column = msl::fragment_column();
     elements[0] = row == column ? diagonal : (T)0.0f;
     elements[1] = row == column + 1 ? diagonal : (T)0.0f;
+  }
+
+  static METAL_FUNC simdgroup_matrix filled(T value) {
+    simdgroup_matrix m;
+    m.elements = (vec<T, 2>)value;
+    return m;
   }
 
   __private vec<T, 2>& thread_elements() { return *(__private vec<T, 2>*)&elements; }
@@ -126,25 +131,11 @@ struct simdgroup_matrix {
  private:
   vec<T, 2> elements;
 };
-using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
-using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
-using simdgroup_bfloat8x8 = simdgroup_matrix<bfloat, 8, 8>;
+}  // namespace metal
 
-template <typename T, int Columns, int Rows>
-METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
-  simdgroup_matrix<T, Columns, Rows> r;
-  r.thread_elements() = (vec<T, 2>)value;
-  return r;
-}
-template <typename T, int N>
-METAL_FUNC simdgroup_matrix<T, N, N> make_filled_simdgroup_matrix(T value) {
-  return make_filled_simdgroup_matrix<T, N, N>(value);
-}
-template <typename T, int Columns, int Rows>
-METAL_FUNC simdgroup_matrix<T, Columns, Rows> make_diagonal_simdgroup_matrix(T value) {
-  return simdgroup_matrix<T, Columns, Rows>(value);
-}
+#include "../../library/simdgroup_matrix.h"
 
+namespace metal {
 // Offsets within the matrix are int: they vectorize, 64-bit ones become slow gathers. Pairs of float move as
 // one: half the gathers.
 template <typename T, typename Pointer>
@@ -204,15 +195,5 @@ METAL_FUNC void simdgroup_multiply_accumulate_2x2(
   d01.thread_elements() = float2{sum[0][1].first, sum[0][1].second};
   d10.thread_elements() = float2{sum[1][0].first, sum[1][0].second};
   d11.thread_elements() = float2{sum[1][1].first, sum[1][1].second};
-}
-template <typename D, typename A, typename B>
-METAL_FUNC void simdgroup_multiply(simdgroup_matrix<D>& d, simdgroup_matrix<A> a, simdgroup_matrix<B> b) {
-  simdgroup_multiply_accumulate(d, a, b, simdgroup_matrix<float>(0.0f));
-}
-template <typename A, typename B>
-METAL_FUNC simdgroup_matrix<A> operator*(simdgroup_matrix<A> a, simdgroup_matrix<B> b) {
-  simdgroup_matrix<A> d;
-  simdgroup_multiply(d, a, b);
-  return d;
 }
 }  // namespace metal
