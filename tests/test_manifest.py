@@ -121,6 +121,8 @@ ERRORS = [
     ),
     ("when: ndim(w) == 2", ["- when: ndim(v) == 2"], 0, "[mix] variants[0].when: ndim(v) == 2: 'v' is no input"),
     ("bfloat16: {bound", ["float64: {bound: 1.0, reason: none}"], 0, "[mix] bounds.float64: unknown key"),
+    ("bfloat16: {bound", ["grad_u: {bound: 1.0, reason: none}"], 0, "[mix] bounds.grad_u: unknown key"),
+    ("bfloat16: {bound", ["y: {bound: 1.0, reason: none, when: E > 1}"], 0, "[mix] bounds.y.when: E > 1: no input"),
     ("examples:", ["examples: [{E: 2}]"], 0, "[mix] examples[0].E: unknown key; expected one of D"),
     *(
         ("constants: {SIZE", [f'constants: {{SIZE: B * L * D, THREADS: "{text}"}}'], 0, message)

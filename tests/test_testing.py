@@ -12,7 +12,7 @@ from test_manifest_ops import reference as mix_reference
 
 import loader
 from loader import maths
-from loader.testing import BOUNDS, check, draw, parity, reference
+from loader.testing import BOUNDS, check, compare, draw, parity, reference
 
 FEW = {"lengths": (1, 7), "dtypes": ("float32",), "sizes": [{"D": 34}]}
 
@@ -51,6 +51,19 @@ def test_a_kernel_that_is_wrong_is_told_by_its_results(mix, kernel, old, new, me
     with pytest.raises(AssertionError, match=re.escape(message)) as caught:
         parity(mix(kernel, old, new), **FEW)
     assert re.match(r"\[mix\] misses the truth at B \d+, L \d, D 34, x float32, w float32", str(caught.value))
+
+
+@needs_kernels
+def test_a_bound_holds_for_its_result_in_calls_that_it_names(mix, tmp_path):
+    op = mix("product", "= scale[0]", "= 1.01f * scale[0]")
+    path = tmp_path / "manifest.yaml"
+    path.write_text(
+        path.read_text().replace("    bounds:\n", "    bounds:\n      y: {bound: 0.02, when: D > 3, reason: a test}\n")
+    )
+    op = loader.load(path, references={"mix": mix_reference})["mix"]
+    wide, narrow = (compare(op, draw(op, {"B": 2, "L": 3, "D": D})) for D in (4, 2))
+    assert {found.name for found in wide if found.bound > 1e-5} == {"y"} and wide[0].is_right
+    assert not [found for found in narrow if found.bound > 1e-5] and not narrow[0].is_right
 
 
 @needs_kernels
