@@ -28,6 +28,16 @@ CASES = {
     "x = (device float4*)p;": None,
     "float4 v(x, y, 1, g(2));": "float4 v = float4(x, y, 1, g(2));",
     "float4 v(x);": "float4 v = float4(x);",
+    "float4 v(a * b, c);": "float4 v = float4(a * b, c);",
+    "float4 u(x), w = v(y), q[2], t, v(1, g(2));": "float4 u = float4(x), w = v(y), q[2], t, v = float4(1, g(2));",
+    "float4 u = f<A, B>(x), v(x, y);": "float4 u = f<A, B>(x), v = float4(x, y);",
+    "for (float2 u(x), v(y); ;) {}": "for (float2 u = float2(x), v = float2(y); ;) {}",
+    "vec<T, 4> v(x, y), w(x);": "vec<T, 4> v = make_vector<vec<T, 4>>(x, y), w = make_vector<vec<T, 4>>(x);",
+    "float4 u = f<A, B(3), C>(x);": None,
+    "void f(float4 a, float4 b);": None,
+    "float4 f(int), g(float4 x);": None,
+    "template <typename T> vec<T, 4> f(T);": None,
+    "float4 u, v /* (x */, w; // float4 v(x), w(y);": None,
     "float4 f(float4 x, const device float* p);": None,
     "float4 f();": None,
     "float4 f(float4 x) { return x; }": None,
@@ -101,6 +111,7 @@ LONG = {
 def test_time_is_linear_in_the_text(rewrite, what):
     source = (
         "threadgroup float{0} s[3];{0} float4{0} v(1, 2, 3, 4); y[0] ={0} (half4){0} x.xy[0]; z = float4({0}a < b);{0}"
+        "float4{0} v(1){0}, w ={0} a{0} < b{0}, c({0}d);{0}"
     )
     before = time.process_time()
     rewrite(source.replace("{0}", LONG[what]))

@@ -128,6 +128,36 @@ def test_operator(name):
     np.testing.assert_allclose(operators()[name], np.float32(OPERATORS[name][1](x, y)), rtol=2e-6, atol=1e-5)
 
 
+DECLARED = {
+    "constructors": ("float4 u(s), v(t, s, float2(1, 2));", "u.y + v.x * v.w", lambda x, y: x + 2 * y),
+    "initialisers": (
+        "float4 u(s), w = select(u, float4(t), u > t), q[2], r; r = w; q[1] = r;",
+        "q[1].z",
+        lambda x, y: np.where(x > y, y, x),
+    ),
+    "products": ("float2 u(s * t, t * s), v(u);", "u.x + v.y", lambda x, y: 2 * x * y),
+    "other elements": (
+        "int2 n(7, 8); half2 u(n), v(float2(s, 1));",
+        "float(u.y + v.x)",
+        lambda x, y: np.float16(x) + 8,
+    ),
+    "vec": ("vec<float, 3> u(s, 1, 2), v(half3(3));", "u.x + v.z", lambda x, y: x + 3),
+    "a loop": ("float n = 0; for (float2 u(0), v(s, t); u.x < 2; u += 1) n += v.y;", "n", lambda x, y: 2 * y),
+}
+
+
+@once
+def declared():
+    lines = (f"{{ {line} out[{k * LANES} + i] = {e}; }}" for k, (line, e, _) in enumerate(DECLARED.values()))
+    found = run("float s = a[i], t = b[i];\n" + "\n".join(lines), *inputs(), shape=(len(DECLARED), LANES))
+    return dict(zip(DECLARED, found))
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_variables_declared_at_once(name):
+    np.testing.assert_allclose(declared()[name], np.float32(DECLARED[name][2](*inputs())), rtol=1e-3, atol=1e-5)
+
+
 def matrix(columns, rows, seed=0):
     return np.random.default_rng(seed).integers(-4, 5, (rows, columns)).astype(np.float32)
 

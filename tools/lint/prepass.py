@@ -59,10 +59,10 @@ class Prepass:
                 self._function_pointers(tokens, i)
             elif after == "(" and _VECTOR.match(text) and tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*"):
                 self._replace(token.end, token.end, f" {_HERE} ")
-            elif inside and _VECTOR.match(text) and _initialises(tokens, i):
-                self._replace(tokens[i + 2].start, tokens[i + 2].start, f" = {text}")
+            elif _VECTOR.match(text) and inside:
+                self._initialise(tokens, i, i)
             elif text == "vec" and after == "<":
-                self._constructor(tokens, i)
+                self._constructor(tokens, i, inside)
             elif text == "thread" and after in _AFTER_MEMBER and _ends_parameters(tokens, i):
                 # Temporaries lie in no space for clang, so `thread` members are for all.
                 self._replace(token.start, token.end, "")
@@ -128,13 +128,22 @@ class Prepass:
             constant = tokens[start + words.index("constexpr")]
             self._replace(constant.start, constant.end, "")
 
-    def _constructor(self, tokens, i):
-        """`vec<T, 4>(...)` -> `make_vector<metal::vec<T, 4>>(...)`."""
+    def _constructor(self, tokens, i, inside):
+        """`vec<T, 4>(...)` -> `make_vector<metal::vec<T, 4>>(...)`, in functions that of variables too."""
         end = closing_angle(tokens, i + 1)
+        if inside and end > 0:
+            self._initialise(tokens, i, end)
         operator = any(token.text == "operator" for token in tokens[max(0, i - 3) : i])
         if end > 0 and tokens[end + 1 : end + 2] and tokens[end + 1].text == "(" and not operator:
             self._replace(tokens[i].start, tokens[i].end, "make_vector<metal::vec")
             self._replace(tokens[end].end, tokens[end].end, ">")
+
+    def _initialise(self, tokens, i, end):
+        """`float4 v(x), w(y);` -> `float4 v = float4(x), w = float4(y);` of the type from `i` to `end`."""
+        kind = self._source[tokens[i].start : tokens[end].end].replace("\n", " ")
+        kind = kind if i == end else f"make_vector<metal::{kind}>"
+        for bracket in _initialised(tokens, end + 1):
+            self._replace(tokens[bracket].start, tokens[bracket].start, f" = {kind}")
 
     def _shared_variable(self, tokens, i):
         """`threadgroup T x[N];` -> a reference of that type: clang has such variables in OpenCL kernels only."""
@@ -173,16 +182,28 @@ class Prepass:
         return "".join([*parts, source[last:]])
 
 
-def _initialises(tokens, i):
-    """Whether the vector type at `i` starts a variable, `float3 v(x, y, z);`, and no function's declaration."""
-    head = tokens[i + 1 : i + 3]
-    if len(head) < 2 or head[0].kind != "word" or head[1].text != "(":
-        return False
-    end = closing(tokens, i + 2)
-    inner = tokens[i + 3 : end]
+def _initialised(tokens, i):
+    """The brackets behind the names of variables, those of `v` and `w` in `float3 v(x), u = x, w(y);`, from the name at
+    `i` on; none where this is no list of variables."""
+    found = []
+    while i + 1 < len(tokens) and tokens[i].kind == "word" and tokens[i + 1].text in ("(", "[", "=", ",", ";"):
+        i += 1
+        if tokens[i].text == "(":
+            if not _is_value(tokens[i + 1 : closing(tokens, i)]):
+                break
+            found.append(i)
+        while i < len(tokens) and tokens[i].text not in (",", ";", ")", "}"):
+            i = closing(tokens, i) + 1 if tokens[i].text in "([{" else i + 1
+        if i == len(tokens) or tokens[i].text != ",":
+            return found if tokens[i : i + 1] and tokens[i].text == ";" else []
+        i += 1
+    return []
+
+
+def _is_value(inner):
+    """Whether tokens between brackets are values, and no parameters of a function."""
     words = [token.kind == "word" for token in inner]
-    is_parameter = any(map(all, zip(words, words[1:]))) or any(t.text in _NAMES for t in inner)
-    return bool(inner) and not is_parameter and tokens[end + 1 : end + 2] and tokens[end + 1].text == ";"
+    return bool(inner) and not (any(map(all, zip(words, words[1:]))) or any(t.text in _NAMES for t in inner))
 
 
 def _opens_namespace(tokens, i):

@@ -24,8 +24,17 @@ _READ_ONLY = re.compile(r"\bthread[ \t]+(?=const\b)|(?<=\bconst)[ \t]+thread\b")
 _NEAR = 200
 _ELSE = re.compile(r"\s*else\b")
 _POSTFIX = re.compile(r"\s*(?:::|\.|->)\s*\w+")
-_DECLARED = re.compile(rf"(?<![\w.>:])({_VECTOR})\s+(\w+)\s*(?=\()")
-_PARAMETER = re.compile(r"\s*(?:const\s+|device\s+|constant\s+|thread\s+|threadgroup\s+)*[\w:]+[\s*&]+\w+\s*|\s*")
+# A parameter of a function that is declared. Pointers and references have an address space: without it `a * b` is a
+# product.
+_PARAMETER = re.compile(
+    r"\s*(?:(?:(?:const|device|constant|thread|threadgroup)\s+)+[\w:]+[\s*&]+\w+\s*|[\w:]+\s+\w+\s*"
+    r"|(?:void|bool|float|half|bfloat|u?(?:char|short|int|long))[234]?\s*)?"
+)
+_TYPE = re.compile(r"\b(?:typename|class|struct|using)\s+(\w+)")
+# What ends the value of a variable, or stands in it: a comma between template arguments ends none.
+_VALUE = re.compile(r"\w\s*<[\w\s:,]*>|[,;()\[\]{}]")
+# The name of a variable that is declared, before its value, its extents, the next or the end.
+_NAME = re.compile(r"\s*\w+\s*(?=([(=\[,;]))")
 _CONVERTED = re.compile(
     rf"(?:static_cast\s*<\s*{_ANY_VECTOR}\s*>|(?<![\w.]){_ANY_VECTOR})\s*(?=\()|\bauto\s+\w+\s*=(?!=)"
 )
@@ -52,7 +61,7 @@ def rewrite(source: str, context: str = "") -> str:
     source = edit(source, [(m.start(), m.start(), "const ") for m in _CONSTANT.finditer(blank(source))])
     source = edit(source, _braces(blank(source)))
     source = edit(source, _casts(blank(source)))
-    source = edit(source, _declarations(blank(source)))
+    source = edit(source, _declarations(blank(source), names))
     source = edit(source, _comparisons(blank(source)))
     source = edit(source, _constructors(blank(source), names))
     source = edit(
@@ -97,15 +106,43 @@ def _constructors(text: str, names: set[str]) -> list[tuple[int, int, str]]:
     return edits
 
 
-def _declarations(text: str) -> list[tuple[int, int, str]]:
-    """`float4 v(x, y);` -> `float4 v = float4(x, y);`, but no declaration of a function."""
-    edits = []
-    for match in _DECLARED.finditer(text):
-        end = _closing(text, match.end(), "()")
-        arguments = text[match.end() + 1 : end - 1].split(",")
-        if end and text[end:].lstrip()[:1] == ";" and not all(map(_PARAMETER.fullmatch, arguments)):
-            edits.append((match.end(), match.end(), f" = {match[1]}"))
+def _declarations(text: str, names: set[str]) -> list[tuple[int, int, str]]:
+    """`float4 v(x, y), w(z);` -> `float4 v = float4(x, y), w = float4(z);`, but no declaration of a function."""
+    types = rf"{_VECTOR}|(?:metal::|simd::)?(?:{'|'.join(sorted(names))})\b(?:\s*<[^<>;(){{}}]*>)?"
+    edits, named = [], set(_TYPE.findall(text))
+    for match in re.finditer(rf"\b(?<![.>:])({types})\s+(?=\w+\s*(?:[=,][^;]*,\s*\w+\s*)?\()", text):
+        edits += _declarators(text, match.end(), match[1], named)
     return edits
+
+
+def _declarators(text: str, start: int, kind: str, named: set[str]) -> list[tuple[int, int, str]]:
+    """The edits of the variables that are declared from `start` on, none where that is no list of variables. `named`
+    are types."""
+    edits = []
+    while name := _NAME.match(text, start):
+        start = name.end()
+        if name[1] == "(":
+            end = _closing(text, start, "()")
+            arguments = text[start + 1 : end - 1].split(",")
+            if not end or all(_PARAMETER.fullmatch(each) or each.strip() in named for each in arguments):
+                break
+            edits.append((start, start, f" = {kind}"))
+            start = end
+        start = _end_of_value(text, start)
+        if not start or text[start] == ";":
+            return edits if start else []
+        start += 1
+    return []
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """The position of the comma or the semicolon behind a variable's extents and value, or 0."""
+    depth = 0
+    for match in _VALUE.finditer(text, start):
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+        if depth < 0 or (depth == 0 and match[0] in ",;"):
+            return 0 if depth else match.start()
+    return 0
 
 
 def _braces(text: str) -> list[tuple[int, int, str]]:
