@@ -2,10 +2,14 @@
 
 import time
 
+import mlx.core as mx
 import pytest
+from run import LANES, run
 
+import loader
 from loader.backends.cuda.rewrite import rewrite as cuda_rewrite
 from loader.backends.cuda.rewrite import swizzles
+from loader.backends.opencl.mend import mended
 from loader.backends.opencl.rewrite import rewrite
 
 CASES = {
@@ -90,6 +94,69 @@ for (;;) {
     assert result.count("\n") == source.count("\n")
     assert [k for k, line in enumerate(result.split("\n")) if "marker" in line] == [8]
     assert rewrite(result) == result
+
+
+RANK = "scalar operand type has greater rank than the type of the vector element. ('half4' and 'float')"
+EXCESS = "excess elements in scalar initializer"
+CHOICE = "incompatible operand types ('__private S' and 'S')"
+# {source: (error, what it points at, the source that the compiler takes)}
+MENDED = {
+    "y = a - h * x;": (RANK, "* x", "y = a - h *msl::fit* x;"),
+    "y = h <= x;": (RANK, "<= x", "y = h <=msl::fit<= x;"),
+    "p[i].xy += c ? x : z;": (RANK, "+= c", "p[i].xy += msl::fitted<decltype(msl::value(p[i].xy))>() = c ? x : z;"),
+    "y = h *msl::fit* x;": (RANK, "* x", None),
+    "y = b && h;": (RANK, "&& h", None),
+    "template <typename T> T f() { return T(1, 2); }": (
+        EXCESS,
+        "T(1",
+        "template <typename T> T f() { return msl::made<T>(1, 2); }",
+    ),
+    "T v(1, 2), w(3, 4);": (EXCESS, "w(", "T v(1, 2), w = msl::made<decltype(msl::value(w))>(3, 4);"),
+    "float v(1, 2);": (EXCESS, "float", None),
+    "y = (T)p[i].x + 1;": (
+        "C-style cast from 'bfloat' to 'half' is not allowed",
+        "(T)p[i].x",
+        "y = msl::made<T>(p[i].x) + 1;",
+    ),
+    "x = c ? d ? a : N::b : f(c ? e : g);": (
+        CHOICE,
+        "? d",
+        "x = c ? msl::temporary() = d ? a : N::b : msl::temporary() = f(c ? e : g);",
+    ),
+    "x = c /* é : */ ? a /* : */ : b;": (
+        CHOICE,
+        "? a",
+        "x = c /* é : */ ? msl::temporary() = a /* : */ : msl::temporary() = b;",
+    ),
+    "h * x": ("use of undeclared identifier 'h'", "h", None),
+}
+
+
+@pytest.mark.parametrize("source", MENDED)
+def test_mended(source):
+    error, at, want = MENDED[source]
+    head = '#include <metal_stdlib>\n#line 1 "probe"\n\n'
+    column = len(source[: source.index(at)].encode())
+    caret = "~" * column + "^" + "~" * (len(at) - 1)
+    log = f"Compilation failed\nprobe:2:{column + 1}: error: {error}\n    2 | {source}\n      | {caret}\n"
+    result = mended(head + source, log)
+    assert result == (want and head.replace("\n", "\n#include <mended.h>\n", 1) + want)
+
+
+WRONG = {
+    "int4 n(3); out[i] = (n * 1.5f).x;": "probe:2:.* invalid operands to binary expression",
+    "half4 h = half4(a[i]); h = h * a[i]; out[i] = heigt.x;": "probe:2:.* undeclared identifier 'heigt'",
+    "float v(1, 2); out[i] = v;": "probe:2:11: error",
+    "float2x2 m(1); out[i] = (i < 3 ? m : 1.0f)[0].x;": "probe:2:32: error: incompatible operand types",
+}
+
+
+@pytest.mark.skipif(loader.backend() != "opencl", reason="about the errors of the opencl engine")
+@pytest.mark.parametrize("source", WRONG)
+def test_what_is_no_metal_stays_an_error_in_its_line(source):
+    with pytest.raises(loader.CompileError, match=WRONG[source]) as caught:
+        run(source, mx.zeros(LANES))
+    assert str(caught.value).count("error:") == 1
 
 
 MANY = 10_000

@@ -17,6 +17,7 @@ _DIALECT = [
     (r"from vector .* to vector .* of different size", None),
     (r"too few elements in vector initialization", None),
     (r"excess elements in scalar initializer", r"\("),
+    (r"cannot initialize a variable of type '(vec<|\w+[234]').* of type '(vec<|\w+[234]')", r"\w\s+\w+\s*\("),
     (r"scalar operand type has greater rank than the type of the vector element", None),
     (r"invalid vector element type 'bool'", None),
     (r"cannot bind to a temporary object because of address space mismatch", None),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import CompileError
 from ...portable import LIBRARY, NAMES, dialect
-from . import cache, diagnostics, quick
+from . import cache, diagnostics, mend, quick
 from .child import Child, Ended
 from .compiler import LLVM_OPTIONS, OPTIONS, environment
 from .library import library
@@ -141,12 +141,13 @@ def _pools():
 
 @once
 def _machine():
-    """All that decides a binary but the unit: options, driver, CPU flags and the headers."""
+    """All that decides a binary but the unit: options, driver, CPU flags, the headers and how errors are mended."""
     flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "")
     folders = (dialect("opencl"), dialect("clang"), LIBRARY, NAMES)
     headers = [path.read_text() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     device = [library().device_text(what) for what in (_DRIVER_VERSION, _DEVICE_NAME)]
-    return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers]).encode()).hexdigest()
+    rules = Path(mend.__file__).read_text()
+    return hashlib.sha256("\0".join([OPTIONS, flags, *device, *headers, rules]).encode()).hexdigest()
 
 
 def _lines(path):

@@ -5,6 +5,7 @@ import re
 
 from ...errors import CompileError
 from .library import check, library
+from .mend import mended
 
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
@@ -28,11 +29,13 @@ def environment(options=LLVM_OPTIONS):
 
 
 def answer(source, send):
-    """The binary of a unit. Raises CompileError with the compiler's log of a unit that declares all functions, so that
-    errors suggest the right name for a misspelt one."""
+    """The binary of a unit, mended where the compiler does not know Metal. Raises CompileError with the compiler's log
+    of a unit that declares all functions, so that errors suggest the right name for a misspelt one."""
     try:
         return _compiled(source)
-    except CompileError:
+    except CompileError as error:
+        if again := mended(source, str(error)):
+            return answer(again, send)
         if LISTED not in source:
             raise
         return _compiled(source.replace(LISTED, "#define MSL_LISTED", 1))

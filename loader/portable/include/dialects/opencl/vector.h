@@ -7,7 +7,9 @@ namespace metal {
 template <typename V, typename... A>
 METAL_FUNC constexpr V make_vector(A... parts) {
   using E = msl::element<V>;
-  if constexpr (sizeof...(A) == 0) {
+  if constexpr (__is_class(V)) {
+    return V(parts...);
+  } else if constexpr (sizeof...(A) == 0) {
     return V(E(0));
   } else if constexpr (sizeof...(A) == 1) {
     return V(msl::to<E>(parts...));

@@ -1,0 +1,124 @@
+"""Metal that only the types of its operands tell how to rewrite: the compiler's errors know them, and point at it."""
+
+import re
+from typing import NamedTuple
+
+from ..text import blank, edit
+
+_SAID = re.compile(r"([^\s:][^:\n]*):(\d+):(\d+): (error|note): (.*)")
+# Notes behind an error in a header or in a macro that name a place of the author's.
+_PLACE = re.compile(r"expanded from macro|in instantiation of template type alias")
+_LINE = re.compile(r'#line (\d+)(?: "(.*)")?')
+_LIBRARY = "#include <metal_stdlib>\n"
+_OPERATOR = re.compile(r"([*/%+\-&|^]=)|[<>=!]=|[*/%+\-^<>]|&(?!&)|\|(?!\|)")
+_NAME = re.compile(r"(?!(?:float|half|bfloat|bool|u?(?:char|short|int|long))\b)\w+(?=\s*\()")
+_TYPE = r"\b(?:typename|class|struct|using)\s+{0}\b|\btypedef\b[^;]*\b{0}\s*;"
+_CAST = re.compile(r"\(\s*(\w+)\s*\)")
+_CHOICE = re.compile(r"::|[?:()\[\]{};]")
+_VEC = re.compile(r"vec(?=\s*<)")
+
+
+class Error(NamedTuple):
+    """An error of the compiler's: the places (file, line, column) that it names, the code that it underlines left of
+    its caret, and how much from there on."""
+
+    message: str
+    places: list
+    left: str
+    width: int
+
+
+def mended(source, log):
+    """The unit with the constructs that a log's errors are about in words that the compiler takes, or None."""
+    # A column of the log is a byte.
+    source = source.encode().decode("latin-1")
+    text, starts, edits = blank(source), _starts(source), set()
+    for error in _errors(log):
+        rule = next((rule for said, rule in _RULES if re.search(said, error.message)), None)
+        at = [starts[place[:2]] + int(place[2]) - 1 for place in error.places if place[:2] in starts]
+        edits |= next(filter(None, (rule(text, i, error) for i in at)), set()) if rule else set()
+    if not edits:
+        return None
+    source = edit(source, edits).replace(_LIBRARY, f"{_LIBRARY}#include <mended.h>\n", 1)
+    return source.encode("latin-1").decode()
+
+
+def _starts(source):
+    """{(file, line): offset} in the compiler's names of a unit's lines."""
+    starts, file, number, offset = {}, "", 1, 0
+    for line in source.split("\n"):
+        starts.setdefault((file, str(number)), offset)
+        named = _LINE.match(line)
+        file, number = (named[2] or file, int(named[1])) if named else (file, number + 1)
+        offset += len(line) + 1
+    return starts
+
+
+def _errors(log):
+    found, lines = [], log.splitlines()
+    for said, code, marks in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""]):
+        match = _SAID.match(said)
+        if match and match[4] == "error":
+            before, _, after = marks.partition("^")
+            left = code[before.find("~") : len(before)].strip() if "~" in before else ""
+            width = 1 + len(after) - len(after.lstrip("~"))
+            found.append(Error(match[5], [match.groups()[:3]], left, width))
+        elif match and found and _PLACE.match(match[5]):
+            found[-1].places.append(match.groups()[:3])
+    return found
+
+
+def _fit(text, i, error):
+    """`v * x` -> `v *msl::fit* x`, `v *= x` -> `v *= msl::fitted<decltype(msl::value(v))>() = x`."""
+    operator = _OPERATOR.match(text, i)
+    if not operator or text.endswith("msl::fit", 0, i):
+        return set()
+    if not operator[1]:
+        return {(operator.end(), operator.end(), f"msl::fit{operator[0]}")}
+    left = f" msl::fitted<decltype(msl::value({error.left}))>() ="
+    return {(operator.end(), operator.end(), left)} if error.left else set()
+
+
+def _make(text, i, error):
+    """`T(x, y)` -> `msl::made<T>(x, y)`, `(T)x` -> `msl::made<T>(x)`, `T v(x, y)` ->
+    `T v = msl::made<decltype(msl::value(v))>(x, y)`."""
+    if cast := _CAST.match(text, i):
+        end = i + error.width
+        return {(i, cast.end(), f"msl::made<{cast[1]}>("), (end, end, ")")} if end > cast.end() else set()
+    name = _NAME.match(text, i)
+    if not name or text.endswith("msl::", 0, i):
+        return set()
+    if re.search(_TYPE.format(name[0]), text):
+        return {(i, i, "msl::made<"), (name.end(), name.end(), ">")}
+    return {(name.end(), name.end(), f" = msl::made<decltype(msl::value({name[0]}))>")}
+
+
+def _choose(text, i, _):
+    """`c ? a : b` -> `c ? msl::temporary() = a : msl::temporary() = b`."""
+    depth, inner = 0, 0
+    for match in _CHOICE.finditer(text, i + 1) if text[i] == "?" else ():
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+        inner += (match[0] == "?") - (match[0] == ":") if depth == 0 else 0
+        if depth < 0 or match[0] == ";" or text.startswith(" msl::temporary", i + 1):
+            break
+        if inner < 0:
+            return {(at, at, " msl::temporary() =") for at in (i + 1, match.end())}
+    return set()
+
+
+def _vector(text, i, _):
+    """`vec<T, N>` -> `any_vec<T, N>`, which may be of bool."""
+    vec = _VEC.match(text, i)
+    return {(i, vec.end(), "any_vec")} if vec else set()
+
+
+_RULES = (
+    (r"scalar operand type has greater rank than the type of the vector element", _fit),
+    (
+        r"excess elements in scalar initializer|from vector .* to vector|style cast from '(?:b?float|half)'"
+        r"|cannot initialize a variable of type .*(?:vec<|ext_vector)",
+        _make,
+    ),
+    (r"incompatible operand types|conditional expression is ambiguous", _choose),
+    (r"invalid vector element type .*'bool'", _vector),
+)
