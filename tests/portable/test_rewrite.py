@@ -145,18 +145,29 @@ def test_mended(source):
 
 WRONG = {
     "int4 n(3); out[i] = (n * 1.5f).x;": "probe:2:.* invalid operands to binary expression",
+    "int4 n(3); n *= 1.5f; out[i] = n.x;": "probe:2:.* scalar operand type has greater rank",
+    "out[i] = made<float4>(float2(1), 3).x;": "header:1:.* no matching function for call to 'made'",
     "half4 h = half4(a[i]); h = h * a[i]; out[i] = heigt.x;": "probe:2:.* undeclared identifier 'heigt'",
     "float v(1, 2); out[i] = v;": "probe:2:11: error",
     "float2x2 m(1); out[i] = (i < 3 ? m : 1.0f)[0].x;": "probe:2:32: error: incompatible operand types",
 }
 
 
-@pytest.mark.skipif(loader.backend() != "opencl", reason="about the errors of the opencl engine")
+needs_opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="about the errors of the opencl engine")
+
+
+@needs_opencl
 @pytest.mark.parametrize("source", WRONG)
 def test_what_is_no_metal_stays_an_error_in_its_line(source):
     with pytest.raises(loader.CompileError, match=WRONG[source]) as caught:
-        run(source, mx.zeros(LANES))
+        run(source, mx.zeros(LANES), header="template <typename T, typename... A> T made(A... x) { return T(x...); }\n")
     assert str(caught.value).count("error:") == 1
+
+
+@needs_opencl
+def test_more_errors_than_the_compiler_names_at_once():
+    got = run("half4 h(2.0h); float s = 1;\n" + 50 * "h = h * s; h += s;\n" + "out[i] = h.x;", mx.zeros(LANES))
+    assert got[0] == 52
 
 
 MANY = 10_000

@@ -55,6 +55,7 @@ def _starts(source):
 
 
 def _errors(log):
+    """The errors of a log, in order."""
     found, lines = [], log.splitlines()
     for said, code, marks in zip(lines, [*lines[1:], ""], [*lines[2:], "", ""]):
         match = _SAID.match(said)
@@ -71,12 +72,12 @@ def _errors(log):
 def _fit(text, i, error):
     """`v * x` -> `v *msl::fit* x`, `v *= x` -> `v *= msl::fitted<decltype(msl::value(v))>() = x`."""
     operator = _OPERATOR.match(text, i)
-    if not operator or text.endswith("msl::fit", 0, i):
+    if not operator or text.endswith("msl::fit", 0, i) or text.startswith(" msl::fitted", operator.end()):
         return set()
+    end = operator.end()
     if not operator[1]:
-        return {(operator.end(), operator.end(), f"msl::fit{operator[0]}")}
-    left = f" msl::fitted<decltype(msl::value({error.left}))>() ="
-    return {(operator.end(), operator.end(), left)} if error.left else set()
+        return {(end, end, f"msl::fit{operator[0]}")}
+    return {(end, end, f" msl::fitted<decltype(msl::value({error.left}))>() =")} if error.left else set()
 
 
 def _make(text, i, error):

@@ -66,9 +66,15 @@ struct temporary {
   }
 };
 
+// Whether there is a T(parts...), which classes decide for themselves. A vector is made of its elements, or of one number.
+template <typename T, typename... A>
+constexpr constant bool makes = size<T> == 1 ? sizeof...(A) == 1 || __is_class(T)
+                                : (__is_class(A) || ...) || (size<A> + ...) == size<T> ||
+                                        (sizeof...(A) == 1 && (size<A> + ...) == 1);
+
 // `T(parts...)` of a T that the unit's text does not show to be a vector.
 template <typename T, typename... A>
-METAL_FUNC auto made(A... parts) -> metal::enable_if_t<(size<T> > 1 || sizeof...(A) == 1 || __is_class(T)), T> {
+METAL_FUNC auto made(A... parts) -> metal::enable_if_t<makes<T, A...>, T> {
   if constexpr (size<T> > 1) {
     return metal::make_vector<T>(parts...);
   } else if constexpr (sizeof...(A) == 1) {
