@@ -67,6 +67,12 @@ def test_an_int_beside_a_vector_of_smaller_ones():
 
 MADE = """using namespace metal;
 struct Pair { float x, y; Pair(float a, float b) : x(a), y(b) {} };
+struct Referring {
+  const thread float& x;
+  Referring(const thread float& y) : x(y) {}
+  float get() const { return x; }
+};
+template <typename V> float referred(const thread float& x) { return V(x).get(); }
 template <typename V, typename... A> V made(A... parts) { return V(parts...); }
 template <typename V> V four(float x) { return V(x, 2 * x, 3.0f, 4.0f); }
 template <typename V> V two(float2 p) { return V(p.y, p.x); }
@@ -86,6 +92,13 @@ CONSTRUCTORS = {
     "halves of bfloats": ("float(converted<half>(bfloat(x)))", rounded(X, mx.bfloat16)),
     "a cast": ("float(recast<half4>(float4(x)).z)", 2 * rounded(X, mx.float16)),
     "a cast of halves": ("float(recast<bfloat>(half(x)))", 2 * rounded(rounded(X, mx.float16), mx.bfloat16)),
+    "ints": ("converted<float4>(int4(x)).z + float(converted<int4>(float4(x)).x)", 2 * np.trunc(X)),
+    "bfloats of halves": (
+        "float(converted<bfloat4>(half4(float4(x))).y)",
+        rounded(rounded(X, mx.float16), mx.bfloat16),
+    ),
+    "a cast of ints": ("recast<float4>(int4(x)).z", 2 * np.trunc(X)),
+    "a reference": ("(referred<Referring>(x), converted<Referring>(Referring(x)).get())", X),
     "a variable of ints": ("initialised<float4>(int4(x)).z", np.trunc(X)),
 }
 

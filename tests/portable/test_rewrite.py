@@ -10,7 +10,7 @@ import loader
 from loader.backends.cuda.rewrite import rewrite as cuda_rewrite
 from loader.backends.cuda.rewrite import swizzles
 from loader.backends.opencl.mend import mended
-from loader.backends.opencl.rewrite import rewrite
+from loader.backends.opencl.rewrite import of_several_elements, rewrite
 
 CASES = {
     "x = vec<T, 4>(a, b, c, d);": "x = make_vector<vec<T, 4>>(a, b, c, d);",
@@ -76,6 +76,29 @@ def test_rewrite(source):
 
 def test_aliases_of_the_context():
     assert rewrite("y = V(1, 2);", "using V = vec<float, 2>;") == "y = make_vector<V>(1, 2);"
+
+
+PARAMETER = "template <typename T, class U> "
+CONVERSIONS = {
+    "T f(U x) { return T(x); }": "T f(U x) { return T(msl::into<T>() = x); }",
+    "T f(U x) { return (T)x.xy + U(g(x, 1)); }": (
+        "T f(U x) { return T(msl::into<T>() = x.xy) + U(msl::into<U>() = g(x, 1)); }"
+    ),
+    "T f(T(&x)[4], T (*g)(U)) { return T(0) + T(-1) + T() + T(1, x) + T{x}; }": None,
+    "operator T() const; using F = T(U, const device float*);": None,
+    "int f(U x) { return sizeof(T) * g(T)(x); }": None,
+}
+
+
+@pytest.mark.parametrize("source", CONVERSIONS)
+def test_conversions_of_a_template_parameter(source):
+    source, want = PARAMETER + source, PARAMETER + (CONVERSIONS[source] or source)
+    assert (rewrite(source, converts=True), rewrite(source)) == (want, source)
+
+
+def test_units_without_vectors_of_several_elements_convert_none():
+    assert of_several_elements("float4 x; vec<T, 2> y;") and of_several_elements("half2 x; bfloat2 y;")
+    assert not of_several_elements("float4 x; float2 y; half z; vec<float, 3> w;")
 
 
 def test_lines_keep_their_numbers():

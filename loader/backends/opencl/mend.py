@@ -116,7 +116,7 @@ def _vector(text, i, _):
 _RULES = (
     (r"scalar operand type has greater rank than the type of the vector element", _fit),
     (
-        r"excess elements in scalar initializer|from vector .* to vector|style cast from '(?:b?float|half)'"
+        r"excess elements in scalar initializer|from vector .* to vector|style cast from '(?:b?float|half|__bf16)'"
         r"|cannot initialize a variable of type .*(?:vec<|ext_vector)",
         _make,
     ),

@@ -12,7 +12,8 @@ _LITERAL = re.compile(
 )
 _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
-_CAST = re.compile(rf"\(\s*({_VECTOR})\s*\)\s*(?=[A-Za-z_(])")
+_PARAMETERS = re.compile(r"[<,]\s*(?:typename|class)\s+(\w+)")
+_ELEMENTS = re.compile(r"\b(float|half|bfloat|u?(?:char|short|int|long))[234]\b|\bvec\s*<\s*(\w+)")
 # `thread` after the parameters of a member function: temporaries lie in no space.
 _MEMBER = re.compile(r"(?<=\))(\s*(?:const\s+)?)thread\b(?=\s*[{:;=])")
 _HALVES = re.compile(r"(?<![\w.:<])(?<!operator )(half|bfloat)\s*(?=\((?!\s*[&*)]))")
@@ -44,10 +45,11 @@ _DECLARATOR = r"\w+\s*(?:\[[^\]]*\]\s*)*"
 _DECLARATION = re.compile(rf"(.+?)\s+({_DECLARATOR}(?:,\s*{_DECLARATOR})*)", re.DOTALL)
 
 
-def rewrite(source: str, context: str = "") -> str:
+def rewrite(source: str, context: str = "", converts: bool = False) -> str:
     """Metal source, the body of a kernel or what stands above it, in the words that our `metal_stdlib` understands.
 
-    `context` is source compiled before it: aliases of vector types declared there are known here.
+    `context` is source compiled before it: aliases of vector types declared there are known here. `converts` says that
+    a template parameter may be a vector of other elements than what becomes one.
     """
     names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
     # Between half and bfloat OpenCL converts by way of float alone.
@@ -60,7 +62,9 @@ def rewrite(source: str, context: str = "") -> str:
     # Metal's constant memory is const by itself.
     source = edit(source, [(m.start(), m.start(), "const ") for m in _CONSTANT.finditer(blank(source))])
     source = edit(source, _braces(blank(source)))
-    source = edit(source, _casts(blank(source)))
+    types = set(_PARAMETERS.findall(blank(source))) if converts else set()
+    source = edit(source, _casts(blank(source), types))
+    source = edit(source, _conversions(blank(source), types) if types else [])
     source = edit(source, _declarations(blank(source), names))
     source = edit(source, _comparisons(blank(source)))
     source = edit(source, _constructors(blank(source), names))
@@ -170,15 +174,32 @@ def _comparisons(text: str) -> list[tuple[int, int, str]]:
     return edits
 
 
-def _casts(text: str) -> list[tuple[int, int, str]]:
-    """`(half4)x` -> `half4(x)`: OpenCL's cast does not convert between vectors."""
+def of_several_elements(text: str) -> bool:
+    """Whether the text names vectors of several elements, one of which may become another."""
+    return len({name for match in _ELEMENTS.findall(text) for name in match if name}) > 1
+
+
+def _conversions(text: str, types: set[str]) -> list[tuple[int, int, str]]:
+    """`T(x)` -> `T(msl::into<T>() = x)` of a template parameter, but no number and no function's type."""
     edits = []
-    for match in _CAST.finditer(text):
+    for match in re.finditer(rf"\b(?<![.~])({'|'.join(sorted(types))})\s*\((?!\s*[-\d.&*)\{{])", text):
+        arguments = text[match.end() : _closing(text, match.end() - 1, "()") - 1].split(",")
+        is_type = all(_PARAMETER.fullmatch(each) or each.strip() in types for each in arguments)
+        if not is_type and not _end_of_value(text, match.end()):
+            edits.append((match.end(), match.end(), f"msl::into<{match[1]}>() = "))
+    return edits
+
+
+def _casts(text: str, types: set[str]) -> list[tuple[int, int, str]]:
+    """`(half4)x` -> `half4(x)`: OpenCL's cast does not convert between vectors."""
+    edits, kind = [], rf"\(\s*({'|'.join([_VECTOR, *sorted(types)])})\s*\)"
+    cast = re.compile(rf"{kind}\s*(?=[A-Za-z_(])")
+    for match in cast.finditer(text):
         before = text[max(match.start() - _NEAR, 0) : match.start()].rstrip()
-        if re.search(r"[\w)\]>]\Z", before) and not re.search(rf"\breturn\Z|\(\s*{_VECTOR}\s*\)\Z", before):
+        if re.search(r"[\w)\]>]\Z", before) and not re.search(rf"\breturn\Z|{kind}\Z", before):
             continue  # a call, or a list of parameters
         end = start = match.end()
-        while inner := _CAST.match(text, end):
+        while inner := cast.match(text, end):
             end = inner.end()
         if text[end] != "(":
             end = re.compile(r"\w+").match(text, end).end()

@@ -7,7 +7,7 @@ from functools import cache as once
 from ...portable import LIBRARY
 from ..signature import TYPES, attributes, constant, sizes_read
 from .compiler import LISTED, WHOLE
-from .rewrite import pragmas, rewrite
+from .rewrite import of_several_elements, pragmas, rewrite
 
 _VECTOR = "const uint3 {name} = (uint3)((uint)({x}), (uint)({y}), (uint)({z}));"
 # In what order validation runs the simdgroups of a threadgroup, `n` of them, and the threadgroups of a grid:
@@ -56,7 +56,7 @@ def write(kernel, arguments, output_dtypes, template, threads, validating=False,
             "#include <trace.h>" if traced is not None else "#include <arrivals.h>" if validating else "",
             "struct _Dispatch { int4 first, threads, nominal, grid; };",
             '#line 1 "header"',
-            rewrite(header),
+            rewrite(header, converts=of_several_elements(header + body)),
             *rules,
             f"__kernel __attribute__((intel_reqd_sub_group_size(32))) void k({', '.join(parameters)}) {{",
             *bindings,

@@ -83,6 +83,24 @@ template <typename T, typename A, typename = metal::enable_if_t<metal::is_refere
 METAL_FUNC constexpr T cast(A&& x) {
   return (T)x;
 }
+
+// `T(x)` -> `T(msl::into<T>() = x)`: from a vector to another of its size a functional cast keeps the bits. All but
+// vectors passes as it is.
+template <typename T>
+struct into {
+  template <typename U, typename = metal::enable_if_t<!__is_class(U)>>
+  METAL_FUNC constexpr auto operator=(U x) const {
+    if constexpr (shape<T>::size > 1 && shape<T>::size == shape<U>::size) {
+      return to_vector<element<T>>(x);
+    } else {
+      return x;
+    }
+  }
+  template <typename U, typename = metal::enable_if_t<__is_class(metal::remove_reference_t<U>)>, int = 0>
+  METAL_FUNC constexpr U&& operator=(U&& x) const {
+    return (U&&)x;
+  }
+};
 }  // namespace msl
 
 namespace metal {
