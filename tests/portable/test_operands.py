@@ -148,3 +148,31 @@ def test_a_vector_of_a_parameter_that_may_be_bool(dtype):
     source = "vec<T, 3> v; v[0] = T(a[i]); out[i] = first(v[0]);"
     got = run(source, X > 0, header=VECTORS, template=[("T", dtype)])
     np.testing.assert_array_equal(got, (X > 0) + 2)
+
+
+FUNCTIONS = """using namespace metal;
+inline float square(float x) { return x * x; }
+namespace mine { METAL_FUNC float half_of(float x) { return x / 2; } }
+METAL_FUNC void twice(thread float& x) { x *= 2; }
+template <float (*F)(float), int N> float applied(float x) {
+  for (int k = 0; k < N; ++k) x = F(x);
+  return x;
+}
+template <float (*F)(float), float (*G)(float)> float both(float2 x) { return F(x.x) + G(x.y) + applied<F, 1>(x.y); }
+template <void (*F)(thread float&)> float changed(float x) { F(x); return x; }
+namespace mine { inline float quarter(float x) { return applied<half_of, 2>(x); } }
+float fourth(float x) { return applied<square, 2>(x); }
+"""
+CALLED = {
+    "applied<square, 1>(x)": X * X,
+    "applied<&square, 2>(x)": X**4,
+    "both<square, mine::half_of>(float2(x, 1.0f))": X * X + 1.5,
+    "changed<twice>(x)": 2 * X,
+    "fourth(x)": X**4,
+    "mine::quarter(x)": X / 4,
+}
+
+
+def test_a_function_as_a_template_argument():
+    for text, got in table({text: text for text in CALLED}, X, header=FUNCTIONS, setup="float x = a[i];").items():
+        np.testing.assert_allclose(got, CALLED[text], rtol=1e-6, err_msg=text)

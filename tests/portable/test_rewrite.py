@@ -151,6 +151,20 @@ MENDED = {
         "? a",
         "x = c /* é : */ ? msl::temporary() = a /* : */ : msl::temporary() = b;",
     ),
+    "template <int N, float (*F)(float)> void f();": (
+        "pointers to functions are not allowed",
+        "*F",
+        "template <int N, typename F> void f();",
+    ),
+    "void f(float (*g)(float));": ("pointers to functions are not allowed", "*g", None),
+    "int x; y = x(3);": ("called object type 'int' is not a function or function pointer", "(3", None),
+    "float g(float x); y = f<&g>(x);": (
+        "taking address of function is not allowed",
+        "g>",
+        "float g(float x); struct msl_g_66 { template <typename... A> METAL_FUNC auto operator()(A... a) const "
+        "{ return g(a...); } }; y = f<msl_g_66>(x);",
+    ),
+    "float g(float x); y = g;": ("taking address of function is not allowed", "g;", None),
     "h * x": ("use of undeclared identifier 'h'", "h", None),
 }
 

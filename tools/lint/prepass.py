@@ -57,6 +57,9 @@ class Prepass:
                 self._replace(token.end, token.end, "f")
             elif (text == "template" and after == "<") or text == "using":
                 self._function_pointers(tokens, i)
+            elif text == "&" and tokens[i - 1].text == "<" and {t.text for t in tokens[i + 2 : i + 3]} & {",", ">"}:
+                # `f<&g>`: the parameter is a reference, see _function_pointers.
+                self._replace(token.start, token.end, "")
             elif after == "(" and _VECTOR.match(text) and tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*"):
                 self._replace(token.end, token.end, f" {_HERE} ")
             elif _VECTOR.match(text) and inside:

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from ..text import blank, edit
+from .rewrite import closing
 
 _SAID = re.compile(r"([^\s:][^:\n]*):(\d+):(\d+): (error|note): (.*)")
 # Notes behind an error in a header or in a macro that name a place of the author's.
@@ -15,6 +16,10 @@ _NAME = re.compile(r"(?!(?:float|half|bfloat|bool|u?(?:char|short|int|long))\b)\
 _TYPE = r"\b(?:typename|class|struct|using)\s+{0}\b|\btypedef\b[^;]*\b{0}\s*;"
 _CAST = re.compile(r"\(\s*(\w+)\s*\)")
 _CHOICE = re.compile(r"::|[?:()\[\]{};]")
+_POINTER = re.compile(r"\*\s*(\w+)\s*\)\s*(?=\()")
+_ARGUMENT = re.compile(r"(?:\w+::)*(\w+)(?=\s*[,>])")
+_BOUNDARY = re.compile(r"[(){}\[\];]")
+_NAMESPACE = re.compile(r"\bnamespace\b[\w\s:]*\Z")
 _VEC = re.compile(r"vec(?=\s*<)")
 
 
@@ -107,6 +112,41 @@ def _choose(text, i, _):
     return set()
 
 
+def _parameter(text, i, _):
+    """`template <R (*F)(A)>` -> `template <typename F>`."""
+    pointer, start = _POINTER.match(text, i), max(text.rfind("<", 0, i), text.rfind(",", 0, i)) + 1
+    if not pointer or not re.search(r"\btemplate\s*<[^;{}]*\Z", text[:start]):
+        return set()
+    end = closing(text, pointer.end(), "()")
+    return {(start, end, f" typename {pointer[1]}" + "\n" * text.count("\n", start, end))}
+
+
+def _called(text, i, _):
+    """`F(x)` -> `F()(x)` of a parameter that was a pointer to a function."""
+    name = re.search(r"\w+\s*\Z", text[max(i - 99, 0) : i])
+    pointer = name and re.search(rf"\(\s*\*\s*{name[0].strip()}\s*\)\s*\(", text)
+    return {(i, i, "()")} if pointer and text[i] == "(" else set()
+
+
+def _function(text, i, _):
+    """`f<g>(x)` of a function g -> `f<called>(x)` of a struct that calls g, which stands before all that names it."""
+    argument, before = _ARGUMENT.match(text, i), re.search(r"[<,]\s*(&?\s*)\Z", text[max(i - 99, 0) : i])
+    inside, boundary = [], 0
+    for match in _BOUNDARY.finditer(text, 0, i):
+        if match[0] in "([{":
+            inside.append(not _NAMESPACE.search(text, max(match.start() - 99, 0), match.start()))
+        elif match[0] in ")]}" and inside:
+            inside.pop()
+        boundary = match.end() if match[0] in ";{}" and not any(inside) else boundary
+    declared = argument and re.search(rf"\b{argument[1]}\s*(\([^)]*\))", text[:boundary])
+    if not declared or not before:
+        return set()
+    name, values = f"msl_{argument[1]}_{i}", "A&&... a" if "&" in declared[1] else "A... a"
+    operator = f"METAL_FUNC auto operator()({values}) const {{ return {argument[0]}(a...); }}"
+    struct = f" struct {name} {{ template <typename... A> {operator} }};"
+    return {(boundary, boundary, struct), (i - len(before[1]), argument.end(), name)}
+
+
 def _vector(text, i, _):
     """`vec<T, N>` -> `any_vec<T, N>`, which may be of bool."""
     vec = _VEC.match(text, i)
@@ -122,4 +162,7 @@ _RULES = (
     ),
     (r"incompatible operand types|conditional expression is ambiguous", _choose),
     (r"invalid vector element type .*'bool'", _vector),
+    (r"pointers to functions are not allowed", _parameter),
+    (r"called object type 'int' is not a function", _called),
+    (r"taking address of function is not allowed", _function),
 )

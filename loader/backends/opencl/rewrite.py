@@ -84,7 +84,7 @@ def pragmas(source: str) -> tuple[list[str], str]:
 _FP_PRAGMA = re.compile(r"^[ \t]*(#[ \t]*pragma[ \t]+clang[ \t]+fp\b[^\n]*)", re.MULTILINE)
 
 
-def _closing(text: str, start: int, pair: str) -> int:
+def closing(text: str, start: int, pair: str) -> int:
     """The position after the bracket that closes the one at `start`, or 0."""
     depth = 0
     for i in range(start, len(text)):
@@ -100,7 +100,7 @@ def _constructors(text: str, names: set[str]) -> list[tuple[int, int, str]]:
     for match in re.finditer(rf"(?<![\w.~])(?:{'|'.join(sorted(names))})\b\s*(?=[<(])", text):
         end = match.end()
         if text[end] == "<":
-            end = _closing(text, end, "<>")
+            end = closing(text, end, "<>")
         if (
             end
             and text[end:].lstrip()[:1] == "("
@@ -126,7 +126,7 @@ def _declarators(text: str, start: int, kind: str, named: set[str]) -> list[tupl
     while name := _NAME.match(text, start):
         start = name.end()
         if name[1] == "(":
-            end = _closing(text, start, "()")
+            end = closing(text, start, "()")
             arguments = text[start + 1 : end - 1].split(",")
             if not end or all(_PARAMETER.fullmatch(each) or each.strip() in named for each in arguments):
                 break
@@ -153,7 +153,7 @@ def _braces(text: str) -> list[tuple[int, int, str]]:
     """`float4 v = {x};` -> `float4 v = msl::filled<float4>(x);`: OpenCL wants all components."""
     edits = []
     for match in _BRACED.finditer(text):
-        end = _closing(text, match.end() - 1, "{}")
+        end = closing(text, match.end() - 1, "{}")
         edits += [(match.end() - 1, match.end(), f"msl::filled<{match[1]}>("), (end - 1, end, ")")]
     return edits
 
@@ -163,7 +163,7 @@ def _comparisons(text: str) -> list[tuple[int, int, str]]:
     edits = []
     for match in _CONVERTED.finditer(text):
         if text[match.end()] == "(" and not match[0].endswith("="):
-            start, end = match.end() + 1, _closing(text, match.end(), "()") - 1
+            start, end = match.end() + 1, closing(text, match.end(), "()") - 1
         else:
             start, end = match.end(), text.find(";", match.end())
         plain, seen = text[start:end], None
@@ -183,7 +183,7 @@ def _conversions(text: str, types: set[str]) -> list[tuple[int, int, str]]:
     """`T(x)` -> `T(msl::into<T>() = x)` of a template parameter, but no number and no function's type."""
     edits = []
     for match in re.finditer(rf"\b(?<![.~])({'|'.join(sorted(types))})\s*\((?!\s*[-\d.&*)\{{])", text):
-        arguments = text[match.end() : _closing(text, match.end() - 1, "()") - 1].split(",")
+        arguments = text[match.end() : closing(text, match.end() - 1, "()") - 1].split(",")
         is_type = all(_PARAMETER.fullmatch(each) or each.strip() in types for each in arguments)
         if not is_type and not _end_of_value(text, match.end()):
             edits.append((match.end(), match.end(), f"msl::into<{match[1]}>() = "))
@@ -205,7 +205,7 @@ def _casts(text: str, types: set[str]) -> list[tuple[int, int, str]]:
             end = re.compile(r"\w+").match(text, end).end()
         while end < len(text) and (text[end] in "([" or _POSTFIX.match(text, end)):
             step = _POSTFIX.match(text, end)
-            end = step.end() if step else _closing(text, end, "()" if text[end] == "(" else "[]")
+            end = step.end() if step else closing(text, end, "()" if text[end] == "(" else "[]")
         edits += [(match.start(), start, match[1] + "("), (end, end, ")")]
     return edits
 
