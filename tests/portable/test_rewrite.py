@@ -185,6 +185,7 @@ WRONG = {
     "int4 n(3); n *= 1.5f; out[i] = n.x;": "probe:2:.* scalar operand type has greater rank",
     "out[i] = made<float4>(float2(1), 3).x;": "header:1:.* no matching function for call to 'made'",
     "half4 h = half4(a[i]); h = h * a[i]; out[i] = heigt.x;": "probe:2:.* undeclared identifier 'heigt'",
+    "if constexpr (sizeof(T) == 4) { out[i] = a[i].x; }": "probe:2:.* member reference base type",
     "float v(1, 2); out[i] = v;": "probe:2:11: error",
     "float2x2 m(1); out[i] = (i < 3 ? m : 1.0f)[0].x;": "probe:2:32: error: incompatible operand types",
 }
@@ -197,8 +198,27 @@ needs_opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="about th
 @pytest.mark.parametrize("source", WRONG)
 def test_what_is_no_metal_stays_an_error_in_its_line(source):
     with pytest.raises(loader.CompileError, match=WRONG[source]) as caught:
-        run(source, mx.zeros(LANES), header="template <typename T, typename... A> T made(A... x) { return T(x...); }\n")
+        run(
+            source,
+            mx.zeros(LANES),
+            template=[("T", mx.float32)],
+            header="template <typename T, typename... A> T made(A... x) { return T(x...); }\n",
+        )
     assert str(caught.value).count("error:") == 1
+
+
+@needs_opencl
+@pytest.mark.parametrize("dtype, want", [(mx.float32, 2.5), (mx.float16, 3.5)], ids=["float", "half"])
+def test_a_branch_that_does_not_compile_for_these_types_is_discarded(dtype, want):
+    source = """T x = T(a[i]);
+    if constexpr (metal::is_same_v<T, float>) {
+      out[i] = as_type<float>(as_type<uint>(x));
+    } else if constexpr (sizeof(T) == 2) {
+      out[i] = float(as_type<T>(as_type<ushort>(x))) + 1;
+    } else {
+      out[i] = x.real;
+    }"""
+    assert run(source, mx.full((LANES,), 2.5), template=[("T", dtype)])[0] == want
 
 
 @needs_opencl

@@ -5,7 +5,7 @@ import re
 
 from ...errors import CompileError
 from .library import check, library
-from .mend import mended
+from .mend import KEPT, mended
 
 ONE_CORE = False
 OPTIONS = "-cl-std=CLC++2021 -cl-single-precision-constant"
@@ -35,7 +35,10 @@ def answer(source, send):
         return _compiled(source)
     except CompileError as error:
         if again := mended(source, str(error)):
-            return answer(again, send)
+            try:
+                return answer(again, send)
+            except CompileError as later:
+                raise (error if KEPT in str(later) else later) from None
         if LISTED not in source:
             raise
         return _compiled(source.replace(LISTED, "#define MSL_LISTED", 1))

@@ -9,6 +9,7 @@ from .rewrite import closing
 _SAID = re.compile(r"([^\s:][^:\n]*):(\d+):(\d+): (error|note): (.*)")
 # Notes behind an error in a header or in a macro that name a place of the author's.
 _PLACE = re.compile(r"expanded from macro|in instantiation of template type alias")
+_CALLER = re.compile(r"in instantiation of function template specialization")
 _LINE = re.compile(r'#line (\d+)(?: "(.*)")?')
 _LIBRARY = "#include <metal_stdlib>\n"
 _OPERATOR = re.compile(r"([*/%+\-&|^]=)|[<>=!]=|[*/%+\-^<>]|&(?!&)|\|(?!\|)")
@@ -20,15 +21,20 @@ _POINTER = re.compile(r"\*\s*(\w+)\s*\)\s*(?=\()")
 _ARGUMENT = re.compile(r"(?:\w+::)*(\w+)(?=\s*[,>])")
 _BOUNDARY = re.compile(r"[(){}\[\];]")
 _NAMESPACE = re.compile(r"\bnamespace\b[\w\s:]*\Z")
+_CONSTANT = re.compile(r"\bif\s+constexpr\s*(?=\()")
+_ELSE = re.compile(r"\s*else\s*(?:if\s+constexpr\s*)?")
+# What the static_assert says in place of a branch that is not discarded: then the error before it counts.
+KEPT = "msl: this branch is not discarded"
 _VEC = re.compile(r"vec(?=\s*<)")
 
 
 class Error(NamedTuple):
-    """An error of the compiler's: the places (file, line, column) that it names, the code that it underlines left of
-    its caret, and how much from there on."""
+    """An error of the compiler's: the places (file, line, column) that it names, those that instantiate them, the code
+    that it underlines left of its caret, and how much from there on."""
 
     message: str
     places: list
+    callers: list
     left: str
     width: int
 
@@ -40,7 +46,8 @@ def mended(source, log):
     text, starts, edits = blank(source), _starts(source), set()
     for error in _errors(log):
         rule = next((rule for said, rule in _RULES if re.search(said, error.message)), None)
-        at = [starts[place[:2]] + int(place[2]) - 1 for place in error.places if place[:2] in starts]
+        places = error.places + (error.callers if rule is _discard else [])
+        at = [starts[place[:2]] + int(place[2]) - 1 for place in places if place[:2] in starts]
         edits |= next(filter(None, (rule(text, i, error) for i in at)), set()) if rule else set()
     if not edits:
         return None
@@ -68,9 +75,11 @@ def _errors(log):
             before, _, after = marks.partition("^")
             left = code[before.find("~") : len(before)].strip() if "~" in before else ""
             width = 1 + len(after) - len(after.lstrip("~"))
-            found.append(Error(match[5], [match.groups()[:3]], left, width))
+            found.append(Error(match[5], [match.groups()[:3]], [], left, width))
         elif match and found and _PLACE.match(match[5]):
             found[-1].places.append(match.groups()[:3])
+        elif match and found and _CALLER.match(match[5]):
+            found[-1].callers.append(match.groups()[:3])
     return found
 
 
@@ -153,6 +162,27 @@ def _vector(text, i, _):
     return {(i, vec.end(), "any_vec")} if vec else set()
 
 
+def _discard(text, i, _):
+    """A branch with an error, of `if constexpr (c)` -> `static_assert(!(c))`: the body of a kernel is no template."""
+    held, branch = [], None
+    for match in _CONSTANT.finditer(text, 0, i):
+        end = closing(text, match.end(), "()")
+        condition, sign = " ".join(text[match.end() : end].split()), ""
+        while end and text[end:].lstrip().startswith("{"):
+            start, end = text.index("{", end), closing(text, text.index("{", end), "{}")
+            if start < i < end:
+                held, branch = [*held, sign + condition], (start + 1, end - 1)
+                break
+            otherwise, sign = _ELSE.match(text, end), "!"
+            end = otherwise and (
+                otherwise.end() if text[otherwise.end()] != "(" else closing(text, otherwise.end(), "()")
+            )
+    if not branch:
+        return set()
+    lines = "\n" * text.count("\n", *branch)
+    return {(*branch, f' static_assert(!({" && ".join(held)}), "{KEPT}"); {lines}')}
+
+
 _RULES = (
     (r"scalar operand type has greater rank than the type of the vector element", _fit),
     (
@@ -165,4 +195,5 @@ _RULES = (
     (r"pointers to functions are not allowed", _parameter),
     (r"called object type 'int' is not a function", _called),
     (r"taking address of function is not allowed", _function),
+    (rf"^(?!use of undeclared|expected|.*{KEPT})", _discard),
 )
