@@ -89,19 +89,13 @@ template <
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
 
   // A tile's numbers are on their way while the tile before it is worked on, if AHEAD.
-  scan_rows<OWN, Delta> own_delta;
-  scan_rows<OWN, U> own_u;
-  scan_rows<OWN, Z> own_z;
+  scan_given<OWN, Delta, U, Z> given;
   scan_rows<STATES, TypeB> own_B;
   scan_rows<STATES, TypeC> own_C;
   if (AHEAD) {
-    const scan_place place = {SLICES, slice, in_range ? L : 0};
     const long at = batch * L * channels + own_channel;
-    scan_fetch(own_delta, delta + at, channels, place);
-    scan_fetch(own_u, u + at, channels, place);
-    if (HAS_Z) {
-      scan_fetch(own_z, z + at, channels, place);
-    }
+    const scan_place place = {channels, SLICES, slice, in_range ? L : 0};
+    scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
     scan_fetch_row(own_B, B, batch * L + lane, N, slice * STATES, lane < L);
     scan_fetch_row(own_C, C, batch * L + lane, N, slice * STATES, lane < L);
   }
@@ -116,13 +110,9 @@ template <
     const long saved = (batch * tiles + tile) * N * channels + own_channel;
     const long saved_next = saved + static_cast<long>(N) * channels;
     if (!AHEAD) {
-      const scan_place place = {SLICES, slice, in_range ? steps : 0};
       const long at = first * channels + own_channel;
-      scan_fetch(own_delta, delta + at, channels, place);
-      scan_fetch(own_u, u + at, channels, place);
-      if (HAS_Z) {
-        scan_fetch(own_z, z + at, channels, place);
-      }
+      const scan_place place = {channels, SLICES, slice, in_range ? steps : 0};
+      scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
     }
 
     // Steps past the end have delta = 0 and are the identity: they leave the state as it is.
@@ -132,23 +122,20 @@ template <
     for (int j = 0; j < OWN; ++j) {
       const int t = j * SLICES + slice;
       const bool live = in_range && t < steps;
-      const float shifted = static_cast<float>(own_delta.at[j]) + bias;
+      const float shifted = static_cast<float>(given.delta.at[j]) + bias;
       const float time = live ? (SOFTPLUS ? softplus(shifted) : shifted) : 0.0f;
-      const float input = static_cast<float>(own_u.at[j]);
+      const float input = static_cast<float>(given.u.at[j]);
       lane_times[t * LANES] = time;
       lane_drives[t * LANES] = time * input;
       sum[j] = skip * input;
-      opened[j] = HAS_Z ? static_cast<float>(own_z.at[j]) : 0.0f;
+      opened[j] = HAS_Z ? static_cast<float>(given.z.at[j]) : 0.0f;
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (AHEAD && tile + 1 < tiles) {
-      const scan_place place = {SLICES, slice, in_range ? L - (static_cast<int>(tile) + 1) * TILE : 0};
       const long at = (first + TILE) * channels + own_channel;
-      scan_fetch(own_delta, delta + at, channels, place);
-      scan_fetch(own_u, u + at, channels, place);
-      if (HAS_Z) {
-        scan_fetch(own_z, z + at, channels, place);
-      }
+      const int left = L - (static_cast<int>(tile) + 1) * TILE;
+      const scan_place place = {channels, SLICES, slice, in_range ? left : 0};
+      scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
     }
 
     for (int round = 0; round < N; round += SLICES * STATES) {

@@ -13,29 +13,48 @@ inline float scan_load(Source source, long at, bool live) {
   return live ? value : 0.0f;
 }
 
-// Of a tile's steps every `apart`-th from `first` on, of those `steps` that are there.
+// Of a tile's steps, which are `stride` numbers apart, every `apart`-th from `first` on, of those `steps`
+// that are there.
 struct scan_place {
+  long stride;
   int apart;
   int first;
   int steps;
 };
 
-// A channel's numbers of own steps as they come.
+// Own numbers as they come.
 template <int COUNT, typename T>
 struct scan_rows {
   T at[COUNT];
 };
 
-// From `source`, the tile's first step, with steps `stride` apart; 0 stands for a step that is not there. The
-// loads are unconditional, as in scan_load.
+// A channel's own steps from `source`, the tile's first; 0 stands for a step that is not there. The loads are
+// unconditional, as in scan_load.
 template <int COUNT, typename T, typename Source>
-inline void scan_fetch(thread scan_rows<COUNT, T>& rows, Source source, long stride, scan_place place) {
+inline void scan_fetch(thread scan_rows<COUNT, T>& rows, Source source, scan_place place) {
 #pragma clang loop unroll(full)
   for (int j = 0; j < COUNT; ++j) {
     const int t = j * place.apart + place.first;
     const bool live = t < place.steps;
-    const T value = static_cast<T>(source[live ? t * stride : 0]);
+    const T value = static_cast<T>(source[live ? t * place.stride : 0]);
     rows.at[j] = live ? value : static_cast<T>(0.0f);
+  }
+}
+
+// What a channel is given for its own steps.
+template <int COUNT, typename Delta, typename U, typename Z>
+struct scan_given {
+  scan_rows<COUNT, Delta> delta;
+  scan_rows<COUNT, U> u;
+  scan_rows<COUNT, Z> z;
+};
+
+template <bool HAS_Z, typename Given, typename Delta, typename U, typename Z>
+inline void scan_fetch_given(thread Given& given, Delta delta, U u, Z z, scan_place place) {
+  scan_fetch(given.delta, delta, place);
+  scan_fetch(given.u, u, place);
+  if (HAS_Z) {
+    scan_fetch(given.z, z, place);
   }
 }
 
