@@ -42,9 +42,11 @@ class Plan:
 class Launch:
     """One kernel call: every argument of a kernel of mx.fast.metal_kernel except the arrays.
 
-    `inputs` has the name of each array, or the dtype of an absent optional one, and `given` its (shape, dtype).
+    `file` is the step's, shaders/<file>.metal. `inputs` has the name of each array, or the dtype of an absent optional
+    one, and `given` its (shape, dtype).
     """
 
+    file: str
     kernel: object
     inputs: tuple
     given: tuple
@@ -246,6 +248,7 @@ def _launch(step, spec, kernels, arrays, given, scope):
     options = {o.name: ((1,), mx.float32) for o in spec.options if o.kind == "float"}
     known = {**options, **cotangents, **arrays, **given, **{n: ((_DUMMY_SIZE,), d) for n, d in absent.items()}}
     return Launch(
+        file=step.kernel,
         kernel=kernels[step],
         inputs=tuple(absent.get(name, name) for name in step.reads),
         given=tuple(known[name] for name in step.reads),

@@ -8,7 +8,7 @@ import pytest
 from oracle import first
 
 import loader
-from tools.bench import layers, model_case, model_table, models
+from tools.bench import kernels, layers, model_case, model_table, models
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there is no kernel to time")
 
@@ -41,6 +41,14 @@ def test_scaled_heads_stay_whole_groups():
         dims = models.scaled(model, 0.1)
         assert dims.get("H", 1) % dims.get("Hk", dims.get("G", 1)) == 0
         assert models.scaled(model, 1.0) == model.dims
+
+
+def test_steps_of_a_model(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["kernels", *"--model mamba-2.8b --length 9 --scale 0.01 --rounds 1".split()])
+    kernels.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[2] for row in rows[:3]] == ["selective_scan/forward", "selective_scan/backward", "sum of A_parts"]
+    assert all(float(row[3]) > 0 for row in rows) and rows[0][1] == "forward"
 
 
 def test_a_wrong_name():

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import mlx.core as mx
 
-from loader import manifest, source
+from loader import manifest
 from loader.backends import cuda
 from loader.errors import LoaderError
 from loader.expression import DTYPES, Scope
@@ -85,9 +85,6 @@ def _op(spec):
     op, cases = Op(spec, _ENGINE), {}
     dims = {axis.text for a in spec.inputs for axes in a.shapes for axis in axes if axis.text.isidentifier()}
     heads = HEADS if dims & {*_HEAD_DIMS} else (None,)
-    files = {
-        source.read(spec.root / "shaders" / f"{s.kernel}.metal", spec.root).unique_name: s.kernel for s in spec.steps
-    }
     states = _STATES if "N" in dims and heads != (None,) else _STATES[:1]
     for dtype, head, N, length, ranks in itertools.product(DTYPES_COUNTED, heads, states, _LENGTHS, _ranks(spec)):
         sizes = {**dict.fromkeys(dims, _OTHER), **_DIMS, **dict.fromkeys(_HEAD_DIMS, head), "N": N, "L": length}
@@ -97,7 +94,7 @@ def _op(spec):
                 given = tuple((len(shape), kind) for shape, kind in launch.given)
                 arguments = launch.arguments
                 key = (launch.kernel.name, dtype, head, given, *map(str, arguments["template"]))
-                cases.setdefault(key, Case(spec.name, files[launch.kernel.name], dtype, head, launch))
+                cases.setdefault(key, Case(spec.name, launch.file, dtype, head, launch))
     return list(cases.values())
 
 
