@@ -128,8 +128,8 @@ def make(spec, kernels, inputs, options, engine=None):
     given = {array.name: value for array, value in zip(spec.inputs, inputs) if value is not None}
     _check_dtypes(spec, given)
     dims, dtypes = _bind(spec, given), _dtypes(spec, given)
-    scope = scope_of(spec, given, options, engine)
-    _check_sizes(spec, given, dims, scope)
+    scope = _scope(given, _numbers(spec, dims, options), dtypes, engine)
+    _check_sizes(spec, given, scope)
     outputs = tuple(tuple(axis.size(scope, 0) for axis in array.shapes[0]) for array in spec.outputs)
     if 0 in dims.values():
         return Plan((), (), (), (), (), outputs, empty=True)
@@ -145,11 +145,18 @@ def make(spec, kernels, inputs, options, engine=None):
     return Plan(forward, backward, state, adjoint, (*spec.outputs, *variant.saved), outputs, empty=False)
 
 
-def scope_of(spec, given, options, engine=None):
+def scope_of(spec, given, options):
     """What the names in a condition stand for, in a call with inputs of the (shape, dtype) `given` by name."""
-    numbers = {o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}
-    shapes = {name: shape for name, (shape, _) in given.items()}
-    return Scope({**_bind(spec, given), **numbers}, shapes, _dtypes(spec, given), engine)
+    return _scope(given, _numbers(spec, _bind(spec, given), options), _dtypes(spec, given))
+
+
+def _scope(given, numbers, dtypes, engine=None):
+    return Scope(numbers, {name: shape for name, (shape, _) in given.items()}, dtypes, engine)
+
+
+def _numbers(spec, dims, options):
+    """The dims and the options that expressions may mention."""
+    return {**dims, **{o.name: value for o, value in zip(spec.options, options) if o.kind != "float"}}
 
 
 def _dtypes(spec, given):
@@ -191,7 +198,7 @@ def _bind(spec, given):
     return dims
 
 
-def _check_sizes(spec, given, dims, scope):
+def _check_sizes(spec, given, scope):
     for array in spec.inputs:
         if array.name not in given:
             continue
