@@ -1,6 +1,6 @@
 """Each step of an op's passes alone, at a model's sizes: `python -m tools.bench.kernels --model qwen3-next`.
 
-Milliseconds, medians of rounds. The sum of a pass may exceed its time, since steps alone find nothing in caches.
+Milliseconds, medians of rounds. The sum of a pass may exceed its time: within a pass steps can overlap.
 """
 
 import argparse
