@@ -12,6 +12,7 @@
 
 #include "../common/decay.h"
 #include "../common/elementary.h"
+#include "../common/states.h"
 #include "scan.h"
 
 using namespace metal;
@@ -144,20 +145,20 @@ template <
       const auto kept = tile_state + saved + static_cast<long>(n) * channels;
       const auto kept_next = tile_state + saved_next + static_cast<long>(n) * channels;
       const auto kept_rest = tile_rest + carried + static_cast<long>(n) * channels;
+      if (tile == 0) {
+        states_load<STATES>(entry, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
+        states_load<STATES>(rest, initial_state, 1, 0);
+      } else if (waits) {
+        states_load<STATES>(entry, kept, channels, held);
+        states_load<STATES>(rest, kept_rest, channels, held);
+      }
+      if (tile == 0 || !waits) {
+        states_store<STATES>(entry, kept, channels, held);
+      }
 #pragma clang loop unroll(full)
       for (int k = 0; k < STATES; ++k) {
         if (tile == 0 || waits) {
           rate[k] = k < held ? static_cast<float>(A[static_cast<long>(channel) * N + n + k]) : 0.0f;
-        }
-        if (tile == 0) {
-          entry[k] = HAS_INITIAL_STATE && k < held ? initial_state[state + n + k] : 0.0f;
-          rest[k] = 0.0f;
-        } else if (waits) {
-          entry[k] = k < held ? kept[static_cast<long>(k) * channels] : 0.0f;
-          rest[k] = k < held ? kept_rest[static_cast<long>(k) * channels] : 0.0f;
-        }
-        if ((tile == 0 || !waits) && k < held) {
-          kept[static_cast<long>(k) * channels] = entry[k];
         }
         const bool ahead = AHEAD && round == 0;
         const bool live = lane < steps && n + k < N;
@@ -226,15 +227,15 @@ template <
         const float decay = HAS_RESET && forgets_any ? 0.0f : decay_of_walk(total_time * rate[k]);
         decay_carry<HAS_RESET>(entry[k], rest[k], decay, local[k]);
         sum_settle(entry[k], rest[k]);
-        const bool last = tile + 1 == tiles;
-        if (k < held && (waits || last)) {
-          kept_rest[static_cast<long>(k) * channels] = rest[k];
-        }
-        if (k < held && last) {
-          final_state[state + n + k] = entry[k];
-        } else if (k < held && waits) {
-          kept_next[static_cast<long>(k) * channels] = entry[k];
-        }
+      }
+      const bool last = tile + 1 == tiles;
+      if (waits || last) {
+        states_store<STATES>(rest, kept_rest, channels, held);
+      }
+      if (last) {
+        states_store<STATES>(entry, final_state + state + n, 1, held);
+      } else if (waits) {
+        states_store<STATES>(entry, kept_next, channels, held);
       }
     }
 

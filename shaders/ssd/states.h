@@ -1,27 +1,10 @@
-// The STATES states of a thread, of which the first `count` are there, in device memory `stride` apart.
+// What ssd's walks do with the states of a thread.
 #pragma once
 
 #include <metal_stdlib>
 
 #include "../common/decay.h"
-
-template <int STATES, typename Source>
-inline void states_load(thread float (&states)[STATES], Source source, int stride, int count) {
-#pragma clang loop unroll(full)
-  for (int k = 0; k < STATES; ++k) {
-    states[k] = k < count ? source[k * stride] : 0.0f;
-  }
-}
-
-template <int STATES, typename Destination>
-inline void states_store(thread float (&states)[STATES], Destination destination, int stride, int count) {
-#pragma clang loop unroll(full)
-  for (int k = 0; k < STATES; ++k) {
-    if (k < count) {
-      destination[k * stride] = states[k];
-    }
-  }
-}
+#include "../common/states.h"
 
 // The gate e^x, or 0, of a lane's step and state: g - 1 for a state all of whose gates of these steps are
 // near 1, which slow[k] says of state k, else g.
