@@ -13,10 +13,12 @@ def _keep_min(earlier, later):
 
 
 def _logaddexp(earlier, later):
-    """mx.logaddexp, whose gradient is NaN where both are the same infinity; here it is 1."""
+    """log(e^earlier + e^later). The gradient of MLX's own is NaN where both are the same infinity, here 1, and 0 for a
+    value far below the other."""
     infinite = (earlier == later) & mx.isinf(earlier)
-    finite = (mx.where(infinite, 0, x) for x in (earlier, later))
-    return mx.where(infinite, earlier + later, mx.logaddexp(*finite))
+    first, second = (mx.where(infinite, 0, x) for x in (earlier, later))
+    larger, smaller = mx.where(first >= second, first, second), mx.where(first >= second, second, first)
+    return mx.where(infinite, earlier + later, larger + mx.log1p(mx.exp(smaller - larger)))
 
 
 # name: (the operator, its identity on the left)
