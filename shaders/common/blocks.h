@@ -8,15 +8,15 @@
 
 constexpr constant int BLOCK = 64;
 
-// The matrix in a block of T, or its transpose. Blocks begin at multiples of 128 bytes, since MLX aligns
-// outputs of kernels: an engine may use this to move pairs at once.
-template <bool TRANSPOSED, typename T = float, typename Block>
-METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Block block) {
+// The matrix in block `number` of some of T, or its transpose. Blocks begin at multiples of 128 bytes, since
+// MLX aligns outputs of kernels: an engine may use this to move pairs at once.
+template <bool TRANSPOSED, typename T = float, typename Blocks>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Blocks blocks, int number) {
   metal::simdgroup_matrix<T, 8, 8> m;
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
-  metal::simdgroup_load_block<TRANSPOSED>(m, block);
+  metal::simdgroup_load_block<TRANSPOSED>(m, blocks, number * BLOCK);
 #else
-  metal::simdgroup_load(m, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+  metal::simdgroup_load(m, blocks + number * BLOCK, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
   return m;
 }
@@ -36,14 +36,47 @@ METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_m
 #endif
 }
 
-// The matrix or its transpose to a block of T.
-template <bool TRANSPOSED, typename T = float, typename Block>
-METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Block block) {
+// What a lane has of the sum of a's elements times those of b, which block_load has loaded in the same way.
+template <typename T>
+METAL_FUNC float block_inner(
+    thread metal::simdgroup_matrix<T, 8, 8>& a, thread metal::simdgroup_matrix<T, 8, 8>& b) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_inner_part(a, b);
+#else
+  const float first = static_cast<float>(a.thread_elements()[0]) * static_cast<float>(b.thread_elements()[0]);
+  return metal::fma(
+      static_cast<float>(a.thread_elements()[1]), static_cast<float>(b.thread_elements()[1]), first);
+#endif
+}
+
+// multiply_2x2 where what stands to the right, of numbers that B can hold, is kept in Kept.
+template <typename A, typename B, typename Kept>
+METAL_FUNC void multiply_kept_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right0,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right1) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_float8x8 wide0 = matrix_as<float>(right0);
+  metal::simdgroup_float8x8 wide1 = matrix_as<float>(right1);
+  multiply_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, wide0, wide1);
+#endif
+}
+
+// The matrix or its transpose to block `number` of some of T.
+template <bool TRANSPOSED, typename T = float, typename Blocks>
+METAL_FUNC void block_store(thread metal::simdgroup_float8x8& m, Blocks blocks, int number) {
   metal::simdgroup_matrix<T, 8, 8> rounded = matrix_as<T>(m);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
-  metal::simdgroup_store_block<TRANSPOSED>(rounded, block);
+  metal::simdgroup_store_block<TRANSPOSED>(rounded, blocks, number * BLOCK);
 #else
-  metal::simdgroup_store(rounded, block, 8, metal::ulong2(0, 0), TRANSPOSED);
+  metal::simdgroup_store(rounded, blocks + number * BLOCK, 8, metal::ulong2(0, 0), TRANSPOSED);
 #endif
 }
 
@@ -61,7 +94,7 @@ METAL_FUNC void blocks_store(
 #pragma clang loop unroll(full)
     for (int c = 0; c < COLUMNS; ++c) {
       if (WHOLE || (r < rows && c < columns)) {
-        block_store<TRANSPOSED, T>(matrices[r][c], blocks + (r * wide + c) * BLOCK);
+        block_store<TRANSPOSED, T>(matrices[r][c], blocks, r * wide + c);
       }
     }
   }
@@ -86,24 +119,26 @@ METAL_FUNC blocks_view<Pointer> blocks_of(Pointer at, int wide, int rows, int co
 // blocks exist.
 template <bool TRANSPOSED, bool WHOLE, typename A = float, typename T = float, typename Left, typename State>
 METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state, int simdgroup) {
-  const int down = BLOCK * (TRANSPOSED ? 1 : state.wide);
-  const int along = BLOCK * (TRANSPOSED ? state.wide : 1);
+  const int down = TRANSPOSED ? 1 : state.wide;
+  const int along = TRANSPOSED ? state.wide : 1;
   const int inners = TRANSPOSED ? state.columns : state.rows;
   const int columns = TRANSPOSED ? state.rows : state.columns;
-  for (int inner = 0; inner < (WHOLE ? TILE_BLOCKS : metal::min(inners, TILE_BLOCKS)); ++inner) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+#pragma clang loop unroll(full)
+#endif
+  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
     metal::simdgroup_float8x8 a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      if (WHOLE || c < columns) {
+      if (WHOLE || (inner < inners && c < columns)) {
         // Past the last column, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, columns - 1);
-        auto from = state.at + inner * down;
-        metal::simdgroup_matrix<T, 8, 8> b = block_load<!TRANSPOSED, T>(from + c * along);
-        metal::simdgroup_matrix<T, 8, 8> next = block_load<!TRANSPOSED, T>(from + other * along);
-        metal::simdgroup_float8x8 wide = matrix_as<float>(b);
-        metal::simdgroup_float8x8 wide_next = matrix_as<float>(next);
-        tile_multiply<A, T>(sum, a, wide, wide_next, c);
+        metal::simdgroup_matrix<T, 8, 8> b = block_load<!TRANSPOSED, T>(state.at, inner * down + c * along);
+        metal::simdgroup_matrix<T, 8, 8> next =
+            block_load<!TRANSPOSED, T>(state.at, inner * down + other * along);
+        multiply_kept_2x2<A, T>(
+            sum.at[0][c], sum.at[0][c + 1], sum.at[1][c], sum.at[1][c + 1], a[0], a[1], b, next);
       }
     }
   }

@@ -29,17 +29,17 @@ METAL_FUNC void columns_clear(thread column_sum& sum) {
 }
 
 // Row blocks `row` and the next of a sum += left * right, where left stands in a tile.
-template <bool TRANSPOSED, typename A, typename B, typename Left>
+template <bool TRANSPOSED, typename A, typename B, typename Left, typename Kept>
 METAL_FUNC void columns_multiply(
     thread column_sum& sum,
     Left left,
-    thread metal::simdgroup_float8x8& right,
-    thread metal::simdgroup_float8x8& next,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& next,
     int row,
     int inner) {
   metal::simdgroup_float8x8 a = tile_matrix<TRANSPOSED>(left, row, inner);
   metal::simdgroup_float8x8 below = tile_matrix<TRANSPOSED>(left, row + 1, inner);
-  multiply_2x2<A, B>(
+  multiply_kept_2x2<A, B>(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 
@@ -48,12 +48,13 @@ METAL_FUNC void columns_multiply(
 template <bool WHOLE, typename T = float, typename State>
 METAL_FUNC void columns_state_row(
     thread metal::simdgroup_matrix<T, 8, 8> (&own)[TILE_OWN], State state, int row, int simdgroup) {
+  const int first = simdgroup * TILE_OWN;
+  auto blocks = state.at + first * BLOCK;
 #pragma clang loop unroll(full)
   for (int c = 0; c < TILE_OWN; ++c) {
-    const int column = simdgroup * TILE_OWN + c;
     const int down = WHOLE ? row : metal::min(row, state.rows - 1);
-    const int along = WHOLE ? column : metal::min(column, state.columns - 1);
-    own[c] = block_load<true, T>(state.at + (down * state.wide + along) * BLOCK);
+    const int along = WHOLE ? c : metal::min(c, state.columns - 1 - first);
+    own[c] = block_load<true, T>(blocks, down * state.wide + along);
   }
 }
 
@@ -99,11 +100,9 @@ METAL_FUNC void columns_product_state(
       } else {
         columns_state_row<WHOLE, T>(own, state, row, simdgroup);
       }
-      metal::simdgroup_float8x8 right = matrix_as<float>(own[0]);
-      metal::simdgroup_float8x8 next = matrix_as<float>(own[1]);
 #pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
-        columns_multiply<false, A, T>(sum, left, right, next, r, inner);
+        columns_multiply<false, A, T>(sum, left, own[0], own[1], r, inner);
       }
     }
   }

@@ -4,10 +4,8 @@
 
 #include <metal_stdlib>
 
-#include "blocks.h"
 #include "gates.h"
 #include "tile.h"
-#include "uniform.h"
 
 // The gradients by the products of the gates between two steps: `products` holds g[j+1] ... g[i], `pairs`
 // what is their gradient, and is used up. A step j a lane, and one simdgroup from the last step i to the
@@ -31,30 +29,6 @@ METAL_FUNC void grad_gates_of_pairs(Grads grads, Tile pairs, Tile products, Gate
   const float total = rows_sums(rows, lane);
   if (lane % 2 == 0) {
     grads[simdgroup * TILE_ROWS + lane / 2] = total;
-  }
-}
-
-// The inner product of the state that enters with the adjoint of the one that leaves, `blocks` of T each, is
-// the gradient of all gates' product: a part for each simdgroup.
-template <typename T, typename Parts, typename State>
-METAL_FUNC void grad_decay_parts(
-    Parts parts, State state, State adjoint, int blocks, bool carries, tile_place place) {
-  float inner = 0.0f;
-  if (carries) {
-#pragma unroll 8
-    for (int i = place.simdgroup; i < blocks; i += TILE_SIMDGROUPS) {
-      metal::simdgroup_matrix<T, 8, 8> enters = block_load<false, T>(state + i * BLOCK);
-      metal::simdgroup_matrix<T, 8, 8> leaves = block_load<false, T>(adjoint + i * BLOCK);
-#pragma clang loop unroll(full)
-      for (int e = 0; e < 2; ++e) {
-        const float entering = static_cast<float>(enters.thread_elements()[e]);
-        inner += entering * static_cast<float>(leaves.thread_elements()[e]);
-      }
-    }
-  }
-  inner = uniform_sum(inner);
-  if (place.lane == 0) {
-    parts[place.simdgroup] = inner;
   }
 }
 

@@ -26,14 +26,15 @@ METAL_FUNC void key_clear(thread key_sum& sum) {
 // in; their products are not used.
 template <bool WHOLE, typename T, typename State>
 METAL_FUNC void key_fetch_state(thread key_state<T>& own, State state, int simdgroup) {
+  const int first = simdgroup % 2 * TILE_OWN;
+  auto blocks = state.at + first * state.wide * BLOCK;
 #pragma clang loop unroll(full)
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
       if (WHOLE || inner < state.columns) {
-        const int block = simdgroup % 2 * TILE_OWN + c;
-        const int row = WHOLE ? block : metal::min(block, state.rows - 1);
-        own.at[inner][c] = block_load<false, T>(state.at + (row * state.wide + inner) * BLOCK);
+        const int row = WHOLE ? c : metal::min(c, state.rows - 1 - first);
+        own.at[inner][c] = block_load<false, T>(blocks, row * state.wide + inner);
       }
     }
   }
@@ -49,9 +50,15 @@ METAL_FUNC void key_product_state(
     if (WHOLE || inner < columns) {
       metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
       metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
-      metal::simdgroup_float8x8 right = matrix_as<float>(own.at[inner][0]);
-      metal::simdgroup_float8x8 next = matrix_as<float>(own.at[inner][1]);
-      multiply_2x2<A, T>(sum.at[0][0], sum.at[0][1], sum.at[1][0], sum.at[1][1], a, below, right, next);
+      multiply_kept_2x2<A, T>(
+          sum.at[0][0],
+          sum.at[0][1],
+          sum.at[1][0],
+          sum.at[1][1],
+          a,
+          below,
+          own.at[inner][0],
+          own.at[inner][1]);
     }
   }
 }
@@ -77,9 +84,9 @@ METAL_FUNC void key_states_inner(
     Totals totals, State state, State adjoint, int rows, int columns, int simdgroup) {
   metal::simdgroup_float8x8 total(0.0f);
   for (int c = 0; simdgroup < rows && c < columns; ++c) {
-    const int at = (simdgroup * columns + c) * BLOCK;
-    metal::simdgroup_matrix<T, 8, 8> enters = block_load<false, T>(state + at);
-    metal::simdgroup_matrix<T, 8, 8> leaves = block_load<false, T>(adjoint + at);
+    const int at = simdgroup * columns + c;
+    metal::simdgroup_matrix<T, 8, 8> enters = block_load<false, T>(state, at);
+    metal::simdgroup_matrix<T, 8, 8> leaves = block_load<false, T>(adjoint, at);
     metal::simdgroup_float8x8 entering = matrix_as<float>(enters);
     metal::simdgroup_float8x8 leaving = matrix_as<float>(leaves);
     total.thread_elements() += entering.thread_elements() * leaving.thread_elements();

@@ -42,7 +42,7 @@ METAL_FUNC void walk_fetch(thread walk_keys<TALL, T>& keys, Blocks blocks, int w
 #pragma clang loop unroll(full)
     for (int r = 0; r < TALL; ++r) {
       const int row = WHOLE ? r : metal::max(metal::min(r, rows - 1), 0);
-      keys.at[i][r] = block_load<TRANSPOSED, T>(blocks + (i * wide + row) * BLOCK);
+      keys.at[i][r] = block_load<TRANSPOSED, T>(blocks, i * wide + row);
       if (!WHOLE && r >= rows) {
         keys.at[i][r] = metal::simdgroup_matrix<T, 8, 8>(static_cast<T>(0.0f));
       }
@@ -78,10 +78,10 @@ METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgr
     for (int i = 0; i < TILE / 8; ++i) {
 #pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
-        known.at[i][w] = block_load<false>(sums + (i * WIDE + w) * BLOCK);
+        known.at[i][w] = block_load<false>(sums, i * WIDE + w);
 #pragma clang loop unroll(full)
         for (int s = 1; s < SIMDGROUPS; ++s) {
-          metal::simdgroup_float8x8 more = block_load<false>(sums + s * PART + (i * WIDE + w) * BLOCK);
+          metal::simdgroup_float8x8 more = block_load<false>(sums, (s * TILE / 8 + i) * WIDE + w);
           known.at[i][w].thread_elements() += more.thread_elements();
         }
       }

@@ -69,8 +69,8 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
       columns_state_row<false>(own, blocks_of(state, COLUMNS, ROWS, columns), inner, simdgroup);
 #pragma clang loop unroll(full)
       for (int r = 0; r < TILE_BLOCKS; r += 2) {
-        simdgroup_float8x8 left = block_load<false>(own_rows + (r * ROWS + inner) * BLOCK);
-        simdgroup_float8x8 below = block_load<false>(own_rows + ((r + 1) * ROWS + inner) * BLOCK);
+        simdgroup_float8x8 left = block_load<false>(own_rows, r * ROWS + inner);
+        simdgroup_float8x8 below = block_load<false>(own_rows, (r + 1) * ROWS + inner);
         multiply_2x2(
             sum.at[r][0], sum.at[r][1], sum.at[r + 1][0], sum.at[r + 1][1], left, below, own[0], own[1]);
       }

@@ -24,6 +24,7 @@ template <
     int H,
     int WIDE,
     int TALL,
+    bool AHEAD,
     bool REVERSE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -78,39 +79,69 @@ template <
   walk_begin<WIDE, TALL>(
       S, start + (STARTS ? corner : 0), Dk, STARTS ? Dk - key : 0, Dv - value, scratch, lane);
 
+  // If AHEAD, what a chunk begins with is on its way during the chunk before, and the rest of it from its
+  // start on; else numbers come where they are used, in fewer registers.
+  const long whole = static_cast<long>(TILE) * KEYS;
+  const long own_block = state * chunks * whole + key / 8 * BLOCK;
+  walk_keys<TALL, float> reads;
+  if (AHEAD) {
+    const int chunk = REVERSE ? chunks - 1 : 0;
+    walk_fetch<TALL, true, WHOLE_KEYS>(reads, read + own_block + chunk * whole, KEYS / 8, owned);
+  }
   for (int n = 0; n < chunks; ++n) {
     const int chunk = REVERSE ? chunks - 1 - n : n;
     const int steps = min(TILE, L - chunk * TILE);
     const long at = state * chunks + chunk;
-    const long own_keys = at * TILE * KEYS + key / 8 * BLOCK;
+    const long own_keys = own_block + chunk * whole;
     const long own_values = ((sequence + chunk * TILE) * H + head) * Dv + value;
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int first = first_reset<HAS_RESET>(resets, steps);
     const int behind = last_reset<HAS_RESET>(resets, steps);
+    steps_given<WIDE, TV> fetched;
+    steps_lower own_mix;
+    steps_lower own_inverse;
+    walk_decays<true, TALL> fading;
+    walk_keys<TALL, float> writes;
+    walk_keys<TALL, float> rewrites;
+    if (AHEAD) {
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
+      steps_fetch_lower<!REVERSE>(own_mix, mix + at * TILE * TILE);
+      steps_fetch_lower<!REVERSE>(own_inverse, inverse + at * TILE * TILE);
+      walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write + own_keys, KEYS / 8, owned);
+      walk_fetch<TALL, false, WHOLE_KEYS>(rewrites, rewrite + own_keys, KEYS / 8, owned);
+    } else {
+      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read + own_keys, KEYS / 8, owned);
+    }
+
+    // What the state has for each step, then what the steps make of each other. The state is stored while
+    // its product is on its way.
+    steps_values<WIDE> values;
+    walk_read<WIDE, TALL, float>(values, S, reads);
     blocks_store<false, WHOLE>(
         S.at,
         kept + ((at * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK,
         VALUES / 8,
         owned,
         (VALUES - value) / 8);
-
-    // What the state has for each step, then what the steps make of each other.
-    walk_keys<TALL, float> keys;
-    steps_values<WIDE> values;
-    walk_fetch<TALL, true, WHOLE_KEYS>(keys, read + own_keys, KEYS / 8, owned);
-    walk_read<WIDE, TALL, float>(values, S, keys);
+    if (AHEAD && n + 1 < chunks) {
+      walk_fetch<TALL, true, WHOLE_KEYS>(
+          reads, read + own_keys + (REVERSE ? -whole : whole), KEYS / 8, owned);
+    }
     walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
     steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
-    steps_given<WIDE, TV> fetched;
+    if (!AHEAD) {
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
+      steps_fetch_lower<!REVERSE>(own_mix, mix + at * TILE * TILE);
+    }
     steps_values<WIDE> inputs;
-    steps_lower lower;
-    steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
     steps_from<WIDE, TV>(inputs, fetched);
-    steps_fetch_lower<!REVERSE>(lower, mix + at * TILE * TILE);
-    steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, lower, resets, steps, place);
+    steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, own_mix, resets, steps, place);
     steps_values<WIDE> results = values;
-    steps_fetch_lower<!REVERSE>(lower, inverse + at * TILE * TILE);
-    steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, lower, resets, steps, place);
+    if (!AHEAD) {
+      steps_fetch_lower<!REVERSE>(own_inverse, inverse + at * TILE * TILE);
+    }
+    steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, own_inverse, resets, steps, place);
     if (simdgroup == 0) {
       steps_store<WIDE, WHOLE_ROWS, float>(results, solved + own_values, H * Dv, wide, steps, place);
     }
@@ -118,15 +149,18 @@ template <
     // The state after the chunk, or before it.
     const int begin = REVERSE ? 0 : behind;
     const int end = REVERSE ? first : TILE;
-    walk_decays<true, TALL> fading;
-    walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
+    if (!AHEAD) {
+      walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
+      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write + own_keys, KEYS / 8, owned);
+    }
     walk_fade<WIDE, TALL, true>(S, rest_of_S, fading, first == steps);
     steps_only<WIDE, HAS_RESET>(inputs, begin, end, place);
     steps_only<WIDE, HAS_RESET>(results, begin, end, place);
-    walk_fetch<TALL, false, WHOLE_KEYS>(keys, write + own_keys, KEYS / 8, owned);
-    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, inputs, keys, begin, end, place);
-    walk_fetch<TALL, false, WHOLE_KEYS>(keys, rewrite + own_keys, KEYS / 8, owned);
-    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, keys, begin, end, place);
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, inputs, writes, begin, end, place);
+    if (!AHEAD) {
+      walk_fetch<TALL, false, WHOLE_KEYS>(rewrites, rewrite + own_keys, KEYS / 8, owned);
+    }
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, rewrites, begin, end, place);
     walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }

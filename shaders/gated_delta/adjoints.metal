@@ -133,12 +133,6 @@ template <
     const int steps = min(TILE, L - chunk * TILE);
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int end = first_reset<HAS_RESET>(resets, steps);
-    if (!ALONE) {
-      auto saved =
-          chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-      blocks_store<false, WHOLE, TS>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
-    }
-
     walk_keys<TALL, TWK> writes;
     walk_keys<TALL, TWQ> asks;
     steps_lower solve;
@@ -172,6 +166,12 @@ template <
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
     walk_read<WIDE, TALL, TWK>(updates, G, reads);
+    // Stored while the product is on its way.
+    if (!ALONE) {
+      auto saved =
+          chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
+      blocks_store<false, WHOLE, TS>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
+    }
     walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup);
 
     // What the adjoint and the outputs ask of each step, then what steps after it do.

@@ -16,6 +16,7 @@
 #include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
+#include "../common/state_products.h"
 #include "../common/tile.h"
 #include "readouts.h"
 
@@ -182,17 +183,15 @@ template <
       readouts_grad_rate<TB>(sums, grad_beta + row, H, place);
       readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
     }
+    float inner = 0.0f;
+    const states_rows<threadgroup float*> value_rows = {left, right, pairs};
     // TOGETHER tiles of keys at once: what grad_o, d and e make of the states and, if AHEAD, with the first
     // keys their scores.
     for (int base = 0; base < Dk; base += TOGETHER * TILE) {
-      tile_sum grads_q[TOGETHER];
-      tile_sum reads[TOGETHER];
-      tile_sum writes[TOGETHER];
+      states_sums grads[TOGETHER];
 #pragma clang loop unroll(full)
       for (int t = 0; t < TOGETHER; ++t) {
-        tile_clear(grads_q[t]);
-        tile_clear(reads[t]);
-        tile_clear(writes[t]);
+        states_clear(grads[t]);
       }
       for (int value = 0; value < Dv; value += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -207,14 +206,13 @@ template <
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
           const int columns = COLUMNS - value / 8;
           const int rows = ROWS - key / 8;
-          if (meets_state && key < Dk) {
-            const auto met = blocks_of(state + corner, COLUMNS, rows, columns);
-            tile_product_state<true, WHOLE, TV, TS>(grads_q[t], left, met, simdgroup);
-            tile_product_state<true, WHOLE, TU, TS>(reads[t], right, met, simdgroup);
-          }
-          if (meets_adjoint && key < Dk) {
-            const auto met = blocks_of(adjoint + corner, COLUMNS, rows, columns);
-            tile_product_state<true, WHOLE, TU, TS>(writes[t], pairs, met, simdgroup);
+          if (key < Dk) {
+            const states_met<const device TS*> met = {
+                blocks_of(state + corner, COLUMNS, rows, columns),
+                blocks_of(adjoint + corner, COLUMNS, rows, columns),
+                meets_state,
+                meets_adjoint};
+            states_products<WHOLE, true, TV, TU, TU, TS>(grads[t], inner, value_rows, met, simdgroup);
           }
         }
       }
@@ -236,39 +234,39 @@ template <
               place);
           threadgroup_barrier(mem_flags::mem_threadgroup);
           if (from_zero) {
-            tile_clear(grads_q[t]);
-            tile_clear(reads[t]);
+            tile_clear(grads[t].queries);
+            tile_clear(grads[t].reads);
           }
-          tile_times(grads_q[t], factor);
-          tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
-          tile_product_lower<false, TK>(grads_q[t], after, right, simdgroup);
-          tile_put(grads_q[t], pairs, simdgroup);
+          tile_times(grads[t].queries, factor);
+          tile_weigh(grads[t].queries, grad_entering, left, entering, simdgroup);
+          tile_product_lower<false, TK>(grads[t].queries, after, right, simdgroup);
+          tile_put(grads[t].queries, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
 
-          tile_scale<false>(reads[t], read_rates, simdgroup);
-          tile_scale<false>(writes[t], write_rates, simdgroup);
-          tile_weigh(writes[t], grad_leaving, right, leaving, simdgroup);
+          tile_scale<false>(grads[t].reads, read_rates, simdgroup);
+          tile_scale<false>(grads[t].writes, write_rates, simdgroup);
+          tile_weigh(grads[t].writes, grad_leaving, right, leaving, simdgroup);
           if (HAS_ERASE) {
             simdgroup_barrier(mem_flags::mem_threadgroup);
             tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
             threadgroup_barrier(mem_flags::mem_threadgroup);
-            tile_weigh(reads[t], grad_entering, pairs, entering, simdgroup);
-            tile_product_lower<false, TK>(reads[t], before, right, simdgroup);
-            tile_product_lower<true, TQ>(writes[t], after, left, simdgroup);
-            tile_product_lower<true, TE>(writes[t], before, pairs, simdgroup);
+            tile_weigh(grads[t].reads, grad_entering, pairs, entering, simdgroup);
+            tile_product_lower<false, TK>(grads[t].reads, before, right, simdgroup);
+            tile_product_lower<true, TQ>(grads[t].writes, after, left, simdgroup);
+            tile_product_lower<true, TE>(grads[t].writes, before, pairs, simdgroup);
             threadgroup_barrier(mem_flags::mem_threadgroup);
-            tile_put(reads[t], left, simdgroup);
-            tile_put(writes[t], pairs, simdgroup);
+            tile_put(grads[t].reads, left, simdgroup);
+            tile_put(grads[t].writes, pairs, simdgroup);
             simdgroup_barrier(mem_flags::mem_threadgroup);
             tile_store<GRAD_E>(left, view_of(grad_erase_head + row * Dk + key, H * Dk, Dk - key), place);
           } else {
-            tile_weigh(reads[t], grad_entering, right, entering, simdgroup);
-            tile_add(reads[t], writes[t]);
-            tile_product<false, false, float, TK>(reads[t], before, right, simdgroup);
-            tile_product_lower<true, TQ>(reads[t], after, left, simdgroup);
+            tile_weigh(grads[t].reads, grad_entering, right, entering, simdgroup);
+            tile_add(grads[t].reads, grads[t].writes);
+            tile_product<false, false, float, TK>(grads[t].reads, before, right, simdgroup);
+            tile_product_lower<true, TQ>(grads[t].reads, after, left, simdgroup);
             simdgroup_barrier(mem_flags::mem_threadgroup);
-            tile_put(reads[t], pairs, simdgroup);
+            tile_put(grads[t].reads, pairs, simdgroup);
             simdgroup_barrier(mem_flags::mem_threadgroup);
           }
           tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
@@ -277,9 +275,8 @@ template <
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
-    const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts<TS>(partial, state, adjoint, ROWS * COLUMNS, carries, place);
+    states_keep_inner(partial, inner, simdgroup, lane);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

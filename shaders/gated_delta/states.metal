@@ -139,12 +139,6 @@ template <
     const bool more = rest > 0;
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
-    // A 0 that is not kept gives way to the state after it.
-    if (!ALONE) {
-      blocks_store<false, WHOLE, TS>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
-      kept_state += chunk < unkept ? 0 : KEYS * VALUES;
-    }
-
     walk_keys<TALL, TW> writes;
     if (AHEAD) {
       walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
@@ -172,6 +166,11 @@ template <
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
     walk_read<WIDE, TALL, TW>(errors, S, reads);
+    // Stored while the product is on its way. A 0 that is not kept gives way to the state after it.
+    if (!ALONE) {
+      blocks_store<false, WHOLE, TS>(S.at, kept_state, VALUES / 8, owned, (VALUES - value) / 8);
+      kept_state += chunk < unkept ? 0 : KEYS * VALUES;
+    }
     read_keys += KINDS * TILE * KEYS;
     if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);

@@ -96,11 +96,6 @@ template <
       tile_place{0, L - (chunks - 1) * TILE, simdgroup, lane});
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
-    if (!ALONE) {
-      blocks_store<true, WHOLE, TS>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
-      entry -= ROWS * COLUMNS * BLOCK;
-    }
-
     // From a reset on nothing depends on the state that enters the chunk.
     const int steps = min(TILE, L - chunk * TILE);
     const int end = first_reset<HAS_RESET>(resets, steps);
@@ -144,10 +139,17 @@ template <
           tile_place{0, TILE, simdgroup, lane});
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    // The product of the chunk after is ready by now.
+    tile_settle(G, rest);
+    if (!ALONE) {
+      blocks_store<true, WHOLE, TS>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      entry -= ROWS * COLUMNS * BLOCK;
+    }
     state_decay<PER_KEY>(G, rest, decays, left, carries, simdgroup);
     tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
-    tile_settle(G, rest);
   }
+  tile_settle(G, rest);
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
   tile_put(G, keys, simdgroup);

@@ -13,6 +13,7 @@
 #include "../common/gate_gradient.h"
 #include "../common/gates.h"
 #include "../common/scores.h"
+#include "../common/state_products.h"
 #include "../common/tile.h"
 
 using namespace metal;
@@ -122,13 +123,13 @@ template <
     simdgroup_float8x8 grad_leaving[TILE_OWN];
     tile_clear(grad_entering);
     tile_clear(grad_leaving);
+    float inner = 0.0f;
+    const states_rows<threadgroup float*> value_rows = {left, left, right};
     for (int base = 0; base < Dk; base += TOGETHER * TILE) {
-      tile_sum grads_q[TOGETHER];
-      tile_sum grads_k[TOGETHER];
+      states_sums grads[TOGETHER];
 #pragma clang loop unroll(full)
       for (int t = 0; t < TOGETHER; ++t) {
-        tile_clear(grads_q[t]);
-        tile_clear(grads_k[t]);
+        states_clear(grads[t]);
       }
       tile_clear(sum);
       for (int value = 0; value < Dv; value += TILE) {
@@ -149,13 +150,13 @@ template <
           const int corner = (key / 8 * COLUMNS + value / 8) * BLOCK;
           const int columns = COLUMNS - value / 8;
           const int rows = ROWS - key / 8;
-          if (meets_state && key < Dk) {
-            tile_product_state<true, WHOLE, TV, TS>(
-                grads_q[t], left, blocks_of(state + corner, COLUMNS, rows, columns), simdgroup);
-          }
-          if (meets_adjoint && key < Dk) {
-            tile_product_state<true, WHOLE, TV, TS>(
-                grads_k[t], right, blocks_of(adjoint + corner, COLUMNS, rows, columns), simdgroup);
+          if (key < Dk) {
+            const states_met<const device TS*> met = {
+                blocks_of(state + corner, COLUMNS, rows, columns),
+                blocks_of(adjoint + corner, COLUMNS, rows, columns),
+                meets_state,
+                meets_adjoint};
+            states_products<WHOLE, false, TV, TV, TV, TS>(grads[t], inner, value_rows, met, simdgroup);
           }
         }
       }
@@ -196,18 +197,18 @@ template <
               place);
           threadgroup_barrier(mem_flags::mem_threadgroup);
           if (from_zero) {
-            tile_clear(grads_q[t]);
+            tile_clear(grads[t].queries);
           }
-          tile_times(grads_q[t], factor);
-          tile_weigh(grads_q[t], grad_entering, left, entering, simdgroup);
-          tile_product_lower<false, TK>(grads_q[t], weights, right, simdgroup);
-          tile_put(grads_q[t], pairs, simdgroup);
+          tile_times(grads[t].queries, factor);
+          tile_weigh(grads[t].queries, grad_entering, left, entering, simdgroup);
+          tile_product_lower<false, TK>(grads[t].queries, weights, right, simdgroup);
+          tile_put(grads[t].queries, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
-          tile_weigh(grads_k[t], grad_leaving, right, leaving, simdgroup);
-          tile_product_lower<true, TQ>(grads_k[t], weights, left, simdgroup);
+          tile_weigh(grads[t].writes, grad_leaving, right, leaving, simdgroup);
+          tile_product_lower<true, TQ>(grads[t].writes, weights, left, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
-          tile_put(grads_k[t], pairs, simdgroup);
+          tile_put(grads[t].writes, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_store<GRAD_K>(pairs, view_of(grad_k_head + row * Dk + key, H * Dk, Dk - key), place);
         }
@@ -215,9 +216,8 @@ template <
     }
 
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
-    const bool carries = meets_state && meets_adjoint;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    grad_decay_parts<TS>(partial, state, adjoint, ROWS * COLUMNS, carries, place);
+    states_keep_inner(partial, inner, simdgroup, lane);
     row_sums(grad_entering, pairs, left, simdgroup, lane);
     row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -97,12 +97,6 @@ template <
       tile_place{0, min(TILE, L), simdgroup, lane});
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    // A 0 that is not kept gives way to the state after it.
-    if (!ALONE) {
-      blocks_store<true, WHOLE, TS>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
-      entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
-    }
-
     // What comes before a reset does not reach the end of the chunk.
     const int steps = min(TILE, L - chunk * TILE);
     const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
@@ -147,10 +141,17 @@ template <
           tile_place{0, min(TILE, L - (chunk + 1) * TILE), simdgroup, lane});
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
+
+    // The product of the chunk before is ready by now. A 0 that is not kept gives way to the state after it.
+    tile_settle(S, rest);
+    if (!ALONE) {
+      blocks_store<true, WHOLE, TS>(S.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      entry += chunk < unkept ? 0 : ROWS * COLUMNS * BLOCK;
+    }
     state_decay<PER_KEY>(S, rest, decays, left, carries, simdgroup);
     tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
-    tile_settle(S, rest);
   }
+  tile_settle(S, rest);
 
   threadgroup_barrier(mem_flags::mem_threadgroup);
   tile_put(S, keys, simdgroup);

@@ -152,11 +152,9 @@ template <
               columns_state_row<WHOLE, TS>(
                   entering[inner], blocks_of(entry, COLUMNS, rows, COLUMNS - value / 8), inner, simdgroup);
             }
-            simdgroup_float8x8 right = matrix_as<float>(entering[inner][0]);
-            simdgroup_float8x8 next = matrix_as<float>(entering[inner][1]);
 #pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
-              columns_multiply<false, float, TS>(sum, kept, right, next, r, inner);
+              columns_multiply<false, float, TS>(sum, kept, entering[inner][0], entering[inner][1], r, inner);
             }
           }
         }

@@ -6,8 +6,8 @@
 // A threadgroup owns LANES channels and walks over time, a thread with STATES states of a channel in
 // registers, a slice of threads with the same ones. Slices take turns in preparing the steps of a TILE and in
 // adding up y, STEPS steps at a time. What enters the next tile is decayed by the exponential of the sum of
-// delta, so that gates are rounded for a tile only; it is kept in tile_state for the backward pass, and there
-// and in tile_rest states wait for their turn where the slices have too few.
+// delta, so that gates are rounded for a tile only; tile_state keeps what enters every KEPT steps for the
+// backward pass, and in `waiting` states wait for their turn where the slices have too few.
 #include <metal_stdlib>
 
 #include "../common/decay.h"
@@ -31,6 +31,7 @@ template <
     int STATES,
     int STEPS,
     int TILE,
+    int KEPT,
     bool AHEAD,
     bool SOFTPLUS,
     bool HAS_D,
@@ -51,16 +52,19 @@ template <
     const device bool* reset,           // [B, L]
     device U* y,                        // [B, L, D]
     device float* final_state,          // [B, D, N]
-    device float* tile_state,           // [B, TILES, N, D]
-    device float* tile_rest,            // [B, N, D]
+    device float* tile_state,           // [B, cdiv(L, KEPT), N, D]
+    device float* waiting,              // [B, 2, N, D]
     const constant int* u_shape,
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(LANES == 32 && TILE == LANES, "a lane loads B and C of one step of a tile");
+  static_assert(TILE % LANES == 0, "each lane loads B and C of as many steps of a tile");
+  static_assert(32 % LANES == 0, "a slice must lie within a simdgroup, for which it waits");
+  static_assert(KEPT % TILE == 0, "a state is kept between tiles");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(TILE % STEPS == 0 && STEPS % SLICES == 0, "each slice adds up as many of STEPS steps");
   constexpr int OWN = TILE / SLICES;
+  constexpr int ROWS = TILE / LANES;
   threadgroup float times[TILE * LANES];
   threadgroup float drives[TILE * LANES];
   threadgroup float keys[SLICES * TILE * STATES];
@@ -83,22 +87,28 @@ template <
   auto slice_keys = keys + slice * TILE * STATES;
   auto slice_queries = queries + slice * TILE * STATES;
   const long state = (batch * channels + own_channel) * N;
-  const long carried = batch * N * channels + own_channel;
+  const long plane = static_cast<long>(N) * channels;
+  const long waits_at = batch * 2 * plane + own_channel;
   const long tiles = (L + TILE - 1) / TILE;
+  const long kept_states = (L + KEPT - 1) / KEPT;
   const bool waits = N > SLICES * STATES;
   const float bias = HAS_DELTA_BIAS && in_range ? static_cast<float>(delta_bias[channel]) : 0.0f;
   const float skip = HAS_D && in_range ? static_cast<float>(D[channel]) : 0.0f;
 
   // A tile's numbers are on their way while the tile before it is worked on, if AHEAD.
   scan_given<OWN, Delta, U, Z> given;
-  scan_rows<STATES, TypeB> own_B;
-  scan_rows<STATES, TypeC> own_C;
+  scan_rows<STATES, TypeB> own_B[ROWS];
+  scan_rows<STATES, TypeC> own_C[ROWS];
   if (AHEAD) {
     const long at = batch * L * channels + own_channel;
     const scan_place place = {channels, SLICES, slice, in_range ? L : 0};
     scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
-    scan_fetch_row(own_B, B, batch * L + lane, N, slice * STATES, lane < L);
-    scan_fetch_row(own_C, C, batch * L + lane, N, slice * STATES, lane < L);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < ROWS; ++r) {
+      const int t = r * LANES + lane;
+      scan_fetch_row(own_B[r], B, batch * L + t, N, slice * STATES, t < L);
+      scan_fetch_row(own_C[r], C, batch * L + t, N, slice * STATES, t < L);
+    }
   }
 
   float rate[STATES];
@@ -108,8 +118,8 @@ template <
   for (long tile = 0; tile < tiles; ++tile) {
     const long first = batch * L + tile * TILE;
     const int steps = static_cast<int>(min(static_cast<long>(TILE), batch * L + L - first));
-    const long saved = (batch * tiles + tile) * N * channels + own_channel;
-    const long saved_next = saved + static_cast<long>(N) * channels;
+    const bool keeps = tile % (KEPT / TILE) == 0;
+    const long saved = (batch * kept_states + tile / (KEPT / TILE)) * plane + own_channel;
     if (!AHEAD) {
       const long at = first * channels + own_channel;
       const scan_place place = {channels, SLICES, slice, in_range ? steps : 0};
@@ -143,16 +153,16 @@ template <
       const int n = round + slice * STATES;
       const int held = in_range ? N - n : 0;
       const auto kept = tile_state + saved + static_cast<long>(n) * channels;
-      const auto kept_next = tile_state + saved_next + static_cast<long>(n) * channels;
-      const auto kept_rest = tile_rest + carried + static_cast<long>(n) * channels;
+      const auto waiting_entry = waiting + waits_at + static_cast<long>(n) * channels;
+      const auto waiting_rest = waiting_entry + plane;
       if (tile == 0) {
         states_load<STATES>(entry, initial_state + state + n, 1, HAS_INITIAL_STATE ? held : 0);
         states_load<STATES>(rest, initial_state, 1, 0);
       } else if (waits) {
-        states_load<STATES>(entry, kept, channels, held);
-        states_load<STATES>(rest, kept_rest, channels, held);
+        states_load<STATES>(entry, waiting_entry, channels, held);
+        states_load<STATES>(rest, waiting_rest, channels, held);
       }
-      if (tile == 0 || !waits) {
+      if (keeps) {
         states_store<STATES>(entry, kept, channels, held);
       }
 #pragma clang loop unroll(full)
@@ -161,18 +171,26 @@ template <
           rate[k] = k < held ? static_cast<float>(A[static_cast<long>(channel) * N + n + k]) : 0.0f;
         }
         const bool ahead = AHEAD && round == 0;
-        const bool live = lane < steps && n + k < N;
-        const long shared_at = (first + lane) * N + n + k;
-        slice_keys[lane * STATES + k] =
-            ahead ? static_cast<float>(own_B.at[k]) : scan_load(B, shared_at, live);
-        slice_queries[lane * STATES + k] =
-            ahead ? static_cast<float>(own_C.at[k]) : scan_load(C, shared_at, live);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < ROWS; ++r) {
+          const int t = r * LANES + lane;
+          const bool live = t < steps && n + k < N;
+          const long shared_at = (first + t) * N + n + k;
+          slice_keys[t * STATES + k] =
+              ahead ? static_cast<float>(own_B[r].at[k]) : scan_load(B, shared_at, live);
+          slice_queries[t * STATES + k] =
+              ahead ? static_cast<float>(own_C[r].at[k]) : scan_load(C, shared_at, live);
+        }
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       if (AHEAD && round + SLICES * STATES >= N && tile + 1 < tiles) {
-        const bool live = (tile + 1) * TILE + lane < L;
-        scan_fetch_row(own_B, B, first + TILE + lane, N, slice * STATES, live);
-        scan_fetch_row(own_C, C, first + TILE + lane, N, slice * STATES, live);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < ROWS; ++r) {
+          const int t = TILE + r * LANES + lane;
+          const bool live = tile * TILE + t < L;
+          scan_fetch_row(own_B[r], B, first + t, N, slice * STATES, live);
+          scan_fetch_row(own_C[r], C, first + t, N, slice * STATES, live);
+        }
       }
 
       float rate_log2[STATES];
@@ -230,12 +248,11 @@ template <
       }
       const bool last = tile + 1 == tiles;
       if (waits || last) {
-        states_store<STATES>(rest, kept_rest, channels, held);
+        states_store<STATES>(entry, waiting_entry, channels, held);
+        states_store<STATES>(rest, waiting_rest, channels, held);
       }
       if (last) {
         states_store<STATES>(entry, final_state + state + n, 1, held);
-      } else if (waits) {
-        states_store<STATES>(entry, kept_next, channels, held);
       }
     }
 

@@ -204,7 +204,7 @@ METAL_FUNC void span_sum(thread steps_values<SPAN_WIDE>& out, Scratch scratch, i
     for (int i = 0; i < TILE_BLOCKS; ++i) {
 #pragma clang loop unroll(full)
       for (int w = 0; w < SPAN_WIDE; ++w) {
-        metal::simdgroup_float8x8 more = block_load<false>(own + (i * SPAN_WIDE + w) * BLOCK);
+        metal::simdgroup_float8x8 more = block_load<false>(own, i * SPAN_WIDE + w);
         if (simdgroup < OWNERS) {
           out.at[i][w].thread_elements() += more.thread_elements();
         }
@@ -255,8 +255,8 @@ METAL_FUNC void span_put(thread steps_values<SPAN_WIDE>& out, Tiles tiles, int o
 // which `rows` x `columns` are there.
 struct span_blocks {
   long first;
-  long down;
-  long along;
+  int down;
+  int along;
   int rows;
   int columns;
 };
@@ -280,13 +280,14 @@ METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_load(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
+  auto own = blocks + at.first * BLOCK;
 #pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
 #pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       state.at[r][w] = metal::simdgroup_float8x8(0.0f);
       if (r < at.rows && w < at.columns) {
-        state.at[r][w] = block_load<TURNED>(blocks + (at.first + r * at.down + w * at.along) * BLOCK);
+        state.at[r][w] = block_load<TURNED>(own, r * at.down + w * at.along);
       }
     }
   }
@@ -295,12 +296,13 @@ METAL_FUNC void span_load(
 template <int TALL, bool TURNED, typename Blocks>
 METAL_FUNC void span_save(
     thread walk_state<SPAN_WIDE, TALL>& state, Blocks blocks, thread const span_blocks& at) {
+  auto own = blocks + at.first * BLOCK;
 #pragma clang loop unroll(full)
   for (int r = 0; r < TALL; ++r) {
 #pragma clang loop unroll(full)
     for (int w = 0; w < SPAN_WIDE; ++w) {
       if (r < at.rows && w < at.columns) {
-        block_store<TURNED>(state.at[r][w], blocks + (at.first + r * at.down + w * at.along) * BLOCK);
+        block_store<TURNED>(state.at[r][w], own, r * at.down + w * at.along);
       }
     }
   }

@@ -22,6 +22,12 @@ inline int fragment_row() { return row_of((int)lane() / 4); }
 inline int fragment_row_across() { return (int)lane() / 4; }
 inline int fragment_column() { return (int)lane() % 4 * 2; }
 
+// An offset of which the compiler knows nothing: it would add constants to what it knows as bits, one by one.
+inline int opaque(int offset) {
+  asm("" : "+r"(offset));
+  return offset;
+}
+
 // Whether x is true in every lane. A compiler that can, from NVRTC 13.5 on, answers itself where it knows x.
 inline bool everywhere(bool x) {
 #if __has_builtin(__builtin_constant_p)
@@ -55,7 +61,9 @@ metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
 // Both elements as D; those of bfloat are the upper halves of floats.
 template <typename D, typename T>
 metal::vec<D, 2> converted(metal::vec<T, 2> e) {
-  if constexpr (metal::is_same_v<T, bfloat> && metal::is_same_v<D, float>) {
+  if constexpr (metal::is_same_v<T, D>) {
+    return e;
+  } else if constexpr (metal::is_same_v<T, bfloat> && metal::is_same_v<D, float>) {
     const uint bits = bits_as<uint>(e);
     return metal::vec<D, 2>(__uint_as_float(bits << 16), __uint_as_float(bits & 0xffff0000u));
   }
@@ -107,21 +115,21 @@ void multiply_add_pair(fragment& c0, fragment& c1, fragment a0, fragment a1, fra
   c0 = {d[0], d[1]};
   c1 = {d[2], d[3]};
 }
+// The same of 16-bit numbers, without a loss.
 template <typename T>
-fragment multiply_add_small(metal::vec<T, 2> a, metal::vec<T, 2> b, fragment c) {
-  float none0 = 0.0f, none1 = 0.0f;
+void multiply_add_small(
+    fragment& c0, fragment& c1, metal::vec<T, 2> a0, metal::vec<T, 2> a1, metal::vec<T, 2> b) {
 #define MSL_MULTIPLY(type)                                                                             \
   asm volatile("mma.sync.aligned.m16n8k8.row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, " \
       "{%0, %1, %2, %3};"                                                                              \
-      : "+f"(c.first), "+f"(c.second), "+f"(none0), "+f"(none1)                                        \
-      : "r"(bits_as<uint>(a)), "r"(0u), "r"(bits_as<uint>(b)))
+      : "+f"(c0.first), "+f"(c0.second), "+f"(c1.first), "+f"(c1.second)                               \
+      : "r"(bits_as<uint>(a0)), "r"(bits_as<uint>(a1)), "r"(bits_as<uint>(b)))
   if constexpr (is_same<T, half>) {
     MSL_MULTIPLY("f16");
   } else {
     MSL_MULTIPLY("bf16");
   }
 #undef MSL_MULTIPLY
-  return c;
 }
 }  // namespace msl
 
@@ -165,6 +173,8 @@ struct simdgroup_matrix {
   pair own() const { return elements; }
   // This lane's elements of a right operand.
   pair transposed() const { return msl::everywhere(has_across) ? turned() : msl::transposed(elements); }
+  // What a right operand is made of, as it was loaded.
+  pair loaded() const { return across; }
   // The same where all lanes have called thread_elements() or none has: what a shader must see to.
   pair transposed_alike() const { return has_across ? turned() : msl::transposed(elements); }
   // The same matrix of D, with all that was loaded of it.
@@ -203,8 +213,14 @@ void simdgroup_load(
   const auto p = source + (origin.y * elements_per_row + origin.x);
   const int column = msl::fragment_column(), stride = (int)elements_per_row;
   const int own = msl::fragment_row(), other = msl::fragment_row_across();
-  const auto along = [&](int row) { return vec<T, 2>(p[row * stride + column], p[row * stride + column + 1]); };
-  const auto across = [&](int row) { return vec<T, 2>(p[column * stride + row], p[(column + 1) * stride + row]); };
+  const auto along = [&](int row) {
+    const auto first = p + msl::opaque(row * stride + column);
+    return vec<T, 2>(first[0], first[1]);
+  };
+  const auto across = [&](int row) {
+    const auto first = p + msl::opaque(column * stride + row);
+    return vec<T, 2>(first[0], first[stride]);
+  };
   d = transposed ? simdgroup_matrix<T>::of(across(own), along(other)) : simdgroup_matrix<T>::of(along(own), across(other));
 }
 template <typename T, typename Pointer>
@@ -216,22 +232,25 @@ void simdgroup_store(
     bool transposed = false) {
   const auto p = destination + (origin.y * elements_per_row + origin.x);
   const int row = msl::fragment_row(), column = msl::fragment_column(), stride = (int)elements_per_row;
-  const int at = transposed ? column * stride + row : row * stride + column;
-  p[at] = a.own()[0];
-  p[at + (transposed ? stride : 1)] = a.own()[1];
+  const auto first = p + msl::opaque(transposed ? column * stride + row : row * stride + column);
+  first[0] = a.own()[0];
+  first[transposed ? stride : 1] = a.own()[1];
 }
 
-// Ours alone: a matrix from 64 numbers that begin at a multiple of two of them, so that pairs move as one.
+// Ours alone: a matrix from 64 numbers, `at` numbers behind `blocks`, a multiple of two, so that pairs move as one. A
+// lane's own place comes first: what is constant of `at` then is part of the instruction.
 #define __HAVE_SIMDGROUP_BLOCKS__ 1
 template <bool TRANSPOSED, typename T, typename Pointer>
-void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
-  // Of 64 bits, so that the compiler keeps them apart from blocks, which are constants away from one another.
-  const long long column = msl::fragment_column(), own = msl::fragment_row(), other = msl::fragment_row_across();
-  const auto along = [&](long long row) {
-    const auto pair = *(const msl::neighbours<T>*)(block + row * 8 + column);
+void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer blocks, int at) {
+  const int column = msl::fragment_column(), own = msl::fragment_row(), other = msl::fragment_row_across();
+  const auto along = [&](int row) {
+    const auto pair = *(const msl::neighbours<T>*)(blocks + msl::opaque(row * 8 + column) + at);
     return vec<T, 2>(pair.first, pair.second);
   };
-  const auto across = [&](long long row) { return vec<T, 2>(block[column * 8 + row], block[(column + 1) * 8 + row]); };
+  const auto across = [&](int row) {
+    const auto first = blocks + msl::opaque(column * 8 + row) + at;
+    return vec<T, 2>(first[0], first[8]);
+  };
   if constexpr (!TRANSPOSED && sizeof(T) == 2) {
     d = simdgroup_matrix<T>::of_row(along(own), along(other));
     return;
@@ -239,18 +258,26 @@ void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer block) {
   d = TRANSPOSED ? simdgroup_matrix<T>::of(across(own), along(other)) : simdgroup_matrix<T>::of(along(own), across(other));
 }
 template <bool TRANSPOSED, typename T, typename Pointer>
-void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer block) {
-  const long long column = msl::fragment_column(), row = msl::fragment_row();
+void simdgroup_store_block(const simdgroup_matrix<T>& a, Pointer blocks, int at) {
+  const int column = msl::fragment_column(), row = msl::fragment_row();
   if constexpr (TRANSPOSED && sizeof(T) == 2) {
     const auto turned = msl::transposed(a.own());
-    *(msl::neighbours<T>*)(block + msl::fragment_row_across() * 8 + column) = {turned[0], turned[1]};
+    const auto to = blocks + msl::opaque(msl::fragment_row_across() * 8 + column) + at;
+    *(msl::neighbours<T>*)to = {turned[0], turned[1]};
   } else if constexpr (TRANSPOSED) {
-    const auto to = block + column * 8 + row;
+    const auto to = blocks + msl::opaque(column * 8 + row) + at;
     to[0] = a.own()[0];
     to[8] = a.own()[1];
   } else {
-    *(msl::neighbours<T>*)(block + row * 8 + column) = {a.own()[0], a.own()[1]};
+    *(msl::neighbours<T>*)(blocks + msl::opaque(row * 8 + column) + at) = {a.own()[0], a.own()[1]};
   }
+}
+// What this lane has of the sum of a's elements times those of b, which simdgroup_load_block has loaded in the same way:
+// of what it has for a product on the right, so that nothing else is loaded.
+template <typename T>
+float simdgroup_inner_part(const simdgroup_matrix<T>& a, const simdgroup_matrix<T>& b) {
+  const float2 x = msl::converted<float>(a.loaded()), y = msl::converted<float>(b.loaded());
+  return x[0] * y[0] + x[1] * y[1];
 }
 template <typename D, typename T>
 simdgroup_matrix<D> simdgroup_convert(const simdgroup_matrix<T>& a) {
@@ -264,9 +291,10 @@ void simdgroup_multiply_accumulate(
   const vec<A, 2> x = a.own();
   const vec<B, 2> y = b.transposed();
   const msl::fragment start = {(float)c.own()[0], (float)c.own()[1]};
-  msl::fragment r;
+  msl::fragment r = start;
   if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
-    r = msl::multiply_add_small(x, y, start);
+    msl::fragment none = {0.0f, 0.0f};
+    msl::multiply_add_small<A>(r, none, x, vec<A, 2>((A)0.0f, (A)0.0f), y);
   } else {
     r = msl::multiply_add({(float)x[0], (float)x[1]}, {(float)y[0], (float)y[1]}, start);
   }
@@ -276,20 +304,25 @@ void simdgroup_multiply_accumulate(
 // and of b, of which the lanes have set either all or none. Metal has no such thing, so a shader asks whether
 // __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
-template <typename A, typename B>
+template <typename A, typename B, typename Kept>
 void multiply_accumulate_column(
     simdgroup_float8x8& d0,
     simdgroup_float8x8& d1,
     const simdgroup_float8x8& a0,
     const simdgroup_float8x8& a1,
-    const simdgroup_float8x8& b) {
-  const float2 y = b.transposed_alike();
+    const simdgroup_matrix<Kept>& b) {
   msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
-  msl::multiply_add_pair<A, B>(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
+  if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
+    const auto x0 = msl::converted<A>(a0.own()), x1 = msl::converted<A>(a1.own());
+    msl::multiply_add_small<A>(c0, c1, x0, x1, msl::converted<A>(b.transposed_alike()));
+  } else {
+    const float2 y = msl::converted<float>(b.transposed_alike());
+    msl::multiply_add_pair<A, B>(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
+  }
   d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
   d1 = simdgroup_float8x8::of(float2(c1.first, c1.second));
 }
-template <typename A = float, typename B = float>
+template <typename A = float, typename B = float, typename Kept>
 void simdgroup_multiply_accumulate_2x2(
     simdgroup_float8x8& d00,
     simdgroup_float8x8& d01,
@@ -297,8 +330,8 @@ void simdgroup_multiply_accumulate_2x2(
     simdgroup_float8x8& d11,
     const simdgroup_float8x8& a0,
     const simdgroup_float8x8& a1,
-    const simdgroup_float8x8& b0,
-    const simdgroup_float8x8& b1) {
+    const simdgroup_matrix<Kept>& b0,
+    const simdgroup_matrix<Kept>& b1) {
   multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
   multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
 }

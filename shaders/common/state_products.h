@@ -1,0 +1,127 @@
+// What the rows of a chunk make of the state that entered it and of the adjoint of the one that leaves it, a
+// block of both at a time, and the inner product of the two, which is the gradient of all gates' product.
+#pragma once
+
+#include <metal_stdlib>
+
+#include "blocks.h"
+#include "tile.h"
+#include "uniform.h"
+
+// Both from the same block on, and whether the rows meet them.
+template <typename Pointer>
+struct states_met {
+  blocks_view<Pointer> state;
+  blocks_view<Pointer> adjoint;
+  bool enters;
+  bool leaves;
+};
+
+// Sums over values of rows times a state: what queries and, if there are READS, other rows read of the state,
+// and what rows write to the adjoint.
+struct states_sums {
+  tile_sum queries;
+  tile_sum reads;
+  tile_sum writes;
+};
+
+METAL_FUNC void states_clear(thread states_sums& sums) {
+  tile_clear(sums.queries);
+  tile_clear(sums.reads);
+  tile_clear(sums.writes);
+}
+
+// The rows of these, tiles of which A, B and C can hold the numbers.
+template <typename Tile>
+struct states_rows {
+  Tile queries;
+  Tile reads;
+  Tile writes;
+};
+
+// Two blocks for their columns of a sum.
+template <typename A, typename T>
+METAL_FUNC void states_multiply(
+    thread tile_sum& sum,
+    thread metal::simdgroup_float8x8 (&rows)[TILE_OWN],
+    thread metal::simdgroup_matrix<T, 8, 8>& block,
+    thread metal::simdgroup_matrix<T, 8, 8>& next,
+    int column) {
+  multiply_kept_2x2<A, T>(
+      sum.at[0][column],
+      sum.at[0][column + 1],
+      sum.at[1][column],
+      sum.at[1][column + 1],
+      rows[0],
+      rows[1],
+      block,
+      next);
+}
+
+// Adds those of a tile's 32 values to `sums` and, to `inner`, what a lane has of the inner product: of every
+// other row of blocks, since the other simdgroup has the rest. WHOLE: all blocks of the tile exist.
+template <
+    bool WHOLE,
+    bool READS,
+    typename A,
+    typename B,
+    typename C,
+    typename T,
+    typename Tile,
+    typename Pointer>
+METAL_FUNC void states_products(
+    thread states_sums& sums,
+    thread float& inner,
+    thread const states_rows<Tile>& rows,
+    thread const states_met<Pointer>& met,
+    int simdgroup) {
+  const int wide = met.state.wide;
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+#pragma clang loop unroll(full)
+#endif
+  for (int i = 0; i < TILE_BLOCKS; ++i) {
+    metal::simdgroup_float8x8 queries[TILE_OWN];
+    metal::simdgroup_float8x8 reads[TILE_OWN];
+    metal::simdgroup_float8x8 writes[TILE_OWN];
+    tile_own<false>(queries, rows.queries, simdgroup, i);
+    if (READS) {
+      tile_own<false>(reads, rows.reads, simdgroup, i);
+    }
+    tile_own<false>(writes, rows.writes, simdgroup, i);
+#pragma clang loop unroll(full)
+    for (int c = 0; c < TILE_BLOCKS; c += 2) {
+      if (WHOLE || (i < met.state.columns && c < met.state.rows)) {
+        // Past the last block, load the last one again; its product is not used.
+        const int other = WHOLE ? c + 1 : metal::min(c + 1, met.state.rows - 1);
+        metal::simdgroup_matrix<T, 8, 8> entering[2];
+        metal::simdgroup_matrix<T, 8, 8> leaving[2];
+        if (met.enters) {
+          entering[0] = block_load<false, T>(met.state.at, i + c * wide);
+          entering[1] = block_load<false, T>(met.state.at, i + other * wide);
+          states_multiply<A, T>(sums.queries, queries, entering[0], entering[1], c);
+          if (READS) {
+            states_multiply<B, T>(sums.reads, reads, entering[0], entering[1], c);
+          }
+        }
+        if (met.leaves) {
+          leaving[0] = block_load<false, T>(met.adjoint.at, i + c * wide);
+          leaving[1] = block_load<false, T>(met.adjoint.at, i + other * wide);
+          states_multiply<C, T>(sums.writes, writes, leaving[0], leaving[1], c);
+        }
+        if (met.enters && met.leaves && i % TILE_SIMDGROUPS == simdgroup) {
+          inner += block_inner<T>(entering[0], leaving[0]);
+          inner += other > c ? block_inner<T>(entering[1], leaving[1]) : 0.0f;
+        }
+      }
+    }
+  }
+}
+
+// A simdgroup's part of the inner product from its lanes'.
+template <typename Parts>
+METAL_FUNC void states_keep_inner(Parts parts, float inner, int simdgroup, int lane) {
+  inner = uniform_sum(inner);
+  if (lane == 0) {
+    parts[simdgroup] = inner;
+  }
+}
