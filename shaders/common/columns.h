@@ -110,7 +110,7 @@ METAL_FUNC void columns_product_state(
 
 // sum += left * (the own columns of right) or, TRANSPOSED, left^T * them, where left is lower triangular in
 // blocks.
-template <bool TRANSPOSED, typename B, typename Left, typename Right>
+template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
   auto own = right + columns_begin(simdgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
@@ -122,7 +122,7 @@ METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right r
 #pragma clang loop unroll(full)
     for (int r = 0; r < TILE_BLOCKS; r += 2) {
       if (TRANSPOSED ? inner >= r : inner < r + 2) {
-        columns_multiply<TRANSPOSED, float, B>(sum, left, b, next, r, inner);
+        columns_multiply<TRANSPOSED, A, B>(sum, left, b, next, r, inner);
       }
     }
   }

@@ -219,8 +219,8 @@ METAL_FUNC void tile_times(thread tile_sum& sum, float factor) {
 }
 
 // Four products at once: sum00 += left0 * right0 and so on. An engine may have one operation for them, faster
-// if the types A and B, which hold all elements of left and right, have 16 bits. The products below have
-// these types as parameters too.
+// if the types A and B, to which left and right may be rounded, have 16 bits. The products below have these
+// types as parameters too.
 template <typename A = float, typename B = float>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
@@ -301,12 +301,12 @@ METAL_FUNC void tile_product(thread tile_sum& sum, Left left, Right right, int s
 }
 
 // sum += left * right or, TRANSPOSED, left^T * right, where left is lower triangular in blocks.
-template <bool TRANSPOSED, typename B = float, typename Left, typename Right>
+template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
 METAL_FUNC void tile_product_lower(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   const int first = TRANSPOSED ? simdgroup * TILE_OWN : 0;
   const int last = TRANSPOSED ? TILE_BLOCKS : (simdgroup + 1) * TILE_OWN;
   for (int inner = first; inner < last; ++inner) {
-    tile_product_block<TRANSPOSED, false, float, B>(sum, left, right, simdgroup, inner);
+    tile_product_block<TRANSPOSED, false, A, B>(sum, left, right, simdgroup, inner);
   }
 }
 

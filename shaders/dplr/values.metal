@@ -76,12 +76,12 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_product_lower<REVERSE, TV>(sum, weights, tiles, simdgroup);
+    columns_product_lower<REVERSE, float, TV>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep<float>(tiles, results, simdgroup, lane);
     columns_load_lower(weights, solved_mix + at * TILE * TILE, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_product_lower<REVERSE, float>(sum, weights, tiles, simdgroup);
+    columns_product_lower<REVERSE, float, float>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_put(sum, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -239,7 +239,7 @@ template <
           }
           tile_times(grads[t].queries, factor);
           tile_weigh(grads[t].queries, grad_entering, left, entering, simdgroup);
-          tile_product_lower<false, TK>(grads[t].queries, after, right, simdgroup);
+          tile_product_lower<false, TS, TK>(grads[t].queries, after, right, simdgroup);
           tile_put(grads[t].queries, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
@@ -252,9 +252,9 @@ template <
             tile_load<TE>(pairs, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
             threadgroup_barrier(mem_flags::mem_threadgroup);
             tile_weigh(grads[t].reads, grad_entering, pairs, entering, simdgroup);
-            tile_product_lower<false, TK>(grads[t].reads, before, right, simdgroup);
-            tile_product_lower<true, TQ>(grads[t].writes, after, left, simdgroup);
-            tile_product_lower<true, TE>(grads[t].writes, before, pairs, simdgroup);
+            tile_product_lower<false, TS, TK>(grads[t].reads, before, right, simdgroup);
+            tile_product_lower<true, TS, TQ>(grads[t].writes, after, left, simdgroup);
+            tile_product_lower<true, TS, TE>(grads[t].writes, before, pairs, simdgroup);
             threadgroup_barrier(mem_flags::mem_threadgroup);
             tile_put(grads[t].reads, left, simdgroup);
             tile_put(grads[t].writes, pairs, simdgroup);
@@ -263,8 +263,8 @@ template <
           } else {
             tile_weigh(grads[t].reads, grad_entering, right, entering, simdgroup);
             tile_add(grads[t].reads, grads[t].writes);
-            tile_product<false, false, float, TK>(grads[t].reads, before, right, simdgroup);
-            tile_product_lower<true, TQ>(grads[t].reads, after, left, simdgroup);
+            tile_product<false, false, TS, TK>(grads[t].reads, before, right, simdgroup);
+            tile_product_lower<true, TS, TQ>(grads[t].reads, after, left, simdgroup);
             simdgroup_barrier(mem_flags::mem_threadgroup);
             tile_put(grads[t].reads, pairs, simdgroup);
             simdgroup_barrier(mem_flags::mem_threadgroup);

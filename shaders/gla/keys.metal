@@ -201,12 +201,12 @@ template <
           }
           tile_times(grads[t].queries, factor);
           tile_weigh(grads[t].queries, grad_entering, left, entering, simdgroup);
-          tile_product_lower<false, TK>(grads[t].queries, weights, right, simdgroup);
+          tile_product_lower<false, TS, TK>(grads[t].queries, weights, right, simdgroup);
           tile_put(grads[t].queries, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_store<GRAD_Q>(pairs, view_of(grad_q_head + row * Dk + key, H * Dk, Dk - key), place);
           tile_weigh(grads[t].writes, grad_leaving, right, leaving, simdgroup);
-          tile_product_lower<true, TQ>(grads[t].writes, weights, left, simdgroup);
+          tile_product_lower<true, TS, TQ>(grads[t].writes, weights, left, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_put(grads[t].writes, pairs, simdgroup);
           simdgroup_barrier(mem_flags::mem_threadgroup);

@@ -155,7 +155,7 @@ template <
       columns_keep<TV>(left, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_scale<HAS_RESET>(sum, decays);
-      columns_product_lower<REVERSE, TV>(sum, weights, left, simdgroup);
+      columns_product_lower<REVERSE, TS, TV>(sum, weights, left, simdgroup);
       columns_put(sum, right, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       for (int part = 0; part < 2; ++part) {

@@ -154,7 +154,7 @@ template <
             }
 #pragma clang loop unroll(full)
             for (int r = 0; r < TILE_BLOCKS; r += 2) {
-              columns_multiply<false, float, TS>(sum, kept, entering[inner][0], entering[inner][1], r, inner);
+              columns_multiply<false, TS, TS>(sum, kept, entering[inner][0], entering[inner][1], r, inner);
             }
           }
         }
@@ -172,7 +172,7 @@ template <
       }
       columns_keep<TV>(tiles, own_values, simdgroup, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_product_lower<REVERSE, TV>(sum, weights, tiles, simdgroup);
+      columns_product_lower<REVERSE, TS, TV>(sum, weights, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_put(sum, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
