@@ -14,6 +14,7 @@
 #include "../common/steps.h"
 #include "../common/tile.h"
 #include "../common/walk.h"
+#include "chunk.h"
 
 using namespace metal;
 
@@ -79,88 +80,86 @@ template <
   walk_begin<WIDE, TALL>(
       S, start + (STARTS ? corner : 0), Dk, STARTS ? Dk - key : 0, Dv - value, scratch, lane);
 
-  // If AHEAD, what a chunk begins with is on its way during the chunk before, and the rest of it from its
-  // start on; else numbers come where they are used, in fewer registers.
-  const long whole = static_cast<long>(TILE) * KEYS;
-  const long own_block = state * chunks * whole + key / 8 * BLOCK;
-  walk_keys<TALL, float> reads;
+  // If AHEAD, a chunk's numbers are on their way while the chunk before it is worked on.
+  const long own_keys = state * chunks * TILE * KEYS + key / 8 * BLOCK;
+  const long own_value = (sequence * H + head) * Dv + value;
+  const chunk_source<const device float*, const device TV*> source = {
+      read + own_keys,
+      decay + state * chunks * 2 * KEYS + key,
+      given + own_value,
+      write + own_keys,
+      mix + state * chunks * TILE * TILE,
+      inverse + state * chunks * TILE * TILE,
+      rewrite + own_keys,
+      static_cast<long>(H) * Dv,
+      KEYS / 8,
+      owned,
+      wide};
+  chunk_numbers<WIDE, TALL, TV> own;
   if (AHEAD) {
     const int chunk = REVERSE ? chunks - 1 : 0;
-    walk_fetch<TALL, true, WHOLE_KEYS>(reads, read + own_block + chunk * whole, KEYS / 8, owned);
+    chunk_fetch_reads<WHOLE_KEYS>(own, source, chunk);
+    chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, chunk, L - chunk * TILE, place);
+    chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, chunk);
   }
   for (int n = 0; n < chunks; ++n) {
     const int chunk = REVERSE ? chunks - 1 - n : n;
+    const int next = REVERSE ? chunk - 1 : chunk + 1;
+    const bool more = AHEAD && n + 1 < chunks;
     const int steps = min(TILE, L - chunk * TILE);
-    const long at = state * chunks + chunk;
-    const long own_keys = own_block + chunk * whole;
-    const long own_values = ((sequence + chunk * TILE) * H + head) * Dv + value;
     auto resets = reset + (HAS_RESET ? sequence + chunk * TILE : 0);
     const int first = first_reset<HAS_RESET>(resets, steps);
     const int behind = last_reset<HAS_RESET>(resets, steps);
-    steps_given<WIDE, TV> fetched;
-    steps_lower own_mix;
-    steps_lower own_inverse;
-    walk_decays<true, TALL> fading;
-    walk_keys<TALL, float> writes;
-    walk_keys<TALL, float> rewrites;
-    if (AHEAD) {
-      steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
-      steps_fetch_lower<!REVERSE>(own_mix, mix + at * TILE * TILE);
-      steps_fetch_lower<!REVERSE>(own_inverse, inverse + at * TILE * TILE);
-      walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
-      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write + own_keys, KEYS / 8, owned);
-      walk_fetch<TALL, false, WHOLE_KEYS>(rewrites, rewrite + own_keys, KEYS / 8, owned);
-    } else {
-      walk_fetch<TALL, true, WHOLE_KEYS>(reads, read + own_keys, KEYS / 8, owned);
-    }
-
-    // What the state has for each step, then what the steps make of each other. The state is stored while
-    // its product is on its way.
-    steps_values<WIDE> values;
-    walk_read<WIDE, TALL, float>(values, S, reads);
-    blocks_store<false, WHOLE>(
-        S.at,
-        kept + ((at * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK,
-        VALUES / 8,
-        owned,
-        (VALUES - value) / 8);
-    if (AHEAD && n + 1 < chunks) {
-      walk_fetch<TALL, true, WHOLE_KEYS>(
-          reads, read + own_keys + (REVERSE ? -whole : whole), KEYS / 8, owned);
-    }
-    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
-    steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
-    if (!AHEAD) {
-      steps_fetch<WIDE, WHOLE_ROWS, TV>(fetched, given + own_values, H * Dv, wide, steps, place);
-      steps_fetch_lower<!REVERSE>(own_mix, mix + at * TILE * TILE);
-    }
-    steps_values<WIDE> inputs;
-    steps_from<WIDE, TV>(inputs, fetched);
-    steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, own_mix, resets, steps, place);
-    steps_values<WIDE> results = values;
-    if (!AHEAD) {
-      steps_fetch_lower<!REVERSE>(own_inverse, inverse + at * TILE * TILE);
-    }
-    steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, own_inverse, resets, steps, place);
-    if (simdgroup == 0) {
-      steps_store<WIDE, WHOLE_ROWS, float>(results, solved + own_values, H * Dv, wide, steps, place);
-    }
-
-    // The state after the chunk, or before it.
     const int begin = REVERSE ? 0 : behind;
     const int end = REVERSE ? first : TILE;
     if (!AHEAD) {
-      walk_fetch_decays<true, TALL>(fading, decay + at * 2 * KEYS + key, KEYS, owned, place);
-      walk_fetch<TALL, false, WHOLE_KEYS>(writes, write + own_keys, KEYS / 8, owned);
+      chunk_fetch_reads<WHOLE_KEYS>(own, source, chunk);
     }
-    walk_fade<WIDE, TALL, true>(S, rest_of_S, fading, first == steps);
-    steps_only<WIDE, HAS_RESET>(inputs, begin, end, place);
-    steps_only<WIDE, HAS_RESET>(results, begin, end, place);
-    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, inputs, writes, begin, end, place);
+
+    // What the state has for each step. While that is on its way the state is stored, fades and gets what
+    // is given.
+    steps_values<WIDE> values;
+    walk_read<WIDE, TALL, float>(values, S, own.reads);
+    blocks_store<false, WHOLE>(
+        S.at,
+        kept + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK,
+        VALUES / 8,
+        owned,
+        (VALUES - value) / 8);
+    if (more) {
+      chunk_fetch_reads<WHOLE_KEYS>(own, source, next);
+    }
     if (!AHEAD) {
-      walk_fetch<TALL, false, WHOLE_KEYS>(rewrites, rewrite + own_keys, KEYS / 8, owned);
+      chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, chunk, steps, place);
     }
-    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, rewrites, begin, end, place);
+    walk_fade<WIDE, TALL, true>(S, rest_of_S, own.fading, first == steps);
+    steps_values<WIDE> inputs;
+    steps_from<WIDE, TV>(inputs, own.given);
+    steps_values<WIDE> leaving = inputs;
+    steps_only<WIDE, HAS_RESET>(leaving, begin, end, place);
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, leaving, own.writes, begin, end, place);
+    if (more) {
+      chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, next, L - next * TILE, place);
+    }
+    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
+
+    // What the steps make of each other, and what becomes of the state.
+    if (!AHEAD) {
+      chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, chunk);
+    }
+    steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
+    steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, own.mix, resets, steps, place);
+    steps_values<WIDE> results = values;
+    steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, own.inverse, resets, steps, place);
+    if (simdgroup == 0) {
+      auto to = solved + own_value + static_cast<long>(chunk) * TILE * H * Dv;
+      steps_store<WIDE, WHOLE_ROWS, float>(results, to, H * Dv, wide, steps, place);
+    }
+    steps_only<WIDE, HAS_RESET>(results, begin, end, place);
+    walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, own.rewrites, begin, end, place);
+    if (more) {
+      chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, next);
+    }
     walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
