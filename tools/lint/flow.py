@@ -42,10 +42,10 @@ def _reached(name, callee, bodies):
     waiting = [callee]
     while waiting:
         body = bodies.get(waiting.pop())
-        for node, _, usr in body.calls if body else ():
-            if usr not in reached:
-                reached[usr] = node.spelling
-                waiting.append(usr)
+        for node, _, id_ in body.calls if body else ():
+            if id_ not in reached:
+                reached[id_] = node.spelling
+                waiting.append(id_)
     return set(reached.values())
 
 
