@@ -75,6 +75,7 @@ BY_LINT = {
     "b32": "simd-partial",
     "b33": "double",
     "b36": "address-space",
+    "b37": "unsupported",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.
 ROWS = dict(grid=512, threadgroup=256, x=512, y=512)
