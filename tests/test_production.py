@@ -76,6 +76,8 @@ BY_LINT = {
     "b33": "double",
     "b36": "address-space",
     "b37": "unsupported",
+    "b38": "call",
+    "b39": "barrier-divergent",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.
 ROWS = dict(grid=512, threadgroup=256, x=512, y=512)
