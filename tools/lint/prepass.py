@@ -79,6 +79,8 @@ class Prepass:
                 self._replace(token.start, token.end, "")
             elif text == "threadgroup" and inside and _starts_statement(tokens, i):
                 self._shared_variable(tokens, i)
+                if i + 1 < len(tokens) and "#if" in self._source[token.end : tokens[i + 1].start]:
+                    self._shared_variable(tokens, _alternative(tokens, i + 1, Lines(self._source)) - 1)
             elif text == "constant" and inside and tokens[i - 1].text == "static" and after not in _CONSTANT:
                 # Of a struct's constants clang initialises those alone.
                 self._replace(token.end, token.end, " constexpr")
@@ -230,6 +232,11 @@ def _qualifies_other(tokens, i):
     """Whether the `thread` at `i` is of a variable that points to another space: `thread const device T* p[4]`."""
     after = [token.text for token in tokens[i + 1 : i + 4]]
     return bool({"device", "constant", "threadgroup"} & set(after[: 2 if after[:1] == ["const"] else 1]))
+
+
+def _alternative(tokens, i, lines):
+    """The index of the first token behind the `#else` of the branch that the token at `i` is in."""
+    return next((j for j in range(i, len(tokens)) if lines.exclude(tokens[i].start, tokens[j].start)), len(tokens))
 
 
 def _is_type_alone(tokens, i):
