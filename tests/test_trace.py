@@ -33,6 +33,8 @@ WRONG = {
     "a plain sum": ("y[0] += x[i];", f"y[0] in line 3: two threads write it from what they read, and {LOST}", {}),
     "a sum by lane 0": ("float s = simd_sum(x[i]);\nif (i % 32 == 0) y[1] += s;", "y[1] in line 4", {}),
     "a maximum": ("if (x[i] > y[0]) y[0] = x[i];", LOST, {}),
+    "with no space around the name": ("if(x[i]>y[0])y[0]=x[i];", LOST, {}),
+    "a shared flag": ("threadgroup bool go;\nif (l == 0) go = x[0] > 0;\nif (go) y[i] = x[i];", "go is read", {}),
     "a counter": ("float at = y[0];\ny[0] = at + 1;", LOST, {}),
     "by a pointer": ("device float* p = y + 2;\np[1] += x[i];", "y[3] in line 4", {}),
     "a histogram": (

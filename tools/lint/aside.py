@@ -1,11 +1,9 @@
 """Parts of Metal that clang cannot stand in for: a file that uses one is left to Apple's compiler, with a note."""
 
 import re
-from functools import cache
 
 from . import branches
 from .attributes import VALUES
-from .options import CLANG, DIALECT, LIBRARY
 
 _PARTS = {
     "ray tracing": r"metal_raytracing\b|\b(?:\w+_)?acceleration_structure\b|\bintersector\s*<|\bintersection_query\s*<"
@@ -26,7 +24,7 @@ def notes(source):
     if is_body(source):
         yield "it is the body of a kernel, as mx.fast.metal_kernel takes it, and no whole file"
         return
-    defined = _predefined() | {name.partition("=")[0] for name in source.options.define}
+    defined = branches.predefined() | {name.partition("=")[0] for name in source.options.define}
     texts = [branches.active(s.text, defined) for s in (source, *source.includes.values())]
     used = [name for name, pattern in _PARTS.items() if any(re.search(pattern, text) for text in texts)]
     if used:
@@ -57,13 +55,3 @@ def is_body(source):
 _OPENING, _CLOSING = ("(", "{", "[", "[["), (")", "}", "]", "]]")
 _STATEMENTS = ("if", "for", "while", "do", "switch", "return")
 _ASSIGNS = ("[", "=", "+=", "-=", "*=", "/=")
-
-
-@cache
-def _predefined():
-    """The macros that the library's headers define."""
-    headers = [path for folder in (DIALECT, CLANG, LIBRARY) for path in folder.glob("*.h")]
-    return frozenset(name for path in headers for name in _DEFINE.findall(path.read_text()))
-
-
-_DEFINE = re.compile(r"^#define (\w+)", re.MULTILINE)

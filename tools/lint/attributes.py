@@ -37,6 +37,8 @@ _OTHERS = ("kernel", "buffer", "threadgroup", "texture", "sampler", "id", "funct
            "max_total_threads_per_threadgroup", "required_threads_per_threadgroup", "stage_in", "patch",
            "likely", "unlikely", "maybe_unused", "nodiscard", "fallthrough", "clang", "unroll", "gnu", "deprecated",
            "always_inline", "noinline", "user", "raster_order_group", "vertex", "fragment")  # fmt: skip
+# Parts of the types of parameters that need no attribute. One without a name is a macro of parameters.
+_UNMARKED = ("texture", "sampler", "imageblock")
 _LAST_BUFFER = 30
 _MOST_THREADS = 1024
 
@@ -51,7 +53,7 @@ def check(file, lines, tokens, functions):
     yield from _host_names(finding, lines, tokens)
     for function in functions:
         if function.is_kernel:
-            yield from _kernel(finding, function)
+            yield from _kernel(finding, function, lines)
 
 
 def _unknown(finding, tokens):
@@ -70,7 +72,7 @@ def _host_names(finding, lines, tokens):
             seen[name] = token
 
 
-def _kernel(finding, function):
+def _kernel(finding, function, lines):
     for name, (token, arguments) in function.attributes.items():
         if name.endswith("threads_per_threadgroup") and arguments and arguments[0].isdigit():
             if int(arguments[0]) > _MOST_THREADS:
@@ -80,7 +82,7 @@ def _kernel(finding, function):
         written = " ".join(token.text for token in returned) or "nothing"
         yield finding(function.name, "kernel-return", f"{function.name.text} is declared to return {written}, not void")
     seen = {}
-    for parameter in function.parameters:
+    for parameter in _of_one_unit(function.parameters, lines):
         for name, (token, arguments) in parameter.attributes.items():
             key = (name, arguments)
             # Of parameters with function constants one pipeline has one.
@@ -91,6 +93,15 @@ def _kernel(finding, function):
                 yield finding(token, rule, f"{name}{index} is there already, on {_called(seen[key])}")
             seen[key] = parameter
         yield from _parameter(finding, parameter)
+
+
+def _of_one_unit(parameters, lines):
+    """The parameters without those of an `#else`."""
+    kept = []
+    for parameter in parameters:
+        if not kept or not lines.exclude(kept[-1].tokens[-1].start, parameter.tokens[0].start):
+            kept.append(parameter)
+    return kept
 
 
 def _called(parameter):
@@ -110,7 +121,7 @@ def _parameter(finding, parameter):
             yield finding(place, "attribute", f"{name} is a buffer, so it cannot be {attribute}")
     elif "buffer" in attributes and not any(w.endswith(("structure", "table")) for w in parameter.words):
         yield finding(place, "parameter", f"{name} is a buffer, so it must be a pointer or a reference")
-    elif not attributes and parameter.type and not any("texture" in w or "sampler" in w for w in parameter.words):
+    elif not attributes and parameter.name and not any(part in w for part in _UNMARKED for w in parameter.words):
         yield finding(place, "parameter", f"{name} is neither a buffer nor has an attribute")
     if "buffer" in attributes and attributes["buffer"][1]:
         index = attributes["buffer"][1][0]

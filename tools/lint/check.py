@@ -19,14 +19,8 @@ def file(source, instances=None, project=False):
     if instances is None:
         instances, guesses = source.instances()
     found = _text(source, project) | _encoding(source)
-    prelude = source.is_unit
-    if not source.is_unit and source.functions and not source.includes_metal():
-        bare = clang.parse(source, instances)
-        prelude = clang.has_errors(bare)
-        if prelude and any(_MISSING.search(diagnostic.spelling) for diagnostic in bare.diagnostics):
-            found.add(Finding(source.name, 1, 1, "include", "expected #include <metal_stdlib>"))
     if not aside.is_left(source):
-        found |= attempt(source.name, "clang", _parsed, source, instances, prelude, guesses)
+        found |= attempt(source.name, "clang", _parsed, source, instances, guesses)
     found = {finding for finding in found if project or not RULES[finding.rule].project}
     if re.search(r"#\s*pragma\s+METAL\s+fp\s+math_mode\s*\(\s*(safe|relaxed)", source.text):
         found = {finding for finding in found if finding.rule != "nan-test"}
@@ -62,9 +56,9 @@ def _encoding(source):
     return found
 
 
-def _parsed(source, instances, prelude, guesses):
+def _parsed(source, instances, guesses):
     """Findings in what clang reads."""
-    unit = clang.parse(source, instances, prelude)
+    unit = clang.parse(source, instances, prelude=source.is_unit)
     found = attempt(source.name, "clang", said.findings, unit, source, guesses)
     found |= attempt(source.name, "tree", tree.check, unit, source)
     if clang.has_errors(unit) and any(f.rule in _ERRORS for f in found):
@@ -72,8 +66,6 @@ def _parsed(source, instances, prelude, guesses):
     return found
 
 
-# What a name of the library's is without its header; vectors need none.
-_MISSING = re.compile(r"undeclared|unknown type|no (member|template|type) named")
 # What clang says of the rest of a kernel that it could not read.
 _ERRORS = ("syntax", "undeclared", "call", "type", "include", "compile", "vector", "address-space", "parameter")
 _FOLLOW_ERRORS = ("unused", "barrier-missing", "return", "uninitialised", "unreachable")

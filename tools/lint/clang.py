@@ -95,7 +95,9 @@ def parse(source, instances=(), prelude=False):
     text = "\n".join([source.prepass.text, *declared, ""])
     files = [(str(source.path), text)]
     files += [(str(path), included.prepass.text) for path, included in source.includes.items()]
-    arguments = [*LANGUAGE, *_WARNINGS, *(f"-isystem{folder}" for folder in FOLDERS), "-include", "sync.h"]
+    arguments = [*LANGUAGE, *_WARNINGS, *(f"-isystem{folder}" for folder in FOLDERS)]
+    # Apple's compiler reads it before a file too.
+    arguments += ["-include", "metal_stdlib"]
     arguments += [f"-I{folder}" for folder in source.options.include]
     arguments += [f"-D{name}" for name in source.options.define]
     arguments += [] if source.options.style else _STYLE

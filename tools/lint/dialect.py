@@ -21,8 +21,12 @@ _DIALECT = [
     (r"scalar operand type has greater rank than the type of the vector element", None),
     (r"invalid vector element type 'bool'", None),
     (r"cannot bind to a temporary object because of address space mismatch", None),
+    (r"binding reference of type .* to value of type 'void' changes address space", r"\{"),
     # A temporary lies in no space: it fits the operators for all of them.
-    (r"use of overloaded operator '\[\]' is ambiguous", None),
+    (r"use of overloaded operator '(\[\]|=)' is ambiguous", None),
+    (r"explicitly-defaulted copy assignment operator must return", None),
+    # `constant` memory is const by itself.
+    (r"reinterpret_cast from 'const .* to 'constant .* casts away qualifiers", None),
     # What `#pragma METAL internals` opens.
     (r"use of undeclared identifier '__(metal|METAL)_", None),
     # A constant of a class template that is read before clang would initialise it.
@@ -92,6 +96,9 @@ def calls_what_failed(message, notes, lines, names):
     none. `lines` are those it speaks of, `names` the functions."""
     if names and any(re.search(r"substitution failure \[with .*\]$", note) for note in notes):
         # With no reason behind it.
+        return True
+    if message.startswith("subscripted value") and any(name.endswith("]") for name in names):
+        # It gave up an operator [].
         return True
     words = {word for line in lines for word in re.findall(r"\w+", line)} if _CALLS.match(message) else set()
     return bool(words & names)

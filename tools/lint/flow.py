@@ -42,10 +42,10 @@ def _reached(name, callee, bodies):
     waiting = [callee]
     while waiting:
         body = bodies.get(waiting.pop())
-        for node, _, usr in body.calls if body else ():
-            if usr not in reached:
-                reached[usr] = node.spelling
-                waiting.append(usr)
+        for node, _, id_ in body.calls if body else ():
+            if id_ not in reached:
+                reached[id_] = node.spelling
+                waiting.append(id_)
     return set(reached.values())
 
 
@@ -109,15 +109,24 @@ def _is_bound_at_run_time(statement):
 
 def _check_missing(finding, body, source, varying, barriers):
     """A slot of threadgroup memory that another thread wrote is read with no barrier in between."""
+
+    def text(node):
+        return " ".join(source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
+
     under = _under(body.cursor, varying)
-    alone = {node.hash: diverged.hash for node, diverged in under if diverged is not None}
-    written = {}
+    # By the words of the condition: two statements may let the same threads through.
+    alone = {node.hash: [*map(text, parts(diverged)[0])] for node, diverged in under if diverged is not None}
+    written, read = {}, set()
     for _, what, node, name in sorted(_events(body, source, barriers), key=lambda event: event[:2]):
-        slot = " ".join(source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
+        slot = text(node)
         if what == "barrier":
             written.clear()
+            read.clear()
         elif what == "write":
             written.setdefault(name, {})[slot] = node
+        elif slot in read:
+            # The thread has it for itself: it read it before it wrote another.
+            continue
         elif any(
             _is_anothers(write, slot == at, node, varying, alone)
             for at, write in written.get(name, {}).items()
@@ -125,6 +134,8 @@ def _check_missing(finding, body, source, varying, barriers):
         ):
             finding(node, "barrier-missing", f"{slot} is read, with no barrier since {name} was written")
             del written[name]
+        elif "[" in slot and name not in written:
+            read.add(slot)
 
 
 def _under(cursor, varying):

@@ -90,7 +90,8 @@ def _opening(head):
         if head[i].text == "[[":
             i = closing(head, i)
         elif head[i].text == "(":
-            return i if i and head[i - 1].kind == "word" else None
+            is_operator = any(token.text == "operator" for token in head[max(0, i - 3) : i])
+            return i if i and (head[i - 1].kind == "word" or is_operator) else None
         i += 1
     return None
 

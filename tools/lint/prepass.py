@@ -14,6 +14,8 @@ _BEFORE_STATEMENT = {"{", "}", ";", ")", ":"}
 _SPACES = {"device", "constant", "threadgroup", "thread"}
 # What may follow the address space of a member function.
 _AFTER_MEMBER = {"{", ":", ";", "=", "const", "noexcept", "->"}
+_LIBRARY = {"metal", "fast", "precise", "simd"}
+_CONSTANT = {"const", "constexpr"}
 _TYPES = {"struct", "class", "enum", "union"}
 
 
@@ -60,7 +62,7 @@ class Prepass:
             elif text == "&" and tokens[i - 1].text == "<" and {t.text for t in tokens[i + 2 : i + 3]} & {",", ">"}:
                 # `f<&g>`: the parameter is a reference, see _function_pointers.
                 self._replace(token.start, token.end, "")
-            elif after == "(" and _VECTOR.match(text) and tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*"):
+            elif after == "(" and _VECTOR.match(text) and _is_type_alone(tokens, i):
                 self._replace(token.end, token.end, f" {_HERE} ")
             elif _VECTOR.match(text) and inside:
                 self._initialise(tokens, i, i)
@@ -73,10 +75,15 @@ class Prepass:
             elif text == "coherent" and (after in ("(", *_SPACES) or tokens[i - 1].text in _SPACES):
                 end = closing(tokens, i + 1) if after == "(" else i
                 self._replace(token.start, tokens[end].end, "")
-            elif text == "thread" and _qualifies_other(tokens, i):
+            elif text == "thread" and (_qualifies_other(tokens, i) or _is_value_of(tokens, i)):
                 self._replace(token.start, token.end, "")
             elif text == "threadgroup" and inside and _starts_statement(tokens, i):
                 self._shared_variable(tokens, i)
+                if i + 1 < len(tokens) and "#if" in self._source[token.end : tokens[i + 1].start]:
+                    self._shared_variable(tokens, _alternative(tokens, i + 1, Lines(self._source)) - 1)
+            elif text == "constant" and inside and tokens[i - 1].text == "static" and after not in _CONSTANT:
+                # Of a struct's constants clang initialises those alone.
+                self._replace(token.end, token.end, " constexpr")
             elif text == "constexpr" and after == "sampler" and not inside:
                 self._replace(token.start, token.end, "constant constexpr")
 
@@ -94,7 +101,8 @@ class Prepass:
         """The author's types that have a name of the library's: `using namespace metal` finds his first."""
         self._newline = "\n"
         for i, token in enumerate(tokens) if names else ():
-            if token.text in names and tokens[i - 1].text not in (".", "->", "::"):
+            is_ours = tokens[i - 1].text == "::" and tokens[i - 2].text in _LIBRARY
+            if token.text in names and tokens[i - 1].text not in (".", "->") and not is_ours:
                 self._replace(token.start, token.end, f"{token.text}_")
 
     def _blank_attributes(self, tokens, i):
@@ -171,9 +179,9 @@ class Prepass:
         return i
 
     def _apply(self, source):
-        parts, last, self._columns, lines = [], 0, {}, Lines(source)
+        parts, last, replaced, self._columns, lines = [], 0, None, {}, Lines(source)
         for start, end, text in self._edits:
-            if start < last:
+            if start < last or start == end == replaced:
                 continue
             parts += [source[last:start], text]
             line, column = lines.at(start)
@@ -181,7 +189,7 @@ class Prepass:
             if "\n" not in text:
                 shift = sum(added - removed for _, removed, added in shifts)
                 shifts.append((column + shift, end - start, len(text)))
-            last = end
+            last, replaced = end, end if end > start else replaced
         return "".join([*parts, source[last:]])
 
 
@@ -226,6 +234,30 @@ def _qualifies_other(tokens, i):
     return bool({"device", "constant", "threadgroup"} & set(after[: 2 if after[:1] == ["const"] else 1]))
 
 
+def _alternative(tokens, i, lines):
+    """The index of the first token behind the `#else` of the branch that the token at `i` is in."""
+    return next((j for j in range(i, len(tokens)) if lines.exclude(tokens[i].start, tokens[j].start)), len(tokens))
+
+
+def _is_type_alone(tokens, i):
+    """Whether the vector's name at `i`, before a bracket, makes no vector: `float4 (&x)[2]`, `operator float4()`."""
+    is_declarator = tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*")
+    return is_declarator or tokens[i - 1].text == "operator"
+
+
+def _is_value_of(tokens, i):
+    """Whether the `thread` at `i` is of what a function returns by value: `thread vec<T, 2> f(T x)`."""
+    words, i = 0, i + 1
+    while i < len(tokens) and (tokens[i].kind == "word" or tokens[i].text in ("::", "<")):
+        words += tokens[i].kind == "word"
+        end = closing_angle(tokens, i) if tokens[i].text == "<" else i
+        if end < 0:
+            return False
+        i = end + 1
+    is_call = i + 1 < len(tokens) and tokens[i].text == "(" and tokens[i + 1].text not in ("&", "*")
+    return words > 1 and is_call and tokens[i - 1].kind == "word"
+
+
 def _ends_parameters(tokens, i):
     """Whether the word at `i` follows the parameters of a function."""
     while i and tokens[i - 1].text in ("const", "noexcept", "volatile"):
@@ -260,7 +292,8 @@ def _end_of_type(tokens, i):
             if i < 0:
                 return None
         elif tokens[i].kind != "word" and tokens[i].text != "::":
-            ends = tokens[i].text in ("[", ";", ",", "=") and tokens[i - 1].kind == "word"
+            i -= tokens[i - 1].text == "__attribute__"
+            ends = tokens[i].text in ("[", ";", ",", "=", "__attribute__") and tokens[i - 1].kind == "word"
             return i - 1 if ends and i - 1 > first else None
         i += 1
     # A macro may leave the semicolon to its user.
@@ -274,6 +307,8 @@ def _declarators(source, tokens, i):
         while i < len(tokens) and tokens[i].text == "[":
             i = closing(tokens, i) + 1
         extents = source[tokens[name].end : tokens[i - 1].end]
+        if tokens[i : i + 1] and tokens[i].text == "__attribute__":
+            i = closing(tokens, i + 1) + 1
         if i < len(tokens) and tokens[i].text == "=":
             while i < len(tokens) and tokens[i].text not in (",", ";"):
                 i = closing(tokens, i) + 1 if tokens[i].text in "([{" else i + 1

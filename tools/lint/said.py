@@ -18,6 +18,7 @@ _INSTANCE = re.compile(r"in instantiation of (?:member function|function templat
 _OF_ONE = re.compile(
     r"too (?:few|many) arguments(?:.*\n)*'(\w+)' declared here|argument to member function '(\w+)' .* not marked const"
 )
+_ZERO = re.compile(r"[/%]=?\s*0\b")
 _STACK = ("in instantiation", "in file included", "expanded from macro")
 _ARGUMENTS = re.compile(r"(?<=\w)<[^<>]*>")
 # No statement has more lines.
@@ -52,7 +53,8 @@ def _grouped(unit, files):
 def _author_s(said, shared):
     """The diagnostics that do not come of the dialect. Clang never calls a function whose body it gave up, so more may
     follow from each that does."""
-    left = [each for each in said if not each.is_dialect(shared)]
+    gave_up = any(each.is_error for each in said)
+    left = [each for each in said if not each.is_dialect(shared) and not (gave_up and each.is_of_dead_code())]
     names, rows, dropped = set(), [], set(said) - set(left)
     while dropped:
         names.update(name for each in dropped if each.is_error for name in each.around())
@@ -131,6 +133,11 @@ class _Said:
         statements = [self._files.statement(place) for place in self._places] or [""]
         is_dialect = any(dialect.is_dialect(self.message, self.spoken, text, shared) for text in statements)
         return is_dialect or dialect.is_of_spaces(self._spelling, self._notes)
+
+    def is_of_dead_code(self):
+        """Whether it may be of a branch that a constant leaves out, which clang looks for in units without errors."""
+        of_zero = "by zero is undefined" in self.message
+        return of_zero and not any(_ZERO.search(self._files.statement(place)) for place in self._places)
 
     def calls_what_failed(self, names):
         of_one = _OF_ONE.search("\n".join((self.message, *self.spoken))) if names else None

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import cache, cached_property
 from pathlib import Path
 
-from . import kernels
+from . import branches, kernels
 from .finding import Lines
 from .options import DEFAULT, DIALECT, HELPERS, LIBRARY
 from .prepass import Prepass, declared_types
@@ -59,7 +59,7 @@ class Source:
 
     @cached_property
     def tokens(self):
-        return tokenize(self.text)
+        return tokenize(branches.metal(self.text))
 
     @cached_property
     def functions(self):
@@ -89,7 +89,7 @@ class Source:
         found, waiting = {}, [(self.path, self)]
         while waiting:
             at, source = waiting.pop()
-            for match in _INCLUDE.finditer(source.text):
+            for match in _INCLUDE.finditer(branches.metal(source.text)):
                 folders = [at.parent, *self.options.include] if match[1] == '"' else [*self.options.include]
                 folders += [HELPERS] if match[2].startswith("loader/") else []
                 paths = [Path(os.path.normpath(folder / match[2])) for folder in folders]
@@ -108,9 +108,6 @@ class Source:
     def _marks(self):
         """(line, the line it gives the next, file) of each `#line`."""
         return [(self.lines.at(m.start())[0], int(m[1]), m[2]) for m in _LINE.finditer(self.text)]
-
-    def includes_metal(self):
-        return any(re.search(r"#\s*include\s*<metal_", s.text) for s in (self, *self.includes.values()))
 
     def place(self, line):
         """The file and line that `#line` gives a line of this text."""

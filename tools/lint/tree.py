@@ -1,5 +1,6 @@
 """Rules about types and declarations, on clang's tree of every function with its templates instantiated."""
 
+import re
 from collections import Counter
 
 from . import diagnostics, flow, values
@@ -8,6 +9,7 @@ from .finding import Finding
 from .guard import attempt
 from .options import HEADERS
 
+_CAST = re.compile(r"cast from .*(half.*__bf16|__bf16.*half)")
 _GENERIC, _CONSTANT, _LOCAL, _GLOBAL = 5, 3, 2, 1
 _SPACES = {_LOCAL: "threadgroup", _GLOBAL: "device"}
 _GROUP_BYTES = 32 * 1024
@@ -22,8 +24,13 @@ def check(unit, source):
     kinds = cindex.CursorKind
     files = {str(source.path): source} | {str(path): s for path, s in source.includes.items()}
 
+    # Clang leaves these casts out of its tree.
+    casts = {_place(d) for d in unit.diagnostics if _CAST.search(d.spelling)}
+
     def finding(cursor, rule, message):
         location = cursor.location
+        if rule == "bfloat-conversion" and _place(cursor) in casts:
+            return
         origin = files.get(location.file.name if location.file else "")
         if origin is not None and location.line <= origin.text.count("\n") + 1:
             file, line = origin.place(location.line)
@@ -53,6 +60,10 @@ def check(unit, source):
     return found
 
 
+def _place(told):
+    return told.location.file and told.location.file.name, told.location.line
+
+
 def _declarations(cursor, files):
     """Declarations of our files, those in namespaces too."""
     for child in children(cursor):
@@ -79,7 +90,13 @@ class Body:
         self.nodes = list(walk(cursor))
         calls = [node for node, _ in self.nodes if node.kind == cindex.CursorKind.CALL_EXPR]
         # (call, the function's cursor, its id)
-        self.calls = [(node, to, to.get_usr()) for node in calls for to in [node.referenced] if to is not None]
+        self.calls = [(node, to, _id(to)) for node in calls for to in [node.referenced] if to is not None]
+
+
+def _id(cursor):
+    """What tells functions apart: of member functions for several address spaces clang's own id is one."""
+    spaces = cursor.type.spelling if cursor.kind == cindex.CursorKind.CXX_METHOD else ""
+    return cursor.get_usr() + spaces
 
 
 def _bodies(top, files):
@@ -96,12 +113,12 @@ def _bodies(top, files):
     for queue in (waiting, templates):
         while queue:
             cursor = queue.pop()
-            if cursor is None or cursor.get_usr() in found or not cursor.is_definition() or _is_implicit(cursor):
+            if cursor is None or _id(cursor) in found or not cursor.is_definition() or _is_implicit(cursor):
                 continue
             place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
             if place[0] not in files or places[place] >= (1 if queue is templates else _MOST_INSTANCES):
                 continue
-            body = found[cursor.get_usr()] = Body(cursor)
+            body = found[_id(cursor)] = Body(cursor)
             places[place] += 1
             queue += [callee for _, callee, _ in body.calls]
     return found
@@ -194,12 +211,12 @@ def _shared_bytes(variable):
 
 
 def _check_recursion(finding, bodies):
-    calls = {usr: {callee for _, _, callee in body.calls} for usr, body in bodies.items()}
-    for usr, body in bodies.items():
-        seen, waiting = set(), list(calls[usr])
+    calls = {id_: {callee for _, _, callee in body.calls} for id_, body in bodies.items()}
+    for id_, body in bodies.items():
+        seen, waiting = set(), list(calls[id_])
         while waiting:
             callee = waiting.pop()
-            if callee == usr:
+            if callee == id_:
                 finding(body.cursor, "recursion", f"{body.cursor.spelling} calls itself")
                 break
             if callee not in seen:

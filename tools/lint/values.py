@@ -11,7 +11,10 @@ _CASTS = ("CSTYLE_CAST_EXPR", "CXX_FUNCTIONAL_CAST_EXPR", "CXX_STATIC_CAST_EXPR"
 def check(finding, body):
     """Findings in the numbers of one function."""
     kinds = cindex.CursorKind
+    dead = _dead(body)
     for node, parent in body.nodes:
+        if node.hash in dead:
+            continue
         if node.kind == kinds.UNEXPOSED_EXPR:
             _check_conversion(finding, node, parent)
         elif node.kind == kinds.CALL_EXPR and node.spelling == "convert":
@@ -21,6 +24,17 @@ def check(finding, body):
         elif node.kind == kinds.BINARY_OPERATOR:
             _check_binary(finding, node)
     _check_arrays(finding, body)
+
+
+def _dead(body):
+    """The nodes of the operand that `c ? a : b` never takes, c being a constant."""
+    dead = set()
+    for node, _ in body.nodes:
+        sides = children(node) if node.kind == cindex.CursorKind.CONDITIONAL_OPERATOR else ()
+        condition = value(sides[0]) if len(sides) == 3 else None
+        if condition is not None:
+            dead |= {inner.hash for inner, _ in walk(sides[2] if condition else sides[1])}
+    return dead
 
 
 def _check_conversion(finding, node, parent):

@@ -82,6 +82,8 @@ def parts(node):
         return below[-1:], below[:-1]
     if kind in ("IF_STMT", "WHILE_STMT", "SWITCH_STMT", "CONDITIONAL_OPERATOR"):
         return below[:1], below[1:]
+    if kind == "BINARY_OPERATOR" and operator(node) in ("&&", "||"):
+        return below[:1], below[1:]
     return (), below
 
 

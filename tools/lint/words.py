@@ -35,6 +35,7 @@ def check(file, lines, tokens, functions):
             yield from _word(finding, tokens, i)
     for function in functions:
         yield from _threadgroup(finding, tokens, function)
+    yield from _calls_of_kernels(finding, tokens, functions)
 
 
 def _number(finding, token):
@@ -62,6 +63,16 @@ def _is_declared(token, tokens, i):
     return token.text in ("free", "exit", "abort") and (i + 1 >= len(tokens) or tokens[i + 1].text != "(")
 
 
+def _calls_of_kernels(finding, tokens, functions):
+    """No kernel calls another one."""
+    called = {f.name.text for f in functions if f.is_kernel} - {f.name.text for f in functions if not f.is_kernel}
+    for function in (function for function in functions if function.is_kernel):
+        start, end = function.body
+        for before, token, after in zip(tokens[start:end], tokens[start + 1 : end], tokens[start + 2 : end]):
+            if token.text in called and after.text == "(" and before.text not in (".", "->"):
+                yield finding(token, "unsupported", f"{token.text} is a kernel, which no kernel can call")
+
+
 def _threadgroup(finding, tokens, function):
     """Threadgroup variables in the wrong place, or with an initial value."""
     depth, (start, end) = 0, function.body
@@ -80,6 +91,8 @@ def _threadgroup(finding, tokens, function):
             yield finding(
                 tokens[i], "threadgroup-top", f"{name.text} is declared inside a block of {function.name.text}"
             )
+        if tokens[tokens.index(name) + 2].text == "]":
+            yield finding(name, "compile", f"{name.text} is an array without an extent")
         if value:
             yield finding(name, "threadgroup-value", f"{name.text} is given a value where it is declared")
 

@@ -15,7 +15,7 @@ RECORDS, WORDS, HEAD = 1 << 18, 7, 8
 BYTES = 4 * (HEAD + RECORDS * WORDS)
 _READ, _WRITTEN, _BOTH, _OVERRUN, _SHARED = 1, 2, 3, 4, 16
 _REDUCTION = re.compile(r"\bsimd_(sum|product|max|min|and|or|xor)\s*\(")
-_NAME = re.compile(r"(?<![\w.>:#])([A-Za-z_]\w*)\s*\[(?!\[)")
+_NAME = re.compile(r"(?<![\w.:#])(?<!->)([A-Za-z_]\w*)\s*\[(?!\[)")
 _KEYWORDS = {"return", "else", "do", "case", "in"}
 # The beginning of a statement that declares several names: a type, and the first of them.
 _DECLARED = re.compile(r"\s*(?!return\b)(?:[A-Za-z_][\w:]*(?:\s*<[^;]*?>)?\s+)+[*&]?\w+\s*[\[,=]")

@@ -13,12 +13,17 @@ namespace metal {
 #undef MSL_NUMBER_3
 #define MSL_NUMBER_3(name, ...) MSL_FLOATS(MSL_TERNARY, name) MSL_INTEGERS(MSL_TERNARY, name)
 #include "../../library/integer.h"
+// Templates: an author may add functions of his types to these.
+#define MSL_OF_THREE(name) \
+  template <typename T>    \
+  T name(T x, T y, T z);
 namespace fast {
-using metal::max3, metal::median3, metal::min3;
+MSL_OF_THREE(max3) MSL_OF_THREE(median3) MSL_OF_THREE(min3)
 }
 namespace precise {
-using metal::max3, metal::median3, metal::min3;
+MSL_OF_THREE(max3) MSL_OF_THREE(median3) MSL_OF_THREE(min3)
 }
+#undef MSL_OF_THREE
 
 /// `bits` bits of x from bit `offset` up.
 template <typename T>

@@ -63,10 +63,12 @@ typedef gradient<3> gradientcube;
   float calculate_clamped_lod(sampler, float2) const space;   \
   float calculate_unclamped_lod(sampler, float2) const space; \
   void fence() const space;
+// Of textures with this access alone.
+#define MSL_WITH(condition) access B = A, typename = enable_if_t<(condition)>
 #define MSL_READS(space, color)                                                           \
-  template <typename P, typename... O>                                                    \
+  template <typename P, typename... O, MSL_WITH(B != access::write)>                      \
   color read(P, O...) const space;                                                        \
-  template <typename P, typename... O>                                                    \
+  template <typename P, typename... O, MSL_WITH(B == access::sample)>                     \
   color sample(sampler, P, O...) const space;                                             \
   template <typename... O>                                                                \
   vec<T, 4> gather(sampler, O...) const space;                                            \
@@ -74,7 +76,7 @@ typedef gradient<3> gradientcube;
   T sample_compare(sampler, O...) const space;                                            \
   template <typename... O>                                                                \
   vec<T, 4> gather_compare(sampler, O...) const space;                                    \
-  template <typename... O>                                                                \
+  template <typename... O, MSL_WITH(B == access::write || B == access::read_write)>       \
   void write(color, O...) const space;
 #define MSL_ATOMIC(space, name)  \
   template <typename P, typename... O> \
@@ -119,6 +121,7 @@ MSL_TEXTURE(depthcube_array, T)
 #undef MSL_ATOMICS
 #undef MSL_ATOMIC
 #undef MSL_READS
+#undef MSL_WITH
 #undef MSL_QUERIES
 
 template <typename T>

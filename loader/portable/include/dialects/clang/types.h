@@ -38,6 +38,7 @@ MSL_SCALAR_ALIAS(, uint16_t) MSL_SCALAR_ALIAS(, int32_t) MSL_SCALAR_ALIAS(, uint
 MSL_SCALAR_ALIAS(, int64_t) MSL_SCALAR_ALIAS(, uint64_t) MSL_SCALAR_ALIAS(, size_t)
 MSL_SCALAR_ALIAS(, ptrdiff_t) MSL_SCALAR_ALIAS(, uchar) MSL_SCALAR_ALIAS(, ushort)
 MSL_SCALAR_ALIAS(, uint) MSL_SCALAR_ALIAS(, ulong) MSL_SCALAR_ALIAS(, bfloat)
+using nullptr_t = decltype(nullptr);
 #undef MSL_SCALAR_ALIAS
 #undef MSL_ALIASES
 }  // namespace metal
