@@ -80,37 +80,34 @@ METAL_FUNC void states_products(
 #pragma clang loop unroll(full)
 #endif
   for (int i = 0; i < TILE_BLOCKS; ++i) {
-    metal::simdgroup_float8x8 queries[TILE_OWN];
-    metal::simdgroup_float8x8 reads[TILE_OWN];
-    metal::simdgroup_float8x8 writes[TILE_OWN];
-    tile_own<false>(queries, rows.queries, simdgroup, i);
-    if (READS) {
-      tile_own<false>(reads, rows.reads, simdgroup, i);
-    }
-    tile_own<false>(writes, rows.writes, simdgroup, i);
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += 2) {
       if (WHOLE || (i < met.state.columns && c < met.state.rows)) {
         // Past the last block, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, met.state.rows - 1);
-        metal::simdgroup_matrix<T, 8, 8> entering[2];
-        metal::simdgroup_matrix<T, 8, 8> leaving[2];
+        metal::simdgroup_matrix<T, 8, 8> block[2];
+        metal::simdgroup_float8x8 own[TILE_OWN];
         if (met.enters) {
-          entering[0] = block_load<false, T>(met.state.at, i + c * wide);
-          entering[1] = block_load<false, T>(met.state.at, i + other * wide);
-          states_multiply<A, T>(sums.queries, queries, entering[0], entering[1], c);
+          block[0] = block_load<false, T>(met.state.at, i + c * wide);
+          block[1] = block_load<false, T>(met.state.at, i + other * wide);
+          tile_own<false>(own, rows.queries, simdgroup, i);
+          states_multiply<A, T>(sums.queries, own, block[0], block[1], c);
           if (READS) {
-            states_multiply<B, T>(sums.reads, reads, entering[0], entering[1], c);
+            tile_own<false>(own, rows.reads, simdgroup, i);
+            states_multiply<B, T>(sums.reads, own, block[0], block[1], c);
           }
         }
         if (met.leaves) {
-          leaving[0] = block_load<false, T>(met.adjoint.at, i + c * wide);
-          leaving[1] = block_load<false, T>(met.adjoint.at, i + other * wide);
-          states_multiply<C, T>(sums.writes, writes, leaving[0], leaving[1], c);
-        }
-        if (met.enters && met.leaves && i % TILE_SIMDGROUPS == simdgroup) {
-          inner += block_inner<T>(entering[0], leaving[0]);
-          inner += other > c ? block_inner<T>(entering[1], leaving[1]) : 0.0f;
+          if (met.enters && i % TILE_SIMDGROUPS == simdgroup) {
+            metal::simdgroup_matrix<T, 8, 8> leaving = block_load<false, T>(met.adjoint.at, i + c * wide);
+            inner += block_inner<T>(block[0], leaving);
+            leaving = block_load<false, T>(met.adjoint.at, i + other * wide);
+            inner += other > c ? block_inner<T>(block[1], leaving) : 0.0f;
+          }
+          block[0] = block_load<false, T>(met.adjoint.at, i + c * wide);
+          block[1] = block_load<false, T>(met.adjoint.at, i + other * wide);
+          tile_own<false>(own, rows.writes, simdgroup, i);
+          states_multiply<C, T>(sums.writes, own, block[0], block[1], c);
         }
       }
     }

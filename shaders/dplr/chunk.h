@@ -59,11 +59,21 @@ METAL_FUNC void chunk_fetch_given(
       own.writes, from.write + chunk * from.keys * 4 * BLOCK, from.keys, from.owned);
 }
 
-template <bool WHOLE, bool BACK, int WIDE, int TALL, typename T, typename Source>
-METAL_FUNC void chunk_fetch_mixes(
+template <bool BACK, int WIDE, int TALL, typename T, typename Source>
+METAL_FUNC void chunk_fetch_mix(
     thread chunk_numbers<WIDE, TALL, T>& own, thread const Source& from, long chunk) {
   steps_fetch_lower<!BACK>(own.mix, from.mix + chunk * TILE * TILE);
+}
+
+template <bool BACK, int WIDE, int TALL, typename T, typename Source>
+METAL_FUNC void chunk_fetch_inverse(
+    thread chunk_numbers<WIDE, TALL, T>& own, thread const Source& from, long chunk) {
   steps_fetch_lower<!BACK>(own.inverse, from.inverse + chunk * TILE * TILE);
+}
+
+template <bool WHOLE, int WIDE, int TALL, typename T, typename Source>
+METAL_FUNC void chunk_fetch_rewrites(
+    thread chunk_numbers<WIDE, TALL, T>& own, thread const Source& from, long chunk) {
   walk_fetch<TALL, false, WHOLE>(
       own.rewrites, from.rewrite + chunk * from.keys * 4 * BLOCK, from.keys, from.owned);
 }

@@ -100,7 +100,9 @@ template <
     const int chunk = REVERSE ? chunks - 1 : 0;
     chunk_fetch_reads<WHOLE_KEYS>(own, source, chunk);
     chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, chunk, L - chunk * TILE, place);
-    chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, chunk);
+    chunk_fetch_mix<REVERSE>(own, source, chunk);
+    chunk_fetch_inverse<REVERSE>(own, source, chunk);
+    chunk_fetch_rewrites<WHOLE_KEYS>(own, source, chunk);
   }
   for (int n = 0; n < chunks; ++n) {
     const int chunk = REVERSE ? chunks - 1 - n : n;
@@ -116,8 +118,7 @@ template <
       chunk_fetch_reads<WHOLE_KEYS>(own, source, chunk);
     }
 
-    // What the state has for each step. While that is on its way the state is stored, fades and gets what
-    // is given.
+    // What the state has for each step. The state is stored while that is on its way.
     steps_values<WIDE> values;
     walk_read<WIDE, TALL, float>(values, S, own.reads);
     blocks_store<false, WHOLE>(
@@ -129,36 +130,44 @@ template <
     if (more) {
       chunk_fetch_reads<WHOLE_KEYS>(own, source, next);
     }
+    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
     if (!AHEAD) {
       chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, chunk, steps, place);
     }
-    walk_fade<WIDE, TALL, true>(S, rest_of_S, own.fading, first == steps);
     steps_values<WIDE> inputs;
     steps_from<WIDE, TV>(inputs, own.given);
     steps_values<WIDE> leaving = inputs;
     steps_only<WIDE, HAS_RESET>(leaving, begin, end, place);
+    walk_fade<WIDE, TALL, true>(S, rest_of_S, own.fading, first == steps);
     walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, leaving, own.writes, begin, end, place);
     if (more) {
       chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, next, L - next * TILE, place);
     }
-    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
 
     // What the steps make of each other, and what becomes of the state.
     if (!AHEAD) {
-      chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, chunk);
+      chunk_fetch_mix<REVERSE>(own, source, chunk);
     }
     steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
     steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, own.mix, resets, steps, place);
     steps_values<WIDE> results = values;
+    if (!AHEAD) {
+      chunk_fetch_inverse<REVERSE>(own, source, chunk);
+    }
     steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, own.inverse, resets, steps, place);
     if (simdgroup == 0) {
       auto to = solved + own_value + static_cast<long>(chunk) * TILE * H * Dv;
       steps_store<WIDE, WHOLE_ROWS, float>(results, to, H * Dv, wide, steps, place);
     }
+    if (!AHEAD) {
+      chunk_fetch_rewrites<WHOLE_KEYS>(own, source, chunk);
+    }
     steps_only<WIDE, HAS_RESET>(results, begin, end, place);
     walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, own.rewrites, begin, end, place);
     if (more) {
-      chunk_fetch_mixes<WHOLE_KEYS, REVERSE>(own, source, next);
+      chunk_fetch_mix<REVERSE>(own, source, next);
+      chunk_fetch_inverse<REVERSE>(own, source, next);
+      chunk_fetch_rewrites<WHOLE_KEYS>(own, source, next);
     }
     walk_settle<WIDE, TALL>(S, rest_of_S);
     simdgroup_barrier(mem_flags::mem_threadgroup);
