@@ -141,16 +141,27 @@ METAL_FUNC void steps_multiply(
     thread steps_values<WIDE>& values, thread steps_values<WIDE>& given, thread steps_lower& lower) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; i += 2) {
+    metal::simdgroup_float8x8 odd[2][WIDE];
+    walk_clear<WIDE>(odd[0]);
+    walk_clear<WIDE>(odd[1]);
 #pragma clang loop unroll(full)
     for (int j = 0; j < TILE / 8; ++j) {
-      if (BACK && j >= i) {
+      const int row = BACK ? j : i;
+      const int next = BACK ? j : i + 1;
+      const int column = BACK ? i : j;
+      const int beside = BACK ? i + 1 : j;
+      if (BACK ? j < i : j >= i + 2) {
+        continue;
+      }
+      if (WALK_HALVES && j % 2 == 1) {
+        walk_multiply<WIDE, A>(odd[0], odd[1], given.at[j], lower.at[row][column], lower.at[next][beside]);
+      } else {
         walk_multiply<WIDE, A>(
-            values.at[i], values.at[i + 1], given.at[j], lower.at[j][i], lower.at[j][i + 1]);
-      } else if (!BACK && j < i + 2) {
-        walk_multiply<WIDE, A>(
-            values.at[i], values.at[i + 1], given.at[j], lower.at[i][j], lower.at[i + 1][j]);
+            values.at[i], values.at[i + 1], given.at[j], lower.at[row][column], lower.at[next][beside]);
       }
     }
+    walk_join<WIDE>(values.at[i], odd[0]);
+    walk_join<WIDE>(values.at[i + 1], odd[1]);
   }
 }
 

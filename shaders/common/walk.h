@@ -119,6 +119,24 @@ METAL_FUNC void walk_settle(thread walk_state<WIDE, TALL>& state, thread walk_st
   }
 }
 
+// Whether sums of many products are split in two: where products that depend on one another wait for one
+// another, and registers hold both halves.
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+constexpr constant bool WALK_HALVES = true;
+#else
+constexpr constant bool WALK_HALVES = false;
+#endif
+
+// sum += half, of a sum that was split.
+template <int WIDE>
+METAL_FUNC void walk_join(
+    thread metal::simdgroup_float8x8 (&sum)[WIDE], thread metal::simdgroup_float8x8 (&half)[WIDE]) {
+#pragma clang loop unroll(full)
+  for (int w = 0; WALK_HALVES && w < WIDE; ++w) {
+    sum[w].thread_elements() += half[w].thread_elements();
+  }
+}
+
 // sums[w] += left[w] * right, nexts[w] += left[w] * next.
 template <int WIDE, typename A = float, typename B = float>
 METAL_FUNC void walk_multiply(

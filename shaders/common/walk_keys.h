@@ -150,6 +150,9 @@ METAL_FUNC void walk_write(
     thread const steps_place& place) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < TALL; r += 2) {
+    metal::simdgroup_float8x8 odd[2][WIDE];
+    walk_clear<WIDE>(odd[0]);
+    walk_clear<WIDE>(odd[1]);
 #pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
       metal::simdgroup_float8x8 right = matrix_as<float>(keys.at[i][r]);
@@ -163,7 +166,13 @@ METAL_FUNC void walk_write(
         right.thread_elements()[e] = counts ? x : 0.0f;
         next.thread_elements()[e] = counts ? y : 0.0f;
       }
-      walk_multiply<WIDE, float, T>(rest.at[r], rest.at[r + 1], values.at[i], right, next);
+      if (WALK_HALVES && i % 2 == 1) {
+        walk_multiply<WIDE, float, T>(odd[0], odd[1], values.at[i], right, next);
+      } else {
+        walk_multiply<WIDE, float, T>(rest.at[r], rest.at[r + 1], values.at[i], right, next);
+      }
     }
+    walk_join<WIDE>(rest.at[r], odd[0]);
+    walk_join<WIDE>(rest.at[r + 1], odd[1]);
   }
 }
