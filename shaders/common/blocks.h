@@ -21,21 +21,6 @@ METAL_FUNC metal::simdgroup_matrix<T, 8, 8> block_load(Blocks blocks, int number
   return m;
 }
 
-// A matrix of T converted to To. An engine with blocks keeps the second copy that it loaded.
-template <typename To, typename T>
-METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_matrix<T, 8, 8>& m) {
-#ifdef __HAVE_SIMDGROUP_BLOCKS__
-  return metal::simdgroup_convert<To>(m);
-#else
-  metal::simdgroup_matrix<To, 8, 8> converted;
-#pragma clang loop unroll(full)
-  for (int e = 0; e < 2; ++e) {
-    converted.thread_elements()[e] = static_cast<To>(m.thread_elements()[e]);
-  }
-  return converted;
-#endif
-}
-
 // What a lane has of the sum of a's elements times those of b, which block_load has loaded in the same way.
 template <typename T>
 METAL_FUNC float block_inner(
@@ -46,26 +31,6 @@ METAL_FUNC float block_inner(
   const float first = static_cast<float>(a.thread_elements()[0]) * static_cast<float>(b.thread_elements()[0]);
   return metal::fma(
       static_cast<float>(a.thread_elements()[1]), static_cast<float>(b.thread_elements()[1]), first);
-#endif
-}
-
-// multiply_2x2 where what stands to the right, of numbers that B can hold, is kept in Kept.
-template <typename A, typename B, typename Kept>
-METAL_FUNC void multiply_kept_2x2(
-    thread metal::simdgroup_float8x8& sum00,
-    thread metal::simdgroup_float8x8& sum01,
-    thread metal::simdgroup_float8x8& sum10,
-    thread metal::simdgroup_float8x8& sum11,
-    thread metal::simdgroup_float8x8& left0,
-    thread metal::simdgroup_float8x8& left1,
-    thread metal::simdgroup_matrix<Kept, 8, 8>& right0,
-    thread metal::simdgroup_matrix<Kept, 8, 8>& right1) {
-#ifdef __HAVE_SIMDGROUP_BLOCKS__
-  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
-#else
-  metal::simdgroup_float8x8 wide0 = matrix_as<float>(right0);
-  metal::simdgroup_float8x8 wide1 = matrix_as<float>(right1);
-  multiply_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, wide0, wide1);
 #endif
 }
 
@@ -137,8 +102,7 @@ METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state,
         metal::simdgroup_matrix<T, 8, 8> b = block_load<!TRANSPOSED, T>(state.at, inner * down + c * along);
         metal::simdgroup_matrix<T, 8, 8> next =
             block_load<!TRANSPOSED, T>(state.at, inner * down + other * along);
-        multiply_kept_2x2<A, T>(
-            sum.at[0][c], sum.at[0][c + 1], sum.at[1][c], sum.at[1][c + 1], a[0], a[1], b, next);
+        tile_multiply<A, T>(sum, a, b, next, c);
       }
     }
   }

@@ -39,7 +39,7 @@ METAL_FUNC void columns_multiply(
     int inner) {
   metal::simdgroup_float8x8 a = tile_matrix<TRANSPOSED>(left, row, inner);
   metal::simdgroup_float8x8 below = tile_matrix<TRANSPOSED>(left, row + 1, inner);
-  multiply_kept_2x2<A, B>(
+  multiply_2x2<A, B>(
       sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
 }
 

@@ -50,7 +50,7 @@ METAL_FUNC void key_product_state(
     if (WHOLE || inner < columns) {
       metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
       metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
-      multiply_kept_2x2<A, T>(
+      multiply_2x2<A, T>(
           sum.at[0][0],
           sum.at[0][1],
           sum.at[1][0],

@@ -39,25 +39,6 @@ struct states_rows {
   Tile writes;
 };
 
-// Two blocks for their columns of a sum.
-template <typename A, typename T>
-METAL_FUNC void states_multiply(
-    thread tile_sum& sum,
-    thread metal::simdgroup_float8x8 (&rows)[TILE_OWN],
-    thread metal::simdgroup_matrix<T, 8, 8>& block,
-    thread metal::simdgroup_matrix<T, 8, 8>& next,
-    int column) {
-  multiply_kept_2x2<A, T>(
-      sum.at[0][column],
-      sum.at[0][column + 1],
-      sum.at[1][column],
-      sum.at[1][column + 1],
-      rows[0],
-      rows[1],
-      block,
-      next);
-}
-
 // Adds those of a tile's 32 values to `sums` and, to `inner`, what a lane has of the inner product: of every
 // other row of blocks, since the other simdgroup has the rest. WHOLE: all blocks of the tile exist.
 template <
@@ -91,10 +72,10 @@ METAL_FUNC void states_products(
           block[0] = block_load<false, T>(met.state.at, i + c * wide);
           block[1] = block_load<false, T>(met.state.at, i + other * wide);
           tile_own<false>(own, rows.queries, simdgroup, i);
-          states_multiply<A, T>(sums.queries, own, block[0], block[1], c);
+          tile_multiply<A, T>(sums.queries, own, block[0], block[1], c);
           if (READS) {
             tile_own<false>(own, rows.reads, simdgroup, i);
-            states_multiply<B, T>(sums.reads, own, block[0], block[1], c);
+            tile_multiply<B, T>(sums.reads, own, block[0], block[1], c);
           }
         }
         if (met.leaves) {
@@ -107,7 +88,7 @@ METAL_FUNC void states_products(
           block[0] = block_load<false, T>(met.adjoint.at, i + c * wide);
           block[1] = block_load<false, T>(met.adjoint.at, i + other * wide);
           tile_own<false>(own, rows.writes, simdgroup, i);
-          states_multiply<C, T>(sums.writes, own, block[0], block[1], c);
+          tile_multiply<C, T>(sums.writes, own, block[0], block[1], c);
         }
       }
     }

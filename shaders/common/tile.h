@@ -241,13 +241,48 @@ METAL_FUNC void multiply_2x2(
 #endif
 }
 
+// A matrix of T converted to To. An engine with blocks keeps the second copy that it loaded (blocks.h).
+template <typename To, typename T>
+METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_matrix<T, 8, 8>& m) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  return metal::simdgroup_convert<To>(m);
+#else
+  metal::simdgroup_matrix<To, 8, 8> converted;
+#pragma clang loop unroll(full)
+  for (int e = 0; e < 2; ++e) {
+    converted.thread_elements()[e] = static_cast<To>(m.thread_elements()[e]);
+  }
+  return converted;
+#endif
+}
+
+// The same where what stands to the right is kept in another type.
+template <typename A, typename B, typename Kept>
+METAL_FUNC void multiply_2x2(
+    thread metal::simdgroup_float8x8& sum00,
+    thread metal::simdgroup_float8x8& sum01,
+    thread metal::simdgroup_float8x8& sum10,
+    thread metal::simdgroup_float8x8& sum11,
+    thread metal::simdgroup_float8x8& left0,
+    thread metal::simdgroup_float8x8& left1,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right0,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right1) {
+#ifdef __HAVE_SIMDGROUP_BLOCKS__
+  metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
+#else
+  metal::simdgroup_float8x8 wide0 = matrix_as<float>(right0);
+  metal::simdgroup_float8x8 wide1 = matrix_as<float>(right1);
+  multiply_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, wide0, wide1);
+#endif
+}
+
 // Column blocks `column` and `column` + 1 of sum += left * right, for the simdgroup's rows of left.
-template <typename A, typename B>
+template <typename A, typename B, typename Kept>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
     thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
-    thread metal::simdgroup_float8x8& right,
-    thread metal::simdgroup_float8x8& next,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& right,
+    thread metal::simdgroup_matrix<Kept, 8, 8>& next,
     int column) {
   multiply_2x2<A, B>(
       sum.at[0][column],

@@ -127,13 +127,15 @@ constexpr constant bool WALK_HALVES = true;
 constexpr constant bool WALK_HALVES = false;
 #endif
 
-// sum += half, of a sum that was split.
+// sum += more, the other half of a sum that was split.
 template <int WIDE>
 METAL_FUNC void walk_join(
-    thread metal::simdgroup_float8x8 (&sum)[WIDE], thread metal::simdgroup_float8x8 (&half)[WIDE]) {
+    thread metal::simdgroup_float8x8 (&sum)[WIDE], thread metal::simdgroup_float8x8 (&more)[WIDE]) {
+  if (WALK_HALVES) {
 #pragma clang loop unroll(full)
-  for (int w = 0; WALK_HALVES && w < WIDE; ++w) {
-    sum[w].thread_elements() += half[w].thread_elements();
+    for (int w = 0; w < WIDE; ++w) {
+      sum[w].thread_elements() += more[w].thread_elements();
+    }
   }
 }
 

@@ -31,7 +31,7 @@ struct chunk_source {
   Floats mix;
   Floats inverse;
   Floats rewrite;
-  long stride;
+  int stride;
   int keys;
   int owned;
   int columns;

@@ -91,7 +91,7 @@ template <
       mix + state * chunks * TILE * TILE,
       inverse + state * chunks * TILE * TILE,
       rewrite + own_keys,
-      static_cast<long>(H) * Dv,
+      H * Dv,
       KEYS / 8,
       owned,
       wide};

@@ -46,7 +46,7 @@ template <
     const device Z* z,                     // [B, L, D]
     const device Bias* delta_bias,         // [D]
     const device bool* reset,              // [B, L]
-    const device float* tile_state,        // [B, cdiv(L, TILE), N, D]
+    const device float* tile_state,        // [B, cdiv(L, KEPT), N, D]
     const device U* grad_y,                // [B, L, D]
     const device float* grad_final_state,  // [B, D, N]
     device U* grad_u,                      // [B, L, D]

@@ -271,7 +271,8 @@ METAL_FUNC span_blocks span_blocks_at(long state, int value, int part) {
   span_blocks at;
   at.down = TURNED ? 1 : VALUES;
   at.along = TURNED ? KEYS : 1;
-  at.first = state * KEYS * VALUES + key_block * at.down + value_block * at.along;
+  at.first = state * KEYS * VALUES + static_cast<long>(key_block) * at.down +
+             static_cast<long>(value_block) * at.along;
   at.rows = KEYS - key_block;
   at.columns = VALUES - value_block;
   return at;
