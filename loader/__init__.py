@@ -25,12 +25,13 @@ except ImportError as error:
         "[loader] needs MLX: pip install 'metal-recurrence[cpu]' on Linux, [cuda13] beside an NVIDIA GPU, mlx on a Mac."
     ) from error
 
-from . import backends, kernel, manifest, reference
+from . import manifest, reference
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
 from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
 from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
 from .op import Op
 from .packed import reset_from_cu_seqlens
+from .portable import engines, kernel
 from .scan import associative_scan
 
 __version__ = "0.2.0"
@@ -91,7 +92,7 @@ def load(
     `path` again; to be pickled, its reference must be a function that can be imported.
     Raises ManifestError naming file, line, op and key.
     """
-    engine = backends.choose(backend) if backend else _engine
+    engine = engines.choose(backend) if backend else _engine
     ops = _build(manifest.load(path), references or {}, engine)
     _loaded.update((_pickled(op), op) for op in ops.values())
     return ops
@@ -105,7 +106,7 @@ def get(name: str, backend: str | None = None) -> Op:
     """
     engine = backend or _engine.NAME
     if engine not in _ops:
-        chosen = backends.engine(engine) if engine == "metal" else backends.choose(engine)
+        chosen = engines.engine(engine) if engine == "metal" else engines.choose(engine)
         _ops[engine] = _build(_specs, _REFERENCES, chosen)
     ops = _ops[engine]
     if name not in ops:
@@ -170,7 +171,7 @@ def warm_up(name: str, *arrays: mlx.core.array, backward: bool = True, **keyword
 
 def clear_cache() -> None:
     """Remove the compiled programs that the opencl backend keeps on disk."""
-    backends.engine("opencl").clear_cache()
+    engines.engine("opencl").clear_cache()
 
 
 def _build(specs, references, engine):
@@ -215,7 +216,7 @@ def _check_mlx(version):
 _check_mlx(mlx.core.__version__)
 _PATH = _find_manifest()
 _REFERENCES = {name: f for name, f in vars(reference).items() if callable(f) and not name.startswith("_")}
-_engine = backends.choose()
+_engine = engines.choose()
 _loaded = weakref.WeakValueDictionary()
 copyreg.pickle(Op, _reduce)
 copyreg.pickle(kernel.MetalKernel, lambda made: (metal_kernel, made.made_of))

@@ -21,7 +21,7 @@ _HERE = contextlib.nullcontext()
 class Op:
     """One recurrence. `print(op)` shows its inputs, shapes, kernels and paper.
 
-    `engine` is a backend module; `reference` is the same op in plain MLX, a function of the inputs by
+    `engine` is an engine's module; `reference` is the same op in plain MLX, a function of the inputs by
     name that returns all outputs as a tuple. An op never changes: a copy of it is itself, and `pickle` writes
     its name and its manifest's path.
     """

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import files
-from .backends.metal import MATH_MODE
-from .backends.text import NOT_ASCII, QUIET, spaces
 from .errors import ManifestError, suggest
 from .files import line_of
+from .portable.metal import MATH_MODE
+from .portable.text import NOT_ASCII, QUIET, spaces
 
 # Each pattern takes time linear in the text: no two repeats in a row may match the same characters.
 _INCLUDE = re.compile(

@@ -28,7 +28,7 @@ import loader  # noqa: E402
 if EMULATE:
     from ptx.emulator import Emulator
 
-    from loader.backends import cuda
+    from loader.portable import cuda
 
     mx.fast.cuda_kernel, cuda.ready, cuda.LAZY = Emulator(), lambda arrays: True, False
 

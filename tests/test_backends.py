@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 import loader
-from loader import kernel
-from loader.backends import metal, signature
-from loader.backends.opencl import counts, guard
-from loader.backends.opencl.dispatch import Dispatch
+from loader.portable import kernel, metal, signature
+from loader.portable.opencl import counts, guard
+from loader.portable.opencl.dispatch import Dispatch
 
 ROOT = Path(__file__).parent.parent
 opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="the engine in use is not opencl")
@@ -137,7 +136,7 @@ def test_new_lengths_and_batches_compile_nothing():
 
 @opencl
 def test_a_second_process_compiles_nothing(tmp_path):
-    code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
+    code = RUN + "from loader.portable.opencl import counts\nprint(counts.compiled, counts.loaded)"
     first, _ = python(code, LOADER_CACHE=str(tmp_path))
     second, _ = python(code, LOADER_CACHE=str(tmp_path))
     assert first.splitlines()[1] == "2 0" and second.splitlines()[1] == "0 2"
@@ -147,7 +146,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
 @opencl
 @pytest.mark.full("it starts seven processes")
 def test_a_damaged_or_read_only_cache_only_costs_time(tmp_path):
-    code = RUN + "from loader.backends.opencl import counts\nprint(counts.compiled, counts.loaded)"
+    code = RUN + "from loader.portable.opencl import counts\nprint(counts.compiled, counts.loaded)"
     want, _ = python(code, LOADER_CACHE=str(tmp_path))
     for path in (tmp_path / "metal-recurrence" / "opencl").iterdir():
         path.write_bytes(path.read_bytes()[:-7])

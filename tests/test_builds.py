@@ -16,8 +16,8 @@ from oracle import run as run_op
 
 import loader
 from loader import CompileError
-from loader.backends import opencl
-from loader.backends.opencl import builds, cache, program, progress, quick
+from loader.portable import opencl
+from loader.portable.opencl import builds, cache, program, progress, quick
 
 pytestmark = [needs_kernels, pytest.mark.skipif(loader.backend() != "opencl", reason="other engines leave it to MLX")]
 ROOT = Path(__file__).parents[1]
@@ -182,7 +182,7 @@ def test_the_kernels_of_a_pass_are_compiled_side_by_side(empty, monkeypatch):
 
 def test_warm_up_leaves_nothing_to_compile(tmp_path):
     code = """
-    from loader.backends.opencl import builds, program
+    from loader.portable.opencl import builds, program
     arrays = [mx.zeros((1, 40, 2))] * 2
     loader.warm_up("rglru", *arrays)
     before = builds.counts.compiled
@@ -193,8 +193,8 @@ def test_warm_up_leaves_nothing_to_compile(tmp_path):
 
 
 RACE = """
-from loader.backends.opencl import builds
-from loader.backends import opencl
+from loader.portable.opencl import builds
+from loader.portable import opencl
 made = opencl.build("raced", ["a"], ["y"], BODY, "")
 shape = dict(output_shapes=[(1,)], output_dtypes=[mx.float32], grid=(32, 1, 1), threadgroup=(32, 1, 1))
 print("ready", flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import loader
-from loader.backends.opencl import cache
+from loader.portable.opencl import cache
 
 KEYS = [f"{i:064x}" for i in range(6)]
 DAY = 86400
@@ -235,7 +235,7 @@ def test_a_lock_follows_no_link_and_needs_no_folder(programs, tmp_path, monkeypa
 
 HOLD = """
 import sys, time
-from loader.backends.opencl import cache
+from loader.portable.opencl import cache
 with cache.alone(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

@@ -16,8 +16,8 @@ import pytest
 from oracle import first
 
 import loader
-from loader.backends.opencl import builds, child
-from loader.backends.opencl.library import find_library
+from loader.portable.opencl import builds, child
+from loader.portable.opencl.library import find_library
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="about the opencl engine")
@@ -169,7 +169,7 @@ def test_threads_compile_at_once():
 ENDLESS = """
     import os, signal, threading, time
     import mlx.core as mx, loader
-    from loader.backends.opencl import builds, validate
+    from loader.portable.opencl import builds, validate
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background has them ignore
 

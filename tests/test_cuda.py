@@ -9,9 +9,9 @@ import pytest
 from oracle import first
 from ptx.emulator import Emulator
 
-from loader.backends.cuda import kernel as kernel_module
-from loader.backends.cuda.kernel import Kernel
-from loader.backends.cuda.rewrite import rewrite, swizzles
+from loader.portable.cuda import kernel as kernel_module
+from loader.portable.cuda.kernel import Kernel
+from loader.portable.cuda.rewrite import rewrite, swizzles
 
 CASES = {
     "x = 1.0 + .5e-3 + 2. + 1e9 + 0x1p-3;": "x = 1.0f + .5e-3f + 2.f + 1e9f + 0x1p-3f;",

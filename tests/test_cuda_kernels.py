@@ -11,8 +11,8 @@ import pytest
 from oracle import check, draw, rank_sets
 from ptx.emulator import Emulator
 
-from loader.backends import cuda
 from loader.op import Op
+from loader.portable import cuda
 
 pytestmark = nvrtc.needed
 GATES = ("a", "g", "beta", "delta", "A")

@@ -17,9 +17,9 @@ from oracle import FULL
 
 import loader
 from loader import manifest
-from loader.backends import metal
 from loader.expression import DTYPES, Scope
 from loader.op import Op
+from loader.portable import metal
 
 ROOT = Path(loader._PATH).parent
 MIX = Path(__file__).parent / "manifests" / "mix"

@@ -61,7 +61,7 @@ def test_type_checkers_look_at_the_package():
 def test_dir_is_what_is_public():
     names = dir(loader)
     assert {*loader.__all__, "__version__", "nn", "parallel", "testing"} <= set(names)
-    assert not {"mlx", "re", "Path", "copyreg", "backends", "manifest"} & set(names)
+    assert not {"mlx", "re", "Path", "copyreg", "engines", "manifest"} & set(names)
     assert all(hasattr(loader, name) for name in names)
     with pytest.raises(AttributeError, match=r"no attribute 'metal_kernal'. Did you mean 'metal_kernel'"):
         loader.metal_kernal  # noqa: B018

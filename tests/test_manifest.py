@@ -11,7 +11,8 @@ import pytest
 from oracle import needs_kernels
 
 import loader
-from loader import backends, manifest
+from loader import manifest
+from loader.portable import metal
 
 MIX = Path(__file__).parent / "manifests" / "mix"
 LINES = (MIX / "manifest.yaml").read_text().splitlines()
@@ -363,7 +364,7 @@ def test_an_apple_gpu_may_get_other_constants(write, backend, threads):
 
 
 def as_metal(path):
-    return loader.Op(manifest.load(path)["mix"], backends.metal)
+    return loader.Op(manifest.load(path)["mix"], metal)
 
 
 def test_a_dim_of_an_input_that_is_absent(write):

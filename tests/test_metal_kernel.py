@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import loader
-from loader.backends.opencl import counts
+from loader.portable.opencl import counts
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="there is no engine to run kernels")
 opencl = pytest.mark.skipif(loader.backend() != "opencl", reason="about the opencl engine")
@@ -301,7 +301,7 @@ MANY = """
         y, = kernel(inputs=[mx.ones((8,))], output_shapes=[(4,)], output_dtypes=[mx.float32],
                     grid=(4, 1, 1), threadgroup=(4, 1, 1))
         assert y.tolist() == [n + 1.0] * 4
-    print(loader.backends.opencl.counts.compiled, loader.backends.opencl.counts.loaded)
+    print(loader.portable.opencl.counts.compiled, loader.portable.opencl.counts.loaded)
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 from oracle import first
 from ptx.emulator import Emulator
 
-from loader.backends.cuda.kernel import Kernel
+from loader.portable.cuda.kernel import Kernel
 
 
 @pytest.fixture

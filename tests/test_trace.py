@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 
 import loader
-from loader.backends.opencl import registers, trace
+from loader.portable.opencl import registers, trace
 
 pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="validation is the opencl engine's")
 

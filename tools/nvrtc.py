@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from loader.backends.cuda import unit
+from loader.portable.cuda import unit
 
 _TYPES = {
     mx.bool_: "bool",

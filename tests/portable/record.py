@@ -10,9 +10,9 @@ from pathlib import Path
 import mlx.core as mx
 
 import loader
-from loader.backends import signature
-from loader.backends.opencl import strict
-from loader.backends.opencl.kernel import Kernel
+from loader.portable import signature
+from loader.portable.opencl import strict
+from loader.portable.opencl.kernel import Kernel
 
 _units = {}
 

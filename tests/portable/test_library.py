@@ -10,8 +10,8 @@ from oracle import first
 from run import LANES, run
 
 import loader
-from loader.backends.opencl import unit
 from loader.portable import LIBRARY, dialect
+from loader.portable.opencl import unit
 
 PROBES = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
 LINE = re.compile(r"^MSL_\w+\((\w+)", re.MULTILINE)

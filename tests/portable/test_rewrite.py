@@ -7,10 +7,10 @@ import pytest
 from run import LANES, run
 
 import loader
-from loader.backends.cuda.rewrite import rewrite as cuda_rewrite
-from loader.backends.cuda.rewrite import swizzles
-from loader.backends.opencl.mend import mended
-from loader.backends.opencl.rewrite import of_several_elements, rewrite
+from loader.portable.cuda.rewrite import rewrite as cuda_rewrite
+from loader.portable.cuda.rewrite import swizzles
+from loader.portable.opencl.mend import mended
+from loader.portable.opencl.rewrite import of_several_elements, rewrite
 
 CASES = {
     "x = vec<T, 4>(a, b, c, d);": "x = make_vector<vec<T, 4>>(a, b, c, d);",

@@ -8,11 +8,11 @@ from pathlib import Path
 import mlx.core as mx
 
 from loader import source as kernel_source
-from loader.backends import metal
 from loader.errors import LoaderError
 from loader.expression import DTYPES, Scope
 from loader.manifest import load
 from loader.op import Op
+from loader.portable import metal
 from loader.spec import PASSES, KernelStep
 
 from . import contract

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import mlx.core as mx
 
 from loader import manifest
-from loader.backends import cuda
 from loader.errors import LoaderError
 from loader.expression import DTYPES, Scope
 from loader.op import Op
 from loader.plan import Launch
+from loader.portable import cuda
 
 DTYPES_COUNTED = ("float32", "bfloat16")
 HEADS = (64, 128)

@@ -10,9 +10,8 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
-from loader.backends import signature
-from loader.backends.cuda import unit
-from loader.portable import INCLUDE, dialect
+from loader.portable import INCLUDE, dialect, signature
+from loader.portable.cuda import unit
 from loader.source import inline
 from tools import nvrtc
 

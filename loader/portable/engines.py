@@ -9,7 +9,7 @@ from ..errors import BackendError
 
 
 class Engine(Protocol):
-    """What a backend module offers."""
+    """What an engine's module offers."""
 
     NAME: str
     LAZY: bool
@@ -36,7 +36,7 @@ _NAMES = ("metal", "cuda", "opencl", "reference")
 
 def engine(name):
     """The engine called `name`, whether it can run here or not."""
-    return importlib.import_module(f".{name}", __name__)
+    return importlib.import_module(f".{name}", __package__)
 
 
 def choose(name=None):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
-from . import backends
-from .arguments import LARGEST, Stream, check_stream, integer, shown
-from .backends.signature import TYPES
-from .backends.text import NOT_ASCII, foreign
-from .errors import BackendError
-from .spec import MOST_THREADS
+from ..arguments import LARGEST, Stream, check_stream, integer, shown
+from ..errors import BackendError
+from ..spec import MOST_THREADS
+from . import engines
+from .signature import TYPES
+from .text import NOT_ASCII, foreign
 
 
 class MetalKernel:
@@ -223,7 +223,7 @@ def make(
     elif validate:
         raise BackendError(f"[{name}] validation needs the opencl backend but this is {engine.NAME}.")
     elif engine.NAME == "reference":
-        raise BackendError(f"[{name}] no engine can run Metal kernels here: {backends.engine('opencl').missing()}")
+        raise BackendError(f"[{name}] no engine can run Metal kernels here: {engines.engine('opencl').missing()}")
     elif engine.NAME == "cuda":
         run = engine.build(name, input_names, output_names, source, **options)
     else:

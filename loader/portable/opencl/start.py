@@ -16,7 +16,9 @@ import threading
 import types
 from pathlib import Path
 
-_PACKAGES = ("loader.backends.opencl", "loader.backends", "loader")
+_HERE = "loader.portable.opencl"
+# Packages whose __init__.py is not run, by how many folders above this file they are.
+_PACKAGES = {_HERE: 0, "loader": 2}
 
 
 def main(module, runtime, folder, niceness):
@@ -35,9 +37,9 @@ def main(module, runtime, folder, niceness):
     # runtime takes settings from a cl.cfg there, which must not be the caller's.
     _name_packages()
     os.chdir(importlib.import_module("loader.portable").dialect("opencl"))
-    module = importlib.import_module(f"{_PACKAGES[0]}.{module}")
+    module = importlib.import_module(f"{_HERE}.{module}")
     errors = importlib.import_module("loader.errors")
-    library = importlib.import_module(f"{_PACKAGES[0]}.library")
+    library = importlib.import_module(f"{_HERE}.library")
     if module.ONE_CORE:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     library.library(Path(runtime), Path(folder))
@@ -62,9 +64,10 @@ def _end_with_parent():
 
 def _name_packages():
     """Our packages without what they import: MLX takes longer to load than a kernel to compile."""
-    for name, path in zip(_PACKAGES, Path(__file__).resolve().parents):
+    folders = Path(__file__).resolve().parents
+    for name, above in _PACKAGES.items():
         sys.modules[name] = types.ModuleType(name)
-        sys.modules[name].__path__ = [str(path)]
+        sys.modules[name].__path__ = [str(folders[above])]
 
 
 if __name__ == "__main__":
