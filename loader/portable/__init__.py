@@ -1,4 +1,5 @@
-"""Where Metal's library lies, written once in `library` and told to each compiler by its dialect."""
+"""Any Metal kernel on any engine. Metal's library, whose folders stand here, is written once in `library` and told to
+each compiler by its dialect."""
 
 from pathlib import Path
 

@@ -256,7 +256,7 @@ METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_m
 #endif
 }
 
-// The same where what stands to the right is kept in another type.
+// multiply_2x2 where what stands to the right is kept in another type than float.
 template <typename A, typename B, typename Kept>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from ...portable import INCLUDE, dialect
 from ...source import inline
+from .. import INCLUDE, dialect
 from ..signature import TYPES, attributes, constant
 from .rewrite import rewrite, swizzles
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import CompileError
-from ...portable import LIBRARY, NAMES, dialect
+from .. import LIBRARY, NAMES, dialect
 from . import cache, diagnostics, mend, quick
 from .child import Child, Ended
 from .compiler import LLVM_OPTIONS, OPTIONS, environment

@@ -4,7 +4,7 @@ import math
 import re
 from functools import cache as once
 
-from ...portable import LIBRARY
+from .. import LIBRARY
 from ..signature import TYPES, attributes, constant, sizes_read
 from .compiler import LISTED, WHOLE
 from .rewrite import of_several_elements, pragmas, rewrite

@@ -173,10 +173,10 @@ struct simdgroup_matrix {
   pair own() const { return elements; }
   // This lane's elements of a right operand.
   pair transposed() const { return msl::everywhere(has_across) ? turned() : msl::transposed(elements); }
-  // What a right operand is made of, as it was loaded.
-  pair loaded() const { return across; }
   // The same where all lanes have called thread_elements() or none has: what a shader must see to.
   pair transposed_alike() const { return has_across ? turned() : msl::transposed(elements); }
+  // What a right operand is made of, as it was loaded.
+  pair loaded() const { return across; }
   // The same matrix of D, with all that was loaded of it.
   template <typename D>
   simdgroup_matrix<D> as() const {
@@ -300,8 +300,8 @@ void simdgroup_multiply_accumulate(
   }
   d = simdgroup_matrix<D>::of(vec<D, 2>(r.first, r.second));
 }
-// Ours alone too: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where A and B can hold the elements of a
-// and of b, of which the lanes have set either all or none. Metal has no such thing, so a shader asks whether
+// Ours alone too: 2x2 products at once, d00 += a0 b0, d01 += a0 b1 and so on, where a may be rounded to A and b to B,
+// and the lanes have set either all of a matrix's elements or none. Metal has no such thing, so a shader asks whether
 // __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
 template <typename A, typename B, typename Kept>
