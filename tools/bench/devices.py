@@ -85,20 +85,21 @@ def rank(options):
     case = model_case.make(model, length // count, options.scale)
     function = model_case.over(case, parallel.over_time(case.op, group))
     jobs = {what: measure.job(case, function, what) for what in measure.PASSES}
-    found = {what: median(timed(job, group) for _ in range(options.rounds + 1)) for what, job in jobs.items()}
-    peak = mx.array(measure.peak(jobs[measure.PASSES[1]]) / 2**20)
-    found["peak"] = mx.distributed.all_max(peak, group=group).item()
+    peak = mx.distributed.all_max(mx.array(measure.peak(jobs[measure.PASSES[1]]) / 2**20), group=group).item()
+    queued = measure.queued(int(peak * 2**20))
+    found = {what: median(timed(job, group, queued) for _ in range(options.rounds + 1)) for what, job in jobs.items()}
+    found["peak"] = peak
     if group.rank() == 0:
         print(json.dumps(found))
 
 
-def timed(job, group):
+def timed(job, group, queued):
     import mlx.core as mx
 
     from tools.bench import measure
 
     mx.eval(mx.distributed.all_sum(mx.ones(1), group=group))
-    return measure.seconds(job)
+    return measure.seconds(job, queued)
 
 
 def row(model, length, count, found, alone):

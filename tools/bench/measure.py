@@ -9,8 +9,9 @@ import numpy as np
 from tqdm import tqdm
 
 PASSES = ("forward", "forward+backward")
-# Passes queued at once on a GPU.
+# Passes queued at once on a GPU, and the bytes that long ones may take together.
 QUEUED = 10
+QUEUED_BYTES = 2**35
 
 
 @dataclass
@@ -116,9 +117,14 @@ def _seconds_of_copy(to, x):
     return time.perf_counter() - start
 
 
-def seconds(run_once):
+def queued(peak_bytes):
+    """How many passes with such a peak may be queued at once, so that a GPU need not free memory in between."""
+    return max(1, min(QUEUED, QUEUED_BYTES // peak_bytes))
+
+
+def seconds(run_once, queued=QUEUED):
     """Seconds of a pass. A GPU gets several passes before we wait, so that its own time is measured."""
-    calls = QUEUED if mx.default_device() == mx.Device(mx.gpu) else 1
+    calls = queued if mx.default_device() == mx.Device(mx.gpu) else 1
     start = time.perf_counter()
     for _ in range(calls):
         last = run_once()
