@@ -76,6 +76,24 @@ def _ld(machine, i):
     return step
 
 
+@_of("ldmatrix", BIND)
+def _ldmatrix(machine, i):
+    """8x8 matrices of 16 bits: 8 lanes have the addresses of the rows of each, and a lane gets what _mma says."""
+    names = _names(i.operands[0])
+    targets = [machine.target(name, np.dtype("u4")) for name in names]
+    locate = machine.places(_space(i), i.operands[1], 16)
+
+    def step(mask):
+        threads, memory, at = locate(mask)
+        rows = at.reshape(-1, warp.WARP)[:, : 8 * len(names)].reshape(-1, len(names), 8, 1) // 2
+        cells = memory.view(np.uint16)[rows + np.arange(8)]
+        cells = np.ascontiguousarray(cells.swapaxes(2, 3) if "trans" in i.op else cells)
+        for to, pairs in zip(targets, cells.reshape(-1, len(names), 64).swapaxes(0, 1)):
+            to[threads] = np.ascontiguousarray(pairs).view(np.uint32).reshape(-1)
+
+    return step
+
+
 @_of("st", BIND)
 def _st(machine, i):
     names, kind = _names(i.operands[1]), np.dtype(TYPES[i.op[-1]])
@@ -123,7 +141,7 @@ _WORDS = {
     *"bf16 tf32 lo hi wide rn rm rz rni rzi rmi rpi ftz approx".split(),
     *"eq ne lt le gt ge equ neu ltu leu gtu geu num nan".split(),
     *"to global shared local param const nc volatile v2 v4 cas add and or xor shiftamt l wrap gl uni".split(),
-    *"sync warp up down bfly idx all ballot aligned m8n8 trans m16n8k8 row col".split(),
+    *"sync warp up down bfly idx all ballot aligned m8n8 x1 x2 x4 trans m16n8k8 row col".split(),
 }
 
 

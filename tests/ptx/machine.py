@@ -11,7 +11,7 @@ from .program import TYPES
 from .warp import WARP
 
 # Instructions at which the lanes of a warp meet; at a barrier without a warp the threads of a block do.
-_MEETINGS = {"shfl", "vote", "mma", "movmatrix", "bar"}
+_MEETINGS = {"shfl", "vote", "mma", "movmatrix", "ldmatrix", "bar"}
 
 
 class Deadlock(AssertionError):
@@ -121,7 +121,9 @@ class Machine:
             return here & ~np.repeat(missing.reshape(self.blocks, -1).any(1), self.block_size)
         if not missing.any():
             return here
-        members = self.members(0xFFFFFFFF if i.op[0] in ("mma", "movmatrix") else self.read(i.operands[-1], "u32"))
+        members = self.members(
+            0xFFFFFFFF if "aligned" in i.op and i.op[0] != "bar" else self.read(i.operands[-1], "u32")
+        )
         return here & ~(members & missing.reshape(-1, 1, WARP)).any(2).reshape(-1)
 
     def _execute(self, i, step, mask):

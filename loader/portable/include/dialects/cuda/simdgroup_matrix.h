@@ -42,6 +42,27 @@ inline uint transpose_halves(uint x) {
   asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(r) : "r"(x));
   return r;
 }
+// Matrices of 16-bit elements from threadgroup memory, 8 lanes' addresses for the rows of each.
+template <bool TRANSPOSED, int N, typename T>
+void load_matrices(uint (&r)[N], const T* row) {
+  const uint at = (uint)__cvta_generic_to_shared(row);
+#define MSL_LOAD(n, trans, registers, ...) \
+  asm volatile("ldmatrix.sync.aligned.m8n8.x" #n trans ".shared.b16 {" registers "}, [%" #n "];" : __VA_ARGS__ : "r"(at))
+  if constexpr (N == 4 && TRANSPOSED) {
+    MSL_LOAD(4, ".trans", "%0, %1, %2, %3", "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]));
+  } else if constexpr (N == 4) {
+    MSL_LOAD(4, "", "%0, %1, %2, %3", "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]));
+  } else if constexpr (N == 2 && TRANSPOSED) {
+    MSL_LOAD(2, ".trans", "%0, %1", "=r"(r[0]), "=r"(r[1]));
+  } else if constexpr (N == 2) {
+    MSL_LOAD(2, "", "%0, %1", "=r"(r[0]), "=r"(r[1]));
+  } else if constexpr (TRANSPOSED) {
+    MSL_LOAD(1, ".trans", "%0", "=r"(r[0]));
+  } else {
+    MSL_LOAD(1, "", "%0", "=r"(r[0]));
+  }
+#undef MSL_LOAD
+}
 // What a left operand holds, as a right one.
 template <typename T>
 metal::vec<T, 2> transposed(metal::vec<T, 2> e) {
@@ -279,6 +300,41 @@ float simdgroup_inner_part(const simdgroup_matrix<T>& a, const simdgroup_matrix<
   const float2 x = msl::converted<float>(a.loaded()), y = msl::converted<float>(b.loaded());
   return x[0] * y[0] + x[1] * y[1];
 }
+// Ours alone too: N matrices, 1, 2 or 4, from rows of 16-bit numbers in threadgroup memory, `stride` numbers apart, a
+// multiple of 8 as `rows` and `next` are, which lies between two matrices. They are for the left or the RIGHT of products
+// and nothing else. TRANSPOSED: the transposes of what lies there.
+#define __HAVE_SIMDGROUP_TILES__ 1
+template <bool RIGHT, bool TRANSPOSED, typename T, int N, typename Pointer>
+void simdgroup_load_tiles(simdgroup_matrix<T> (&d)[N], Pointer rows, int stride, int next) {
+  const int place = (int)msl::lane() % 8, row = RIGHT || TRANSPOSED ? place : msl::row_of(place);
+  uint r[N];
+  msl::load_matrices<RIGHT != TRANSPOSED>(r, rows + msl::opaque(row * stride + (int)msl::lane() / 8 % N * next));
+  for (int i = 0; i < N; ++i) {
+    // The tensor core takes row l / 4 of the left, which is row_of(l / 4) of the matrix.
+    const uint own = RIGHT || !TRANSPOSED ? r[i] : __shfl_sync(msl::whole, r[i], msl::fragment_row() * 4 + (int)msl::lane() % 4);
+    const auto pair = msl::bits_as<vec<T, 2>>(own);
+    d[i] = RIGHT ? simdgroup_matrix<T>::of(pair, pair) : simdgroup_matrix<T>::of(pair);
+  }
+}
+// A matrix of 16-bit numbers to such rows.
+template <typename T, typename Pointer>
+void simdgroup_store_tile(const simdgroup_matrix<T>& a, Pointer rows, int stride) {
+  const auto to = rows + msl::opaque(msl::fragment_row() * stride + msl::fragment_column());
+  *(msl::neighbours<T>*)to = {a.own()[0], a.own()[1]};
+}
+// Two neighbours in a row of 16-bit numbers at once, as one number. They lie at a multiple of 4 bytes.
+template <typename T>
+uint load_neighbours(const T* at) {
+  return *(const uint*)at;
+}
+template <typename T>
+void store_neighbours(T* at, uint pair) {
+  *(uint*)at = pair;
+}
+template <typename T>
+bool neighbours_lie_well(const T* at) {
+  return (ulong)at % sizeof(uint) == 0;
+}
 template <typename D, typename T>
 simdgroup_matrix<D> simdgroup_convert(const simdgroup_matrix<T>& a) {
   return a.template as<D>();
@@ -304,34 +360,35 @@ void simdgroup_multiply_accumulate(
 // and the lanes have set either all of a matrix's elements or none. Metal has no such thing, so a shader asks whether
 // __HAVE_SIMDGROUP_MULTIPLY_2X2__ is defined.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2__ 1
-template <typename A, typename B, typename Kept>
+template <typename A, typename B, typename Left, typename Right>
 void multiply_accumulate_column(
     simdgroup_float8x8& d0,
     simdgroup_float8x8& d1,
-    const simdgroup_float8x8& a0,
-    const simdgroup_float8x8& a1,
-    const simdgroup_matrix<Kept>& b) {
+    const simdgroup_matrix<Left>& a0,
+    const simdgroup_matrix<Left>& a1,
+    const simdgroup_matrix<Right>& b) {
   msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
   if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
     const auto x0 = msl::converted<A>(a0.own()), x1 = msl::converted<A>(a1.own());
     msl::multiply_add_small<A>(c0, c1, x0, x1, msl::converted<A>(b.transposed_alike()));
   } else {
+    const float2 x0 = msl::converted<float>(a0.own()), x1 = msl::converted<float>(a1.own());
     const float2 y = msl::converted<float>(b.transposed_alike());
-    msl::multiply_add_pair<A, B>(c0, c1, {a0.own()[0], a0.own()[1]}, {a1.own()[0], a1.own()[1]}, {y[0], y[1]});
+    msl::multiply_add_pair<A, B>(c0, c1, {x0[0], x0[1]}, {x1[0], x1[1]}, {y[0], y[1]});
   }
   d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
   d1 = simdgroup_float8x8::of(float2(c1.first, c1.second));
 }
-template <typename A = float, typename B = float, typename Kept>
+template <typename A = float, typename B = float, typename Left, typename Right>
 void simdgroup_multiply_accumulate_2x2(
     simdgroup_float8x8& d00,
     simdgroup_float8x8& d01,
     simdgroup_float8x8& d10,
     simdgroup_float8x8& d11,
-    const simdgroup_float8x8& a0,
-    const simdgroup_float8x8& a1,
-    const simdgroup_matrix<Kept>& b0,
-    const simdgroup_matrix<Kept>& b1) {
+    const simdgroup_matrix<Left>& a0,
+    const simdgroup_matrix<Left>& a1,
+    const simdgroup_matrix<Right>& b0,
+    const simdgroup_matrix<Right>& b1) {
   multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
   multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
 }
