@@ -35,6 +35,7 @@ __all__ = [
     "error",
     "needs_kernels",
     "option_sets",
+    "planned_as",
     "poisoned",
     "rank_sets",
     "run",
@@ -71,11 +72,16 @@ def poisoned(name):
     return with_nan(loader.get(name))
 
 
-def as_on_metal(op):
-    """The op planned as on Metal, its kernels built by the engine in use."""
+def planned_as(op, name):
+    """The op planned as on the engine of that name, its kernels built by the engine in use."""
     names = ("LAZY", "missing", "ready", "build", "prepare")
-    engine = SimpleNamespace(NAME="metal", **{name: getattr(op.engine, name) for name in names})
+    engine = SimpleNamespace(NAME=name, **{part: getattr(op.engine, part) for part in names})
     return loader.Op(op.spec, engine, op._reference)
+
+
+def as_on_metal(op):
+    """The op planned as on Apple GPUs."""
+    return planned_as(op, "metal")
 
 
 def assert_close(op, got, want, what, inputs=None):

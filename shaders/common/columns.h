@@ -10,11 +10,15 @@
 constexpr constant int COLUMN_SIMDGROUPS = 4;
 // The rows of a tile that one of them loads and stores.
 constexpr constant int COLUMN_ROWS = TILE / COLUMN_SIMDGROUPS;
-constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
 
-// Where the own columns stand in two tiles that follow one another.
-METAL_FUNC int columns_begin(int simdgroup) {
-  return simdgroup / 2 * TILE_SIZE + simdgroup % 2 * TILE_ROWS;
+// Of two tiles that follow one another the one with the own columns, and their first block in it.
+template <typename Tiles>
+METAL_FUNC Tiles columns_tile(Tiles tiles, int simdgroup) {
+  return tile_at(tiles, simdgroup / 2);
+}
+
+METAL_FUNC int columns_block(int simdgroup) {
+  return simdgroup % 2 * TILE_OWN;
 }
 
 struct column_sum {
@@ -37,10 +41,10 @@ METAL_FUNC void columns_multiply(
     thread metal::simdgroup_matrix<Kept, 8, 8>& next,
     int row,
     int inner) {
-  metal::simdgroup_float8x8 a = tile_matrix<TRANSPOSED>(left, row, inner);
-  metal::simdgroup_float8x8 below = tile_matrix<TRANSPOSED>(left, row + 1, inner);
+  metal::simdgroup_matrix<typename tile_kind<Left>::type, 8, 8> a[TILE_OWN];
+  tile_left<TRANSPOSED>(a, left, row, inner);
   multiply_2x2<A, B>(
-      sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a, below, right, next);
+      sum.at[row][0], sum.at[row][1], sum.at[row + 1][0], sum.at[row + 1][1], a[0], a[1], right, next);
 }
 
 // Own columns of row `row` of a state's blocks of T. Past the rows and columns that exist the last stand in;
@@ -112,17 +116,17 @@ METAL_FUNC void columns_product_state(
 // blocks.
 template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
-  auto own = right + columns_begin(simdgroup);
+  auto own = columns_tile(right, simdgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
 #pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    metal::simdgroup_float8x8 b = tile_matrix<false>(own, inner, 0);
-    metal::simdgroup_float8x8 next = tile_matrix<false>(own, inner, 1);
+    metal::simdgroup_matrix<typename tile_kind<Right>::type, 8, 8> b[TILE_OWN];
+    tile_right<false>(b, own, inner, columns_block(simdgroup));
 #pragma clang loop unroll(full)
     for (int r = 0; r < TILE_BLOCKS; r += 2) {
       if (TRANSPOSED ? inner >= r : inner < r + 2) {
-        columns_multiply<TRANSPOSED, A, B>(sum, left, b, next, r, inner);
+        columns_multiply<TRANSPOSED, A, B>(sum, left, b[0], b[1], r, inner);
       }
     }
   }
@@ -151,7 +155,7 @@ METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
 // The own columns of two tiles from their matrices.
 template <typename Tiles>
 METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup) {
-  auto own = tiles + columns_begin(simdgroup);
+  auto own = columns_tile(tiles, simdgroup) + columns_block(simdgroup) * 8;
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma clang loop unroll(full)
@@ -179,7 +183,21 @@ METAL_FUNC void columns_fetch(thread column_rows<T>& rows, Source source, tile_p
 
 // These to two tiles.
 template <typename T, typename Tiles>
-METAL_FUNC void columns_keep(Tiles tiles, thread column_rows<T>& rows, int simdgroup, int lane) {
-  tile_keep<T, COLUMN_ROWS>(tiles, rows.first, 1.0f, simdgroup, lane);
-  tile_keep<T, COLUMN_ROWS>(tiles + TILE_SIZE, rows.second, 1.0f, simdgroup, lane);
+METAL_FUNC void columns_keep(Tiles tiles, thread column_rows<T>& rows, tile_place place) {
+  tile_keep<T, COLUMN_ROWS>(tiles, rows.first, 1.0f, place.simdgroup, place.lane);
+  tile_keep<T, COLUMN_ROWS>(tile_at(tiles, 1), rows.second, 1.0f, place.simdgroup, place.lane);
+}
+
+// Stores the own rows of two tiles that exist to `destination`, rounded to T.
+template <typename T, typename Tiles, typename Destination>
+METAL_FUNC void columns_write(Tiles tiles, Destination destination, tile_place place) {
+  for (int part = 0; part < 2; ++part) {
+    const int first = part * TILE;
+    if (first < destination.columns) {
+      tile_store<T, COLUMN_ROWS>(
+          tile_at(tiles, part),
+          view_of(destination.at + first, destination.stride, destination.columns - first),
+          place);
+    }
+  }
 }

@@ -41,6 +41,17 @@ METAL_FUNC void gates_fetch(
   }
 }
 
+// The same of one gate a step for gates_keep, which takes those that simdgroup 0 has: far from one another as
+// they are, each costs as much as a row.
+template <bool RESETS, typename T, typename Source, typename Reset>
+METAL_FUNC void gates_fetch_once(
+    thread gates_part<false, T>& part, Source g, Reset reset, int steps, tile_place place) {
+  part.at[0] = static_cast<T>(1.0f);
+  if (place.simdgroup == 0) {
+    gates_fetch<false, RESETS, T>(part, g, reset, steps, place);
+  }
+}
+
 template <bool PER_KEY, typename T, typename Gates>
 METAL_FUNC void gates_keep(Gates gates, thread gates_part<PER_KEY, T>& part, int simdgroup, int lane) {
 #pragma clang loop unroll(full)

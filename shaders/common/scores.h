@@ -14,14 +14,14 @@
 template <typename A = float, typename B = float, typename Left, typename Right>
 METAL_FUNC void scores_product(thread tile_sum& sum, Left left, Right right, int simdgroup) {
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    metal::simdgroup_float8x8 a[TILE_OWN];
+    metal::simdgroup_matrix<typename tile_kind<Left>::type, 8, 8> a[TILE_OWN];
     tile_own<false>(a, left, simdgroup, inner);
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; c += TILE_OWN) {
       if (c <= simdgroup * TILE_OWN) {
-        metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, c);
-        metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, c + 1);
-        tile_multiply<A, B>(sum, a, b, next, c);
+        metal::simdgroup_matrix<typename tile_kind<Right>::type, 8, 8> b[TILE_OWN];
+        tile_right<true>(b, right, inner, c);
+        tile_multiply<A, B>(sum, a, b[0], b[1], c);
       }
     }
   }
@@ -34,11 +34,11 @@ METAL_FUNC void scores_square(
   const int row = simdgroup > 0 ? TILE_OWN : 0;
   const int column = simdgroup > 1 ? TILE_OWN : 0;
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    metal::simdgroup_float8x8 a = tile_matrix<false>(left, row, inner);
-    metal::simdgroup_float8x8 below = tile_matrix<false>(left, row + 1, inner);
-    metal::simdgroup_float8x8 b = tile_matrix<true>(right, inner, column);
-    metal::simdgroup_float8x8 next = tile_matrix<true>(right, inner, column + 1);
-    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a, below, b, next);
+    metal::simdgroup_matrix<typename tile_kind<Left>::type, 8, 8> a[TILE_OWN];
+    metal::simdgroup_matrix<typename tile_kind<Right>::type, 8, 8> b[TILE_OWN];
+    tile_left<false>(a, left, row, inner);
+    tile_right<true>(b, right, inner, column);
+    multiply_2x2<A, B>(sum[0][0], sum[0][1], sum[1][0], sum[1][1], a[0], a[1], b[0], b[1]);
   }
 }
 

@@ -39,6 +39,11 @@ struct states_rows {
   Tile writes;
 };
 
+template <typename Tile>
+METAL_FUNC states_rows<Tile> states_rows_of(Tile queries, Tile reads, Tile writes) {
+  return states_rows<Tile>{queries, reads, writes};
+}
+
 // Adds those of a tile's 32 values to `sums` and, to `inner`, what a lane has of the inner product: of every
 // other row of blocks, since the other simdgroup has the rest. WHOLE: all blocks of the tile exist.
 template <
@@ -67,7 +72,7 @@ METAL_FUNC void states_products(
         // Past the last block, load the last one again; its product is not used.
         const int other = WHOLE ? c + 1 : metal::min(c + 1, met.state.rows - 1);
         metal::simdgroup_matrix<T, 8, 8> block[2];
-        metal::simdgroup_float8x8 own[TILE_OWN];
+        metal::simdgroup_matrix<typename tile_kind<Tile>::type, 8, 8> own[TILE_OWN];
         if (met.enters) {
           block[0] = block_load<false, T>(met.state.at, i + c * wide);
           block[1] = block_load<false, T>(met.state.at, i + other * wide);

@@ -48,6 +48,23 @@ METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
   return place;
 }
 
+// Three rates a step, of a chunk's step a lane; 0 where it is not `there`.
+template <typename Rates>
+METAL_FUNC void steps_fetch_rates(thread float (&own)[3], Rates rates, bool there) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 3; ++i) {
+    own[i] = there ? rates[i * TILE] : 0.0f;
+  }
+}
+
+template <typename Weights>
+METAL_FUNC void steps_keep_rates(Weights weights, thread const float (&own)[3], int lane) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 3; ++i) {
+    weights[i * TILE + lane] = own[i];
+  }
+}
+
 // A chunk's rows of own values as they come.
 template <int WIDE, typename T>
 struct steps_given {
@@ -194,17 +211,54 @@ METAL_FUNC void steps_times(thread steps_values<WIDE>& values, float factor) {
   }
 }
 
-// values = given - values.
-template <int WIDE, typename T>
-METAL_FUNC void steps_miss(thread steps_values<WIDE>& values, thread steps_given<WIDE, T>& given) {
+// What one of SHARES simdgroups fetches of a chunk's values, of the steps that are its share: 8 of every
+// 8 * SHARES.
+template <int WIDE, int SHARES, typename T>
+struct steps_share {
+  T at[(TILE / 8 + SHARES - 1) / SHARES][WIDE][2];
+};
+
+// As steps_fetch.
+template <int WIDE, int SHARES, bool WHOLE, typename T, typename Source>
+METAL_FUNC void steps_fetch_share(
+    thread steps_share<WIDE, SHARES, T>& given,
+    Source source,
+    int stride,
+    int columns,
+    int steps,
+    int share,
+    thread const steps_place& place) {
+#pragma clang loop unroll(full)
+  for (int e = 0; e < 2; ++e) {
+    const int first = share * 8 + place.column[e];
+    auto from = source + first * stride + place.row[e];
+#pragma clang loop unroll(full)
+    for (int i = 0; i * SHARES < TILE / 8; ++i) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < WIDE; ++w) {
+        const int step = first + i * SHARES * 8;
+        const bool live = (WHOLE || w * 8 + place.row[e] < columns) && step < metal::min(steps, TILE);
+        given.at[i][w][e] =
+            live ? static_cast<T>(from[i * SHARES * 8 * stride + w * 8]) : static_cast<T>(0.0f);
+      }
+    }
+  }
+}
+
+// values = given - values, which the simdgroups add up: each knows given for its share.
+template <int WIDE, int SHARES, typename T>
+METAL_FUNC void steps_miss(
+    thread steps_values<WIDE>& values, thread steps_share<WIDE, SHARES, T>& given, int share) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < TILE / 8; ++i) {
+    const bool own = i % SHARES == share;
 #pragma clang loop unroll(full)
     for (int w = 0; w < WIDE; ++w) {
 #pragma clang loop unroll(full)
       for (int e = 0; e < 2; ++e) {
         const float x = values.at[i][w].thread_elements()[e];
-        values.at[i][w].thread_elements()[e] = static_cast<float>(given.at[i][w][e]) - x;
+        const float wanted = static_cast<float>(given.at[i / SHARES][w][e]);
+        values.at[i][w].thread_elements()[e] = (own ? wanted : 0.0f) - x;
       }
     }
   }

@@ -18,6 +18,7 @@ constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
 constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
+constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
 // The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
 constexpr constant int ROW_STRIDE = 9;
 
@@ -170,6 +171,36 @@ METAL_FUNC metal::simdgroup_float8x8 tile_matrix(Tile tile, int row, int column)
   return m;
 }
 
+// What products load of a tile: two matrices, one below the other, for the left, and N side by side for the
+// right. A tile of floats is a pointer; raw_tile.h has another kind.
+template <typename Tile>
+struct tile_kind {
+  using type = float;
+};
+
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_left(
+    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int row, int column) {
+#pragma clang loop unroll(full)
+  for (int r = 0; r < TILE_OWN; ++r) {
+    left[r] = tile_matrix<TRANSPOSED>(tile, row + r, column);
+  }
+}
+
+template <bool TRANSPOSED, int N, typename Tile>
+METAL_FUNC void tile_right(thread metal::simdgroup_float8x8 (&right)[N], Tile tile, int row, int column) {
+#pragma clang loop unroll(full)
+  for (int c = 0; c < N; ++c) {
+    right[c] = tile_matrix<TRANSPOSED>(tile, row, column + c);
+  }
+}
+
+// The tile that is `number` tiles behind another.
+template <typename Tile>
+METAL_FUNC Tile tile_at(Tile tiles, int number) {
+  return tiles + number * TILE_SIZE;
+}
+
 METAL_FUNC void tile_clear(thread metal::simdgroup_float8x8 (&blocks)[TILE_OWN]) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
@@ -193,6 +224,16 @@ METAL_FUNC void tile_add(thread tile_sum& sum, thread tile_sum& other) {
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_BLOCKS; ++c) {
       sum.at[r][c].thread_elements() += other.at[r][c].thread_elements();
+    }
+  }
+}
+
+METAL_FUNC void tile_mix(thread tile_sum& sum, thread tile_sum& other, float factor) {
+#pragma clang loop unroll(full)
+  for (int r = 0; r < TILE_OWN; ++r) {
+#pragma clang loop unroll(full)
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      sum.at[r][c].thread_elements() += factor * other.at[r][c].thread_elements();
     }
   }
 }
@@ -256,33 +297,35 @@ METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_m
 #endif
 }
 
-// multiply_2x2 where what stands to the right is kept in another type than float.
-template <typename A, typename B, typename Kept>
+// multiply_2x2 of matrices that are kept in other types than float.
+template <typename A, typename B, typename Left, typename Right>
 METAL_FUNC void multiply_2x2(
     thread metal::simdgroup_float8x8& sum00,
     thread metal::simdgroup_float8x8& sum01,
     thread metal::simdgroup_float8x8& sum10,
     thread metal::simdgroup_float8x8& sum11,
-    thread metal::simdgroup_float8x8& left0,
-    thread metal::simdgroup_float8x8& left1,
-    thread metal::simdgroup_matrix<Kept, 8, 8>& right0,
-    thread metal::simdgroup_matrix<Kept, 8, 8>& right1) {
+    thread metal::simdgroup_matrix<Left, 8, 8>& left0,
+    thread metal::simdgroup_matrix<Left, 8, 8>& left1,
+    thread metal::simdgroup_matrix<Right, 8, 8>& right0,
+    thread metal::simdgroup_matrix<Right, 8, 8>& right1) {
 #ifdef __HAVE_SIMDGROUP_BLOCKS__
   metal::simdgroup_multiply_accumulate_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, right0, right1);
 #else
-  metal::simdgroup_float8x8 wide0 = matrix_as<float>(right0);
-  metal::simdgroup_float8x8 wide1 = matrix_as<float>(right1);
-  multiply_2x2<A, B>(sum00, sum01, sum10, sum11, left0, left1, wide0, wide1);
+  metal::simdgroup_float8x8 own0 = matrix_as<float>(left0);
+  metal::simdgroup_float8x8 own1 = matrix_as<float>(left1);
+  metal::simdgroup_float8x8 other0 = matrix_as<float>(right0);
+  metal::simdgroup_float8x8 other1 = matrix_as<float>(right1);
+  multiply_2x2<A, B>(sum00, sum01, sum10, sum11, own0, own1, other0, other1);
 #endif
 }
 
 // Column blocks `column` and `column` + 1 of sum += left * right, for the simdgroup's rows of left.
-template <typename A, typename B, typename Kept>
+template <typename A, typename B, typename Left, typename Right>
 METAL_FUNC void tile_multiply(
     thread tile_sum& sum,
-    thread metal::simdgroup_float8x8 (&left)[TILE_OWN],
-    thread metal::simdgroup_matrix<Kept, 8, 8>& right,
-    thread metal::simdgroup_matrix<Kept, 8, 8>& next,
+    thread metal::simdgroup_matrix<Left, 8, 8> (&left)[TILE_OWN],
+    thread metal::simdgroup_matrix<Right, 8, 8>& right,
+    thread metal::simdgroup_matrix<Right, 8, 8>& next,
     int column) {
   multiply_2x2<A, B>(
       sum.at[0][column],
@@ -296,25 +339,22 @@ METAL_FUNC void tile_multiply(
 }
 
 // Column block `inner` of the simdgroup's rows of a tile or of its transpose.
-template <bool TRANSPOSED, typename Tile>
+template <bool TRANSPOSED, typename T, typename Tile>
 METAL_FUNC void tile_own(
-    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
-#pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_OWN; ++r) {
-    left[r] = tile_matrix<TRANSPOSED>(tile, simdgroup * TILE_OWN + r, inner);
-  }
+    thread metal::simdgroup_matrix<T, 8, 8> (&left)[TILE_OWN], Tile tile, int simdgroup, int inner) {
+  tile_left<TRANSPOSED>(left, tile, simdgroup * TILE_OWN, inner);
 }
 
 // sum += column block `inner` of left * row block `inner` of right.
 template <bool LEFT_TRANSPOSED, bool RIGHT_TRANSPOSED, typename A, typename B, typename Left, typename Right>
 METAL_FUNC void tile_product_block(thread tile_sum& sum, Left left, Right right, int simdgroup, int inner) {
-  metal::simdgroup_float8x8 a[TILE_OWN];
+  metal::simdgroup_matrix<typename tile_kind<Left>::type, 8, 8> a[TILE_OWN];
   tile_own<LEFT_TRANSPOSED>(a, left, simdgroup, inner);
 #pragma clang loop unroll(full)
   for (int c = 0; c < TILE_BLOCKS; c += 2) {
-    metal::simdgroup_float8x8 b = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c);
-    metal::simdgroup_float8x8 next = tile_matrix<RIGHT_TRANSPOSED>(right, inner, c + 1);
-    tile_multiply<A, B>(sum, a, b, next, c);
+    metal::simdgroup_matrix<typename tile_kind<Right>::type, 8, 8> b[2];
+    tile_right<RIGHT_TRANSPOSED>(b, right, inner, c);
+    tile_multiply<A, B>(sum, a, b[0], b[1], c);
   }
 }
 
@@ -406,15 +446,14 @@ METAL_FUNC void tile_weigh(
     Weights weights,
     int simdgroup) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_OWN; ++r) {
-    const int row = simdgroup * TILE_OWN + r;
-    metal::simdgroup_float8x8 weight;
-    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
+  for (int c = 0; c < TILE_BLOCKS; ++c) {
+    metal::simdgroup_matrix<typename tile_kind<Tile>::type, 8, 8> factors[TILE_OWN];
+    tile_own<false>(factors, other, simdgroup, c);
 #pragma clang loop unroll(full)
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      metal::simdgroup_float8x8 factor = tile_matrix<false>(other, row, c);
+    for (int r = 0; r < TILE_OWN; ++r) {
+      metal::simdgroup_float8x8 factor = matrix_as<float>(factors[r]);
       grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
-      sum.at[r][c].thread_elements() *= weight.thread_elements();
     }
   }
+  tile_scale<false>(sum, weights, simdgroup);
 }

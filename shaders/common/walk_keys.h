@@ -67,23 +67,29 @@ METAL_FUNC void walk_read(
   }
 }
 
-// Sums up what SIMDGROUPS simdgroups know of the same values, through `sums`.
+// Sums up what SIMDGROUPS simdgroups know of the same values, through `sums`, where lanes find what they put.
 template <int WIDE, int SIMDGROUPS, typename Sums>
-METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup) {
-  constexpr int PART = TILE / 8 * WIDE * BLOCK;
+METAL_FUNC void walk_sum(thread steps_values<WIDE>& known, Sums sums, int simdgroup, int lane) {
+  constexpr int PART = TILE / 8 * WIDE * 32;
   if (SIMDGROUPS > 1) {
-    blocks_store<false, true>(known.at, sums + simdgroup * PART, WIDE, TILE / 8, WIDE);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < TILE / 8; ++i) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < WIDE; ++w) {
+        sums[simdgroup * PART + (i * WIDE + w) * 32 + lane] = known.at[i][w].thread_elements();
+      }
+    }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
 #pragma clang loop unroll(full)
     for (int i = 0; i < TILE / 8; ++i) {
 #pragma clang loop unroll(full)
       for (int w = 0; w < WIDE; ++w) {
-        known.at[i][w] = block_load<false>(sums, i * WIDE + w);
+        metal::float2 sum = sums[(i * WIDE + w) * 32 + lane];
 #pragma clang loop unroll(full)
         for (int s = 1; s < SIMDGROUPS; ++s) {
-          metal::simdgroup_float8x8 more = block_load<false>(sums, (s * TILE / 8 + i) * WIDE + w);
-          known.at[i][w].thread_elements() += more.thread_elements();
+          sum += sums[s * PART + (i * WIDE + w) * 32 + lane];
         }
+        known.at[i][w].thread_elements() = sum;
       }
     }
     metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);

@@ -59,10 +59,10 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     columns_clear(sum);
     column_rows<TV> inputs;
     column_rows<float> results;
-    columns_fetch<TV>(inputs, view_of(given + row, H * Dv, Dv - value), place);
-    columns_fetch<float>(results, view_of(solved + row, H * Dv, Dv - value), place);
+    columns_fetch(inputs, view_of(given + row, H * Dv, Dv - value), place);
+    columns_fetch(results, view_of(solved + row, H * Dv, Dv - value), place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_keep<TV>(tiles, inputs, simdgroup, lane);
+    columns_keep(tiles, inputs, place);
     columns_load_lower(weights, given_mix + at * TILE * TILE, simdgroup, lane);
     for (int inner = 0; meets_state && inner < ROWS; ++inner) {
       simdgroup_float8x8 own[TILE_OWN];
@@ -78,20 +78,14 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_product_lower<REVERSE, float, TV>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_keep<float>(tiles, results, simdgroup, lane);
+    columns_keep(tiles, results, place);
     columns_load_lower(weights, solved_mix + at * TILE * TILE, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_product_lower<REVERSE, float, float>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_put(sum, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    for (int part = 0; part < 2; ++part) {
-      const int own = part * TILE;
-      if (value + own < Dv) {
-        tile_store<TV, COLUMN_ROWS>(
-            tiles + part * TILE_SIZE, view_of(mixed + row + own, H * Dv, Dv - value - own), place);
-      }
-    }
+    columns_write<TV>(tiles, view_of(mixed + row, H * Dv, Dv - value), place);
     begin = end;
   } while (HAS_RESET && begin < steps);
 }

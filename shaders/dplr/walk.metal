@@ -52,9 +52,9 @@ template <
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
-  static_assert((SUMS + SIMDGROUPS * 8 * TILE_STRIDE) * 4 <= 32768, "a threadgroup has 32 KiB");
-  threadgroup float sums[SUMS];
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * 32 : 1;
+  static_assert((2 * SUMS + SIMDGROUPS * 8 * TILE_STRIDE) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float2 sums[SUMS];
   threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
 
   const int L = given_shape[1];
@@ -130,7 +130,7 @@ template <
     if (more) {
       chunk_fetch_reads<WHOLE_KEYS>(own, source, next);
     }
-    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup);
+    walk_sum<WIDE, SIMDGROUPS>(values, sums, simdgroup, lane);
     if (!AHEAD) {
       chunk_fetch_given<WHOLE_KEYS, WHOLE_ROWS>(own, source, chunk, steps, place);
     }
@@ -150,11 +150,17 @@ template <
     }
     steps_only<WIDE, HAS_RESET>(values, REVERSE ? behind : 0, REVERSE ? TILE : first, place);
     steps_mix<WIDE, REVERSE, HAS_RESET, TV>(values, inputs, own.mix, resets, steps, place);
+    if (more) {
+      chunk_fetch_mix<REVERSE>(own, source, next);
+    }
     steps_values<WIDE> results = values;
     if (!AHEAD) {
       chunk_fetch_inverse<REVERSE>(own, source, chunk);
     }
     steps_mix<WIDE, REVERSE, HAS_RESET>(results, values, own.inverse, resets, steps, place);
+    if (more) {
+      chunk_fetch_inverse<REVERSE>(own, source, next);
+    }
     if (simdgroup == 0) {
       auto to = solved + own_value + static_cast<long>(chunk) * TILE * H * Dv;
       steps_store<WIDE, WHOLE_ROWS, float>(results, to, H * Dv, wide, steps, place);
@@ -165,8 +171,6 @@ template <
     steps_only<WIDE, HAS_RESET>(results, begin, end, place);
     walk_write<WIDE, TALL, HAS_RESET, float>(rest_of_S, results, own.rewrites, begin, end, place);
     if (more) {
-      chunk_fetch_mix<REVERSE>(own, source, next);
-      chunk_fetch_inverse<REVERSE>(own, source, next);
       chunk_fetch_rewrites<WHOLE_KEYS>(own, source, next);
     }
     walk_settle<WIDE, TALL>(S, rest_of_S);

@@ -1,9 +1,10 @@
 // gated_delta backward, from the last chunk of 32 steps to the first. What a chunk writes, u[t] = beta[t]
-// (v[t] - S k[t]), has the gradient d = y + N^T (beta o y), where y = mixes^T grad_o + after o (G keys) and G
-// is the adjoint of the state that leaves it. Then grad_v = beta d, and G = decay o G + sum over the chunk of
-// upto[t] (scale * queries[t] (x) grad_o[t] - keys[t] (x) beta[t] d[t]); inverse, which is N, and decay are
-// as prepare.metal makes them, the rest as prepare_backward.metal does. G starts as grad_final_state. Yang et
-// al. 2024, arXiv:2412.06464, section 3.3.
+// (v[t] - S k[t]), has the gradient d = y + N^T (beta o y), where y = mixes^T grad_o + after o (G keys) and
+// G is the adjoint of the state that leaves it. Then grad_v = beta d, and G = decay o G + sum over the
+// chunk of upto[t] (scale * queries[t] (x) grad_o[t] - keys[t] (x) beta[t] d[t]); inverse, which is N, and
+// decay are as prepare.metal makes them, the rates after, beta and upto and the rest as
+// prepare_backward.metal does. G starts as grad_final_state. Yang et al. 2024, arXiv:2412.06464, section
+// 3.3.
 //
 // A simdgroup owns 8 * WIDE values and 8 * TALL keys of their adjoint, a threadgroup all keys. ALONE keeps
 // grad_initial_state only.
@@ -22,12 +23,12 @@ template <
     typename TWQ,
     typename TWK,
     typename TV,
-    typename TB,
     typename TS,
     typename TU,
     int Dk,
     int Dv,
     int H,
+    int KEY_HEADS,
     int WIDE,
     int TALL,
     int KINDS,
@@ -39,12 +40,10 @@ template <
 [[kernel]] void gated_delta_adjoints(
     const device float* inverse,           // [B, H, CHUNKS, 4, 4, 8, 8]
     const device float* mixes,             // [B, H, CHUNKS, 4, 4, 8, 8]
-    const device TWQ* queries,             // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device TWK* keys,                // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
-    const device float* upto,              // [B, L, H]
-    const device float* after,             // [B, L, H]
+    const device TWQ* queries,             // [B, KEY_HEADS, CHUNKS, 4, KEYS / 8, 8, 8]
+    const device TWK* keys,                // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    const device float* rates,             // [B, H, CHUNKS, 3, 32]
     const device float* decay,             // [B, H, CHUNKS, 2, KEYS]
-    const device TB* beta,                 // [B, L, H]
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
     const device TV* grad_o,               // [B, L, H, Dv]
@@ -63,9 +62,10 @@ template <
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
   constexpr bool WHOLE_ROWS = Dv % (WIDE * 8) == 0;
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
-  static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
-  threadgroup float sums[SUMS];
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * 32 : 1;
+  static_assert(
+      (2 * SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float2 sums[SUMS];
   threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
   threadgroup float weights[SIMDGROUPS * 3 * TILE];
 
@@ -100,9 +100,11 @@ template <
   const int wide = Dv - value;
   const long last = state * chunks + chunks - 1;
   const int rest = L - (chunks - 1) * TILE;
-  auto write_keys = keys + last * KINDS * TILE * KEYS + key / 8 * BLOCK;
+  const long key_head = static_cast<long>(batch) * KEY_HEADS + head / (H / KEY_HEADS);
+  const long last_keys = (key_head + 1) * chunks - 1;
+  auto write_keys = keys + last_keys * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto read_keys = write_keys + (KINDS - 1) * TILE * KEYS;
-  auto chunk_queries = queries + last * TILE * KEYS + key / 8 * BLOCK;
+  auto chunk_queries = queries + last_keys * TILE * KEYS + key / 8 * BLOCK;
   auto chunk_inverse = inverse + last * TILE * TILE;
   auto chunk_mixes = mixes + last * TILE * TILE;
   auto chunk_decay = decay + last * 2 * KEYS + key;
@@ -110,10 +112,7 @@ template <
   auto chunk_outputs = grad_o + begins * Dv + value;
   auto chunk_updates = grad_update + begins * Dv + value;
   auto chunk_written = grad_v + begins * Dv + value;
-  const long own_step = begins + static_cast<long>(lane) * H;
-  auto chunk_upto = upto + own_step;
-  auto chunk_after = after + own_step;
-  auto chunk_beta = beta + own_step;
+  auto chunk_rates = rates + last * 3 * TILE + lane;
   walk_keys<TALL, TWK> reads;
   steps_lower mix;
   steps_given<WIDE, TV> given;
@@ -124,9 +123,10 @@ template <
     steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
     walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   }
-  float own_upto = AHEAD && lane < rest ? *chunk_upto : 0.0f;
-  float own_after = AHEAD && lane < rest ? *chunk_after : 0.0f;
-  TB own_beta = AHEAD && lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
+  float own_rates[3];
+  if (AHEAD) {
+    steps_fetch_rates(own_rates, chunk_rates, lane < rest);
+  }
 
   for (int chunk = chunks - 1; chunk >= 0; --chunk) {
     const bool more = chunk > 0;
@@ -145,20 +145,12 @@ template <
       chunk_inverse -= TILE * TILE;
     }
     if (!AHEAD) {
-      own_upto = lane < steps ? *chunk_upto : 0.0f;
-      own_after = lane < steps ? *chunk_after : 0.0f;
-      own_beta = lane < steps ? *chunk_beta : static_cast<TB>(0.0f);
+      steps_fetch_rates(own_rates, chunk_rates, lane < steps);
     }
-    own_weights[lane] = own_after;
-    own_weights[TILE + lane] = static_cast<float>(own_beta);
-    own_weights[2 * TILE + lane] = own_upto;
-    chunk_upto -= TILE * H;
-    chunk_after -= TILE * H;
-    chunk_beta -= TILE * H;
+    steps_keep_rates(own_weights, own_rates, lane);
+    chunk_rates -= 3 * TILE;
     if (AHEAD && more) {
-      own_upto = *chunk_upto;
-      own_after = *chunk_after;
-      own_beta = *chunk_beta;
+      steps_fetch_rates(own_rates, chunk_rates, true);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     steps_values<WIDE> updates;
@@ -172,7 +164,7 @@ template <
           chunk_adjoint + (((state * chunks + chunk) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
       blocks_store<false, WHOLE, TS>(G.at, saved, VALUES / 8, owned, (VALUES - value) / 8);
     }
-    walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup);
+    walk_sum<WIDE, SIMDGROUPS>(updates, sums, simdgroup, lane);
 
     // What the adjoint and the outputs ask of each step, then what steps after it do.
     steps_values<WIDE> outputs;
@@ -185,9 +177,20 @@ template <
       steps_fetch_lower<true>(mix, chunk_mixes);
     }
     steps_mix<WIDE, true, HAS_RESET, TV>(updates, outputs, mix, resets, steps, place);
+    // What is fetched late holds up the next chunk's start, but with a gate a key no register is left.
+    constexpr bool EARLY = AHEAD && !PER_KEY;
+    constexpr bool LATE = AHEAD && PER_KEY;
+    auto next_outputs = chunk_outputs - TILE * H * Dv;
     read_keys -= KINDS * TILE * KEYS;
+    chunk_mixes -= TILE * TILE;
+    walk_decays<PER_KEY, TALL> coming = fading;
     if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
+    }
+    if (EARLY && more) {
+      steps_fetch_lower<true>(mix, chunk_mixes);
+      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, next_outputs, H * Dv, wide, TILE, place);
+      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay - 2 * KEYS, KEYS, owned, place);
     }
     steps_values<WIDE> rated = updates;
     steps_scale<WIDE, HAS_RESET>(rated, own_weights + TILE, place);
@@ -209,6 +212,7 @@ template <
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, steps, place);
       steps_from<WIDE, TV>(outputs, given);
     }
+    chunk_outputs = next_outputs;
     steps_times<WIDE>(outputs, factor);
     steps_times<WIDE>(written, -1.0f);
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
@@ -222,10 +226,9 @@ template <
       chunk_queries -= TILE * KEYS;
     }
     walk_write<WIDE, TALL, HAS_RESET, TWQ>(rest_of_G, outputs, asks, 0, end, place);
-    chunk_mixes -= TILE * TILE;
-    chunk_outputs -= TILE * H * Dv;
     chunk_decay -= 2 * KEYS;
-    if (AHEAD && more) {
+    fading = coming;
+    if (LATE && more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);

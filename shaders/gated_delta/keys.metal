@@ -134,7 +134,7 @@ template <
 
     // What a step has one of is on its way while the first keys are fetched.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
+    gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
     const TB own_rate = lane >= begin && lane < end ? beta[row + lane * H] : static_cast<TB>(0.0f);
 
     tile_sum sum;
@@ -184,7 +184,7 @@ template <
       readouts_weigh<HAS_ERASE, HAS_RESET>(tiles, sums, factor, place);
     }
     float inner = 0.0f;
-    const states_rows<threadgroup float*> value_rows = {left, right, pairs};
+    const auto value_rows = states_rows_of(left, right, pairs);
     // TOGETHER tiles of keys at once: what grad_o, d and e make of the states and, if AHEAD, with the first
     // keys their scores.
     for (int base = 0; base < Dk; base += TOGETHER * TILE) {

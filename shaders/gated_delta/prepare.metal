@@ -1,17 +1,17 @@
 // gated_delta forward, what a chunk of 32 steps needs of itself before the walk over chunks. Its errors
 // e[t] = v[t] - S r[t] satisfy (I + M diag(beta)) e = v - r' S, where M[i][j] = sum over keys of r[i] k[j]
 // g[j+1] ... g[i] for j < i, r is erase or else k, r' is r times the gates up to its step and S the state
-// that enters. This makes
-// inverse, N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N diag(beta) and, for backward,
-// (I + diag(beta) M)^-1 = I + diag(beta) N, so nothing is divided by beta; and decay, the product of the
-// gates of the chunk as carry.h has it. A step reads keys times upto, and what it writes, beta k times the
-// gates after it, is keys times rates. One gate a step: keys are k as it is, and the two have the gates. One
-// gate a step and key: keys have them. With that or erase there are two KINDS, to be read and to be written.
-// k, erase are [B, L, Hk, Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
+// that enters. This makes inverse, N = -(I + M diag(beta))^-1 M, hence (I + M diag(beta))^-1 = I + N
+// diag(beta) and, for backward, (I + diag(beta) M)^-1 = I + diag(beta) N, so nothing is divided by beta;
+// and decay, the product of the gates of the chunk as carry.h has it. rates are three a step, upto, beta
+// and onward: a step reads keys times upto, and what it writes, beta k times the gates after it, is keys
+// times onward. One gate a step: keys are k as it is, and upto and onward have the gates. One gate a step
+// and key: keys have them. With that or erase there are two KINDS, to be read and to be written. k, erase
+// are [B, L, Hk, Dk]. Yang et al. 2024, arXiv:2406.06484, section 3.
 //
 // A threadgroup owns a chunk of one head: two simdgroups or, with a gate for each key, four. A chunk is cut
 // at its resets; what lies outside a piece counts as 0, and so do upto where the entering state does not
-// reach and rates where nothing leaves.
+// reach and onward where nothing leaves.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -42,9 +42,8 @@ template <
     const device TB* beta,     // [B, L, H]
     const device bool* reset,  // [B, L]
     device float* inverse,     // [B, H, CHUNKS, 4, 4, 8, 8]
-    device TW* keys,           // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
-    device float* upto,        // [B, L, H]
-    device float* rates,       // [B, L, H]
+    device TW* keys,           // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    device float* rates,       // [B, H, CHUNKS, 3, 32]
     device float* decay,       // [B, H, CHUNKS, 2, KEYS]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
@@ -76,7 +75,12 @@ template <
   const long tile = (static_cast<long>(batch) * H + head) * chunks + chunk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
-  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
+  // One gate a step: keys are the same for all heads of values with a head of keys, and the first stores
+  // them.
+  constexpr int SHARE = PER_KEY ? 1 : H / Hk;
+  const bool stores = head % SHARE == 0;
+  const long key_head = static_cast<long>(batch) * (H / SHARE) + head / SHARE;
+  auto chunk_keys = keys + (key_head * chunks + chunk) * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
 
@@ -150,7 +154,7 @@ template <
       tile_clear(sum);
       // What a step has one of is on its way while the first keys are fetched.
       gates_part<false, TG> own_gates;
-      gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
+      gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
       for (int key = 0; key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         if (HAS_ERASE) {
@@ -173,8 +177,10 @@ template <
         scores_product<conditional_t<HAS_ERASE, TE, TK>, TK>(sum, left, right, simdgroup);
         auto to = chunk_keys + key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
-        tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, padded);
-        if (HAS_ERASE) {
+        if (stores) {
+          tile_store_blocks<false, WHOLE, TW>(left, to, KEYS / 8, columns, padded);
+        }
+        if (HAS_ERASE && stores) {
           tile_store_blocks<false, WHOLE, TW>(right, to + TILE * KEYS, KEYS / 8, columns, padded);
         }
       }
@@ -185,9 +191,10 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 1 && lane >= begin && lane < end) {
-      const long at = row + static_cast<long>(lane) * H;
-      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
-      rates[at] = !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+      auto own = rates + tile * 3 * TILE + lane;
+      own[0] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      own[TILE] = betas[lane];
+      own[2 * TILE] = !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
     }
     unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

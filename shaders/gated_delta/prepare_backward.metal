@@ -1,9 +1,10 @@
 // gated_delta backward, what a chunk of 32 steps needs of itself before the walk back over chunks: mixes,
-// W[i][j] = scale * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i, each block on its side. A step
-// reads the adjoint of the state that leaves as keys times after, and of that which enters it writes keys, or
-// erase keys, and queries times upto. One gate a step: keys and queries are k and q as they are, and the two
-// have the gates after a step and up to it. One gate a step and key: keys and queries have them. With that or
-// erase there are two KINDS of keys, the former with the gates up to a step, the latter with those after it.
+// W[i][j] = scale * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i, each block on its side. rates are
+// three a step, after, beta and upto: a step reads the adjoint of the state that leaves as keys times after,
+// and of that which enters it writes keys, or erase keys, and queries times upto. One gate a step: keys and
+// queries are k and q as they are, and after and upto have the gates. One gate a step and key: keys and
+// queries have them. With that or erase there are two KINDS of keys, the former with the gates up to a step,
+// the latter with those after it.
 // q, k, erase are [B, L, Hk, Dk].
 // Yang et al. 2024, arXiv:2406.06484, section 3.
 //
@@ -24,6 +25,7 @@ template <
     typename TQ,
     typename TK,
     typename TE,
+    typename TB,
     typename TG,
     typename TWQ,
     typename TWK,
@@ -38,13 +40,13 @@ template <
     const device TK* k,         // [B, L, Hk, Dk]
     const device TE* erase,     // [B, L, Hk, Dk]
     const device TG* g,         // [B, L, H] or [B, L, H, Dk]
+    const device TB* beta,      // [B, L, H]
     const device bool* reset,   // [B, L]
     const device float* scale,  // [1]
     device float* mixes,        // [B, H, CHUNKS, 4, 4, 8, 8]
-    device TWQ* queries,        // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    device TWK* keys,           // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
-    device float* upto,         // [B, L, H]
-    device float* after,        // [B, L, H]
+    device TWQ* queries,        // [B, KEY_HEADS, CHUNKS, 4, KEYS / 8, 8, 8]
+    device TWK* keys,           // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    device float* rates,        // [B, H, CHUNKS, 3, 32]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -74,8 +76,13 @@ template <
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
   auto erase_row = erase + (HAS_ERASE ? (first * Hk + head / (H / Hk)) * Dk : 0);
-  auto chunk_queries = queries + tile * TILE * KEYS;
-  auto chunk_keys = keys + tile * KINDS * TILE * KEYS;
+  // One gate a step: these are the same for all heads of values with a head of keys, and the first stores
+  // them.
+  constexpr int SHARE = PER_KEY ? 1 : H / Hk;
+  const bool stores = head % SHARE == 0;
+  const long key_head = static_cast<long>(batch) * (H / SHARE) + head / SHARE;
+  auto chunk_queries = queries + (key_head * chunks + chunk) * TILE * KEYS;
+  auto chunk_keys = keys + (key_head * chunks + chunk) * KINDS * TILE * KEYS;
   auto gate_row = g + row * GATES;
   auto resets = reset + (HAS_RESET ? first : 0);
   const float factor = scale[0];
@@ -149,7 +156,7 @@ template <
       tile_clear(sum);
       // They are on their way while the first keys are fetched.
       gates_part<false, TG> own_gates;
-      gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
+      gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(gate_row, H, 1), resets, steps, place);
       for (int key = 0; key < Dk; key += TILE) {
         threadgroup_barrier(mem_flags::mem_threadgroup);
         tile_load_both<TQ, TK>(
@@ -165,10 +172,12 @@ template <
         scores_product<TQ, TK>(sum, left, right, simdgroup);
         const int at = key / 8 * BLOCK;
         const int columns = (KEYS - key) / 8;
-        tile_store_blocks<false, WHOLE, TWQ>(left, chunk_queries + at, KEYS / 8, columns, padded);
-        tile_store_blocks<false, WHOLE, TWK>(
-            right, chunk_keys + at + (KINDS - 1) * TILE * KEYS, KEYS / 8, columns, padded);
-        if (HAS_ERASE) {
+        if (stores) {
+          tile_store_blocks<false, WHOLE, TWQ>(left, chunk_queries + at, KEYS / 8, columns, padded);
+          tile_store_blocks<false, WHOLE, TWK>(
+              right, chunk_keys + at + (KINDS - 1) * TILE * KEYS, KEYS / 8, columns, padded);
+        }
+        if (HAS_ERASE && stores) {
           simdgroup_barrier(mem_flags::mem_threadgroup);
           tile_load<TE>(left, view_of(erase_row + key, Hk * Dk, Dk - key), 1.0f, place);
           simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -182,9 +191,10 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 1 && lane >= begin && lane < end) {
-      const long at = row + static_cast<long>(lane) * H;
-      upto[at] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
-      after[at] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
+      auto own = rates + tile * 3 * TILE + lane;
+      own[0] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
+      own[TILE] = static_cast<float>(beta[row + static_cast<long>(lane) * H]);
+      own[2 * TILE] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
     }
     if (simdgroup < TILE_SIMDGROUPS) {
       if (HAS_RESET) {

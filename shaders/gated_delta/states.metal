@@ -1,12 +1,13 @@
-// gated_delta forward, from chunk to chunk of 32 steps: e = x + N (beta o x), where x = v - upto o (S keys),
-// are the errors v[t] - S r[t] of a chunk that the state S enters, r the erase or else the write key, and S =
-// decay o S + sum over the chunk of keys[t] (x) rates[t] e[t]; inverse, which is N, keys, upto, rates and
-// decay are as prepare.metal makes them. S starts as initial_state or 0. Each S that enters a chunk is kept,
-// but a 0 before other chunks is not. Yang et al. 2024, arXiv:2412.06464, section 3.3.
+// gated_delta forward, from chunk to chunk of 32 steps: e = x + N (beta o x), where x = v - upto o (S
+// keys), are the errors v[t] - S r[t] of a chunk that the state S enters, r the erase or else the write
+// key, and S = decay o S + sum over the chunk of keys[t] (x) onward[t] e[t]; inverse, which is N, keys, the
+// rates upto, beta and onward, and decay are as prepare.metal makes them. S starts as initial_state or 0.
+// Each S that enters a chunk is kept, but a 0 before other chunks is not. Yang et al. 2024,
+// arXiv:2412.06464, section 3.3.
 //
-// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys. ALONE keeps the
-// last state only, beside the transition: what becomes of the identity where v is 0, by threadgroups after
-// those of the values.
+// A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys. ALONE keeps
+// the last state only, beside the transition: what becomes of the identity where v is 0, by threadgroups
+// after those of the values.
 #include <metal_stdlib>
 
 #include "../common/blocks.h"
@@ -21,12 +22,12 @@ using namespace metal;
 template <
     typename TW,
     typename TV,
-    typename TB,
     typename TS,
     typename TU,
     int Dk,
     int Dv,
     int H,
+    int KEY_HEADS,
     int WIDE,
     int TALL,
     int KINDS,
@@ -37,12 +38,10 @@ template <
     bool HAS_RESET>
 [[kernel]] void gated_delta_states(
     const device float* inverse,        // [B, H, CHUNKS, 4, 4, 8, 8]
-    const device TW* keys,              // [B, H, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
-    const device float* upto,           // [B, L, H]
-    const device float* rates,          // [B, L, H]
+    const device TW* keys,              // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
+    const device float* rates,          // [B, H, CHUNKS, 3, 32]
     const device float* decay,          // [B, H, CHUNKS, 2, KEYS]
     const device TV* v,                 // [B, L, H, Dv]
-    const device TB* beta,              // [B, L, H]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
     device TS* chunk_state,             // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or [1]
@@ -60,9 +59,10 @@ template <
   constexpr bool WHOLE_ROWS = !ALONE && Dv % (WIDE * 8) == 0;
   constexpr int GROUPS = (Dv + WIDE * 8 - 1) / (WIDE * 8);
   constexpr int SIMDGROUPS = (Dk + TALL * 8 - 1) / (TALL * 8);
-  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * BLOCK : 1;
-  static_assert((SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
-  threadgroup float sums[SUMS];
+  constexpr int SUMS = SIMDGROUPS > 1 ? SIMDGROUPS * TILE_BLOCKS * WIDE * 32 : 1;
+  static_assert(
+      (2 * SUMS + SIMDGROUPS * (8 * TILE_STRIDE + 3 * TILE)) * 4 <= 32768, "a threadgroup has 32 KiB");
+  threadgroup float2 sums[SUMS];
   threadgroup float staged[SIMDGROUPS * 8 * TILE_STRIDE];
   threadgroup float weights[SIMDGROUPS * 3 * TILE];
 
@@ -106,7 +106,8 @@ template <
   // A chunk's numbers are on their way while the chunk before it is worked on, if AHEAD.
   const int owned = (KEYS - key) / 8;
   const int wide = moves ? 0 : Dv - value;
-  auto read_keys = keys + state * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
+  const long key_head = static_cast<long>(batch) * KEY_HEADS + head / (H / KEY_HEADS);
+  auto read_keys = keys + key_head * chunks * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
   auto kept_state =
       chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
@@ -115,23 +116,22 @@ template <
   const long begins = sequence * H + head;
   auto chunk_values = v + begins * Dv + value;
   auto chunk_errors = error + begins * Dv + value;
-  const long own_step = begins + static_cast<long>(lane) * H;
-  auto chunk_upto = upto + own_step;
-  auto chunk_rates = rates + own_step;
-  auto chunk_beta = beta + own_step;
+  auto chunk_rates = rates + state * chunks * 3 * TILE + lane;
   walk_keys<TALL, TW> reads;
   steps_lower solve;
-  steps_given<WIDE, TV> given;
+  steps_share<WIDE, SIMDGROUPS, TV> given;
   walk_decays<PER_KEY, TALL> fading;
   if (AHEAD) {
     walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     steps_fetch_lower<true>(solve, chunk_inverse);
-    steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, L, place);
+    steps_fetch_share<WIDE, SIMDGROUPS, WHOLE_ROWS, TV>(
+        given, chunk_values, H * Dv, wide, L, simdgroup, place);
     walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
   }
-  float own_upto = AHEAD && lane < L ? *chunk_upto : 0.0f;
-  float own_rate = AHEAD && lane < L ? *chunk_rates : 0.0f;
-  TB own_beta = AHEAD && lane < L ? *chunk_beta : static_cast<TB>(0.0f);
+  float own_rates[3];
+  if (AHEAD) {
+    steps_fetch_rates(own_rates, chunk_rates, lane < L);
+  }
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
     const int steps = min(TILE, L - chunk * TILE);
@@ -145,20 +145,12 @@ template <
       write_keys += KINDS * TILE * KEYS;
     }
     if (!AHEAD) {
-      own_upto = lane < steps ? *chunk_upto : 0.0f;
-      own_rate = lane < steps ? *chunk_rates : 0.0f;
-      own_beta = lane < steps ? *chunk_beta : static_cast<TB>(0.0f);
+      steps_fetch_rates(own_rates, chunk_rates, lane < steps);
     }
-    own_weights[lane] = own_upto;
-    own_weights[TILE + lane] = static_cast<float>(own_beta);
-    own_weights[2 * TILE + lane] = own_rate;
-    chunk_upto += TILE * H;
-    chunk_rates += TILE * H;
-    chunk_beta += TILE * H;
+    steps_keep_rates(own_weights, own_rates, lane);
+    chunk_rates += 3 * TILE;
     if (AHEAD && more) {
-      own_upto = lane < rest ? *chunk_upto : 0.0f;
-      own_rate = lane < rest ? *chunk_rates : 0.0f;
-      own_beta = lane < rest ? *chunk_beta : static_cast<TB>(0.0f);
+      steps_fetch_rates(own_rates, chunk_rates, lane < rest);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     steps_values<WIDE> errors;
@@ -172,21 +164,27 @@ template <
       kept_state += chunk < unkept ? 0 : KEYS * VALUES;
     }
     read_keys += KINDS * TILE * KEYS;
+    walk_decays<PER_KEY, TALL> coming = fading;
     if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
-    walk_sum<WIDE, SIMDGROUPS>(errors, sums, simdgroup);
+    if (AHEAD && more && !PER_KEY) {
+      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay + 2 * KEYS, KEYS, owned, place);
+    }
 
     // What the chunk would err by if its own steps wrote nothing, then what it does.
     steps_scale<WIDE, HAS_RESET>(errors, own_weights, place);
     if (!AHEAD) {
-      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest + TILE, place);
+      steps_fetch_share<WIDE, SIMDGROUPS, WHOLE_ROWS, TV>(
+          given, chunk_values, H * Dv, wide, rest + TILE, simdgroup, place);
     }
-    steps_miss<WIDE, TV>(errors, given);
+    steps_miss<WIDE, SIMDGROUPS, TV>(errors, given, simdgroup);
     chunk_values += TILE * H * Dv;
     if (AHEAD && more) {
-      steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_values, H * Dv, wide, rest, place);
+      steps_fetch_share<WIDE, SIMDGROUPS, WHOLE_ROWS, TV>(
+          given, chunk_values, H * Dv, wide, rest, simdgroup, place);
     }
+    walk_sum<WIDE, SIMDGROUPS>(errors, sums, simdgroup, lane);
     steps_values<WIDE> written = errors;
     steps_scale<WIDE, HAS_RESET>(written, own_weights + TILE, place);
     if (!AHEAD) {
@@ -208,7 +206,8 @@ template <
     }
     walk_fade<WIDE, TALL, PER_KEY>(S, rest_of_S, fading, carries);
     chunk_decay += 2 * KEYS;
-    if (AHEAD && more) {
+    fading = coming;
+    if (AHEAD && more && PER_KEY) {
       walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
     }
     if (!AHEAD) {

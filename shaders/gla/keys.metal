@@ -12,6 +12,7 @@
 #include "../common/blocks.h"
 #include "../common/gate_gradient.h"
 #include "../common/gates.h"
+#include "../common/raw_tile.h"
 #include "../common/scores.h"
 #include "../common/state_products.h"
 #include "../common/tile.h"
@@ -31,6 +32,7 @@ template <
     int H,
     int Hk,
     int TOGETHER,
+    bool RAW,
     bool HAS_RESET>
 [[kernel]] void gla_keys(
     const device TQ* q,              // [B, L, Hk, Dk]
@@ -52,10 +54,13 @@ template <
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
-  threadgroup float left[TILE * TILE_STRIDE];
-  threadgroup float right[TILE * TILE_STRIDE];
-  threadgroup float pairs[TILE * TILE_STRIDE];
-  threadgroup float weights[TILE * TILE_STRIDE];
+  constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
+  using Tile = conditional_t<RAW, TS, float>;
+  threadgroup Tile left_numbers[SIZE];
+  threadgroup Tile right_numbers[SIZE];
+  threadgroup float decays[TILE_SIZE];
+  threadgroup float pairs[TILE_SIZE];
+  threadgroup float weights[TILE_SIZE];
   threadgroup float entering[TILE * ROW_STRIDE];
   threadgroup float leaving[TILE * ROW_STRIDE];
   threadgroup float gates[TILE];
@@ -64,6 +69,8 @@ template <
   threadgroup float grad_gates[TILE];
   threadgroup float partial[TILE_SIMDGROUPS];
 
+  auto left = tile_of(tile_numbers<Tile>(), left_numbers);
+  auto right = tile_of(tile_numbers<Tile>(), right_numbers);
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
@@ -96,7 +103,7 @@ template <
 
     // The gates are on their way while the first keys are fetched.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
+    gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
 
     tile_sum sum;
     tile_clear(sum);
@@ -124,7 +131,7 @@ template <
     tile_clear(grad_entering);
     tile_clear(grad_leaving);
     float inner = 0.0f;
-    const states_rows<threadgroup float*> value_rows = {left, left, right};
+    const auto value_rows = states_rows_of(left, left, right);
     for (int base = 0; base < Dk; base += TOGETHER * TILE) {
       states_sums grads[TOGETHER];
 #pragma clang loop unroll(full)
@@ -168,7 +175,7 @@ template <
           leaving[lane * ROW_STRIDE + c] = behind[lane];
         }
 
-        // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; left holds M.
+        // From here on pairs[i][j] is the adjoint of M[i][j], and weights = M o D; decays holds M.
         float weight = gates_between<HAS_RESET>(gates, simdgroup * TILE_ROWS, lane);
 #pragma clang loop unroll(full)
         for (int s = 0; s < TILE_ROWS; ++s) {
@@ -178,10 +185,10 @@ template <
           const float score = factor * weights[pair];
           pairs[pair] = lane < i ? pairs[pair] * score : 0.0f;
           weights[pair] = lane <= i ? score * weight : 0.0f;
-          left[pair] = weight;
+          decays[pair] = weight;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, left, gates, place);
+        grad_gates_of_pairs<HAS_RESET>(grad_gates, pairs, decays, gates, place);
       }
 
 #pragma clang loop unroll(full)
@@ -218,8 +225,8 @@ template <
     // What the whole chunk does to the state: grad_g of its decay is the inner product of S and G.
     threadgroup_barrier(mem_flags::mem_threadgroup);
     states_keep_inner(partial, inner, simdgroup, lane);
-    row_sums(grad_entering, pairs, left, simdgroup, lane);
-    row_sums(grad_leaving, pairs + TILE, right, simdgroup, lane);
+    row_sums(grad_entering, pairs, decays, simdgroup, lane);
+    row_sums(grad_leaving, pairs + TILE, weights, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == 0 && lane >= begin && lane < end) {
       const float decay = from_zero ? 0.0f : partial[0] + partial[1];

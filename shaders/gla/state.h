@@ -1,4 +1,6 @@
-// 32 keys x 32 values of a state that two simdgroups keep in registers, from chunk to chunk.
+// 32 keys x 32 values of a state that two simdgroups keep in registers, from chunk to chunk: how it fades,
+// and where the rows and gates of a chunk are. state_rows.h and state_raw.h have the two ways of its rows to
+// it.
 #pragma once
 
 #include <metal_stdlib>
@@ -6,6 +8,7 @@
 #include "../common/carry.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
+#include "../common/uniform.h"
 
 // Each key's decay to where state_decay finds it, its base and its change 8 times each.
 template <typename Decays>
@@ -28,6 +31,8 @@ METAL_FUNC void state_decay(
   if (!carries) {
     tile_clear(state);
     tile_clear(rest);
+  } else if (!PER_KEY && decay.base != 0.0f) {
+    tile_mix(rest, state, decay.change);
   } else {
 #pragma clang loop unroll(full)
     for (int r = 0; r < TILE_OWN; ++r) {
@@ -50,33 +55,42 @@ METAL_FUNC void state_decay(
   }
 }
 
-// What a thread fetches of a chunk, a chunk ahead of its use.
-template <bool PER_KEY, typename TK, typename TV, typename TG>
-struct state_rows {
-  TK keys[TILE_ROWS];
-  TV values[TILE_ROWS];
-  gates_part<PER_KEY, TG> gates;
+// The steps of the part-th of several chunks, from `chunk` on or, BACK, before it; 0 where there is none.
+template <bool BACK>
+METAL_FUNC int state_steps(int L, int chunk, int part) {
+  const int at = BACK ? chunk - part : chunk + part;
+  return at < 0 ? 0 : metal::clamp(L - at * TILE, 0, TILE);
+}
+
+// Where a chunk's rows begin in device memory; `steps` further on after state_advance.
+template <typename Keys, typename Values, typename Gates, typename Reset>
+struct state_source {
+  rows_view<Keys> keys;
+  rows_view<Values> values;
+  rows_view<Gates> gates;
+  Reset reset;
 };
 
-// The rows of the steps [0, place.end).
-template <
-    bool PER_KEY,
-    bool RESETS,
-    typename TK,
-    typename TV,
-    typename TG,
-    typename Keys,
-    typename Values,
-    typename Gates,
-    typename Reset>
-METAL_FUNC void state_fetch(
-    thread state_rows<PER_KEY, TK, TV, TG>& rows,
-    Keys keys,
-    Values values,
-    Gates gates,
-    Reset resets,
-    tile_place place) {
-  gates_fetch<PER_KEY, RESETS, TG>(rows.gates, gates, resets, place.end, place);
-  tile_fetch<TK>(rows.keys, keys, place);
-  tile_fetch<TV>(rows.values, values, place);
+template <typename Keys, typename Values, typename Gates, typename Reset>
+METAL_FUNC state_source<Keys, Values, Gates, Reset> state_source_of(
+    rows_view<Keys> keys, rows_view<Values> values, rows_view<Gates> gates, Reset reset) {
+  return state_source<Keys, Values, Gates, Reset>{keys, values, gates, reset};
+}
+
+template <bool RESETS, typename Source>
+METAL_FUNC void state_advance(thread Source& source, int steps) {
+  source.keys.at += steps * source.keys.stride;
+  source.values.at += steps * source.values.stride;
+  source.gates.at += steps * source.gates.stride;
+  source.reset += RESETS ? steps : 0;
+}
+
+// Of one gate a step: what a chunk leaves of a state, in `left`, and the product of the gates behind step
+// `lane` or, BACK, of those up to it.
+template <bool BACK, bool RESETS>
+METAL_FUNC float state_gates(thread carry_decay& left, float gate, int lane) {
+  const float product = BACK ? products_upto<RESETS>(gate, lane) : products_from<RESETS>(gate, lane);
+  const float next = metal::simd_shuffle_down(product, static_cast<ushort>(1));
+  gates_decay(left, gate, uniform_broadcast(product, BACK ? TILE - 1 : 0));
+  return BACK ? product : lane + 1 < TILE ? next : 1.0f;
 }

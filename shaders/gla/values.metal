@@ -2,8 +2,8 @@
 // sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale *
 // q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
-// gates after j. RATED: v[j] is rates[j] values[j], else rates is not read. Yang et al. 2024,
-// arXiv:2312.06635, section 4.
+// gates after j. RATED: v[j] is values[j] times the second of rates of step j, else rates is not read. Yang
+// et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -12,6 +12,7 @@
 #include "../common/blocks.h"
 #include "../common/columns.h"
 #include "../common/gates.h"
+#include "../common/raw_columns.h"
 #include "../common/scores.h"
 #include "../common/tile.h"
 
@@ -31,13 +32,14 @@ template <
     int Hk,
     bool REVERSE,
     bool RATED,
+    bool RAW,
     bool HAS_RESET>
 [[kernel]] void gla_values(
     const device TQ* q,            // [B, L, Hk, Dk]
     const device TK* k,            // [B, L, Hk, Dk]
     const device TV* values,       // [B, L, H, Dv]
     const device TG* g,            // [B, L, H] or [B, L, H, Dk]
-    const device TR* rates,        // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,        // [B, L, H] or [B, L, H, Dk] or [B, H, CHUNKS, 3, 32]
     const device bool* reset,      // [B, L]
     const device float* scale,     // [1]
     const device TS* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
@@ -51,12 +53,16 @@ template <
   constexpr int ROWS = (Dk + 7) / 8;
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
-  threadgroup float left[2 * TILE_SIZE];
-  threadgroup float right[2 * TILE_SIZE];
+  constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
+  using Tile = conditional_t<RAW, TS, float>;
+  threadgroup Tile left_numbers[2 * SIZE];
+  threadgroup Tile right_numbers[2 * SIZE];
   threadgroup float weights[TILE_SIZE];
   threadgroup float gates[TILE];
   threadgroup float decays[TILE * ROW_STRIDE];
 
+  auto left = tile_of(tile_numbers<Tile>(), left_numbers);
+  auto right = tile_of(tile_numbers<Tile>(), right_numbers);
   const int L = values_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
@@ -75,8 +81,9 @@ template <
   const int states = chunk_state_shape[2];
   const int unkept = chunks - states;
   const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
-  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
-                                 ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto own_rates = rates + (RATED ? ((own_head * chunks + chunk) * 3 + 1) * TILE : 0);
   const float factor = scale[0];
 
   int begin = 0;
@@ -85,25 +92,25 @@ template <
     const tile_place place = {begin, end, simdgroup, lane};
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
-    const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
+    const float rate = !RATED ? 1.0f : there ? static_cast<float>(own_rates[lane]) : 0.0f;
 
     // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
     // All that a pass needs is fetched before it begins.
     gates_part<false, TG> own_gates;
-    gates_fetch<false, HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
+    gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;
-      column_rows<TV> own_values;
+      conditional_t<RAW, raw_column_rows<TS>, column_rows<TV>> own_values;
       tile_clear(scores[0]);
       tile_clear(scores[1]);
       columns_clear(sum);
-      columns_fetch<TV>(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
+      columns_fetch(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
       for (int key = 0; key < Dk; key += 2 * TILE) {
-        column_rows<TQ> own_q;
-        column_rows<TK> own_k;
-        columns_fetch<TQ>(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
-        columns_fetch<TK>(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
+        conditional_t<RAW, raw_column_rows<TS>, column_rows<TQ>> own_q;
+        conditional_t<RAW, raw_column_rows<TS>, column_rows<TK>> own_k;
+        columns_fetch(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
+        columns_fetch(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
         column_state<TS> own_state;
         auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int rows = ROWS - key / 8;
@@ -112,8 +119,8 @@ template <
           columns_fetch_state<WHOLE, TS>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        columns_keep<TQ>(left, own_q, simdgroup, lane);
-        columns_keep<TK>(right, own_k, simdgroup, lane);
+        columns_keep(left, own_q, place);
+        columns_keep(right, own_k, place);
         gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
@@ -121,8 +128,8 @@ template <
 #endif
         for (int part = 0; part < 2; ++part) {
           const int first_row = part * TILE_BLOCKS;
-          auto queries = left + part * TILE_SIZE;
-          auto keys = right + part * TILE_SIZE;
+          auto queries = tile_at(left, part);
+          auto keys = tile_at(right, part);
           if (value == 0 && first_row < rows && simdgroup < COLUMN_SIMDGROUPS - 1) {
             scores_square<TQ, TK>(scores, queries, keys, simdgroup);
           }
@@ -152,19 +159,13 @@ template <
       if (!REVERSE && from_zero) {
         columns_clear(sum);
       }
-      columns_keep<TV>(left, own_values, simdgroup, lane);
+      columns_keep(left, own_values, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_scale<HAS_RESET>(sum, decays);
       columns_product_lower<REVERSE, TS, TV>(sum, weights, left, simdgroup);
       columns_put(sum, right, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      for (int part = 0; part < 2; ++part) {
-        const int first_value = value + part * TILE;
-        if (first_value < Dv) {
-          tile_store<TO, COLUMN_ROWS>(
-              right + part * TILE_SIZE, view_of(out_row + first_value, H * Dv, Dv - first_value), place);
-        }
-      }
+      columns_write<TO>(right, view_of(out_row + value, H * Dv, Dv - value), place);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

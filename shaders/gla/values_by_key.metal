@@ -2,8 +2,8 @@
 // * sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale
 // * q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
-// gates after j. RATED: v[j] is rates[j] values[j], else rates is not read. Yang et al. 2024,
-// arXiv:2312.06635, section 4.
+// gates after j. RATED: v[j] is values[j] times the second of rates of step j, else rates is not read. Yang
+// et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head, 64 values at a time. A chunk is cut at its resets; what lies
 // outside a piece counts as 0.
@@ -38,7 +38,7 @@ template <
     const device TK* k,            // [B, L, Hk, Dk]
     const device TV* values,       // [B, L, H, Dv]
     const device TG* g,            // [B, L, H] or [B, L, H, Dk]
-    const device TR* rates,        // [B, L, H] or [B, L, H, Dk]
+    const device TR* rates,        // [B, L, H] or [B, L, H, Dk] or [B, H, CHUNKS, 3, 32]
     const device bool* reset,      // [B, L]
     const device float* scale,     // [1]
     const device TS* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
@@ -76,8 +76,9 @@ template <
   const int states = chunk_state_shape[2];
   const int unkept = chunks - states;
   const bool from_zero = chunk < unkept;
-  auto state = chunk_state + ((static_cast<long>(batch) * H + head) * states + max(chunk - unkept, 0)) *
-                                 ROWS * COLUMNS * BLOCK;
+  const long own_head = static_cast<long>(batch) * H + head;
+  auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
+  auto own_rates = rates + (RATED ? ((own_head * chunks + chunk) * 3 + 1) * TILE : 0);
   const float factor = scale[0];
 
   int begin = 0;
@@ -85,7 +86,7 @@ template <
     const int end = first_reset<HAS_RESET>(resets, steps, begin + 1);
     const bool meets_state = REVERSE ? end == steps : begin == 0 && !from_zero && !(HAS_RESET && resets[0]);
     const bool there = lane >= begin && lane < end;
-    const float rate = !RATED ? 1.0f : there ? static_cast<float>(rates[row + lane * H]) : 0.0f;
+    const float rate = !RATED ? 1.0f : there ? static_cast<float>(own_rates[lane]) : 0.0f;
     const tile_place place = {begin, end, simdgroup, lane};
 
     // What the steps read of the state, 32 keys at once, and with the first values the scores.
@@ -160,7 +161,7 @@ template <
         }
       }
       column_rows<TV> own_values;
-      columns_fetch<TV>(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
+      columns_fetch(own_values, view_of(value_row + value, H * Dv, Dv - value), place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {
         key_scores_put(scores, weights, tiles, place);
@@ -170,19 +171,13 @@ template <
           weights[key_cell(place, i)] *= rate;
         }
       }
-      columns_keep<TV>(tiles, own_values, simdgroup, lane);
+      columns_keep(tiles, own_values, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_product_lower<REVERSE, TS, TV>(sum, weights, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_put(sum, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      for (int part = 0; part < 2; ++part) {
-        const int first_value = value + part * TILE;
-        if (first_value < Dv) {
-          tile_store<TO, COLUMN_ROWS>(
-              tiles + part * TILE_SIZE, view_of(out_row + first_value, H * Dv, Dv - first_value), place);
-        }
-      }
+      columns_write<TO>(tiles, view_of(out_row + value, H * Dv, Dv - value), place);
     }
     begin = end;
   } while (HAS_RESET && begin < steps);
