@@ -3,50 +3,31 @@
 import re
 
 from .clang import children, cindex, first, operator, value, walk
-from .varying import Varying, is_loop, parts
+from .varying import is_loop, parts
 
-_BARRIERS = {"threadgroup_barrier": False, "simdgroup_barrier": True}
 _SIMD = re.compile(r"(simd|quad)_(?!is_|all|any|ballot|active)\w+$")
 
 
-def check(finding, body, source, bodies):
-    """Findings in the flow of one function."""
-    waits = {node.hash: in_simd for node, in_simd in _waits(body, bodies)}
+def check(finding, body, called):
+    """Findings in the flow of one function; `called` are the Calls of its unit."""
+    waits = {node.hash: in_simd for node, in_simd in called.waits(body)}
     simd_calls = [node for node, _, _ in body.calls if _SIMD.match(node.spelling)]
     for in_simd in (False, True):
-        varying = Varying(body, source, in_simd)
+        varying = called.varying(body, in_simd)
         if varying.names:
             barriers = {key for key, of_simd in waits.items() if of_simd == in_simd}
             _Divergence(finding, body, varying, barriers).check()
+            if varying.given:
+                continue
             if in_simd:
                 _check_simd_return(finding, body, varying, simd_calls)
             else:
-                _check_missing(finding, body, source, varying, set(waits))
+                _check_missing(finding, body, varying, set(waits))
     for node in simd_calls:
         argument = next(iter(node.get_arguments()), None)
         kind = argument.type.get_canonical().spelling.split()[-1] if argument is not None else "float"
         if "float" not in kind and kind != "T":
             finding(node, "simd-float", f"{node.spelling} of {kind}")
-
-
-def _waits(body, bodies):
-    """(call, whether it waits for the simdgroup only) of the barriers in a function and in what it calls."""
-    for node, _, callee in body.calls:
-        for name in _reached(node.spelling, callee, bodies) & set(_BARRIERS):
-            yield node, _BARRIERS[name]
-
-
-def _reached(name, callee, bodies):
-    """The names of the functions that a call leads to."""
-    reached = {callee: name}
-    waiting = [callee]
-    while waiting:
-        body = bodies.get(waiting.pop())
-        for node, _, id_ in body.calls if body else ():
-            if id_ not in reached:
-                reached[id_] = node.spelling
-                waiting.append(id_)
-    return set(reached.values())
 
 
 class _Divergence:
@@ -107,17 +88,17 @@ def _is_bound_at_run_time(statement):
     return any(all(value(side) is None for side in children(node)) for node in comparisons)
 
 
-def _check_missing(finding, body, source, varying, barriers):
+def _check_missing(finding, body, varying, barriers):
     """A slot of threadgroup memory that another thread wrote is read with no barrier in between."""
 
     def text(node):
-        return " ".join(source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
+        return " ".join(body.source.prepass.text[node.extent.start.offset : node.extent.end.offset].split())
 
     under = _under(body.cursor, varying)
     # By the words of the condition: two statements may let the same threads through.
     alone = {node.hash: [*map(text, parts(diverged)[0])] for node, diverged in under if diverged is not None}
     written, read = {}, set()
-    for _, what, node, name in sorted(_events(body, source, barriers), key=lambda event: event[:2]):
+    for _, what, node, name in sorted(_events(body, barriers), key=lambda event: event[:2]):
         slot = text(node)
         if what == "barrier":
             written.clear()
@@ -161,22 +142,22 @@ def _is_anothers(write, same_slot, read, varying, alone):
     return same_slot and write.hash in alone and alone.get(read.hash) != alone[write.hash]
 
 
-def _events(body, source, barriers):
+def _events(body, barriers):
     """(offset, what, node, array) of barriers, and of reads and writes of threadgroup variables."""
-    kinds = cindex.CursorKind
+    kinds, shared = cindex.CursorKind, body.source.prepass.shared
     written = set()
     for node, parent in body.nodes:
         if node.hash in barriers:
             yield node.extent.start.offset, "barrier", node, ""
         elif node.kind == kinds.BINARY_OPERATOR and operator(node) == "=":
             left = first(node)
-            if left is not None and _name(left) in source.prepass.shared:
+            if left is not None and _name(left) in shared:
                 written |= {inner.hash for inner, _ in walk(left)}
                 yield node.extent.end.offset, "write", left, _name(left)
         elif node.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.DECL_REF_EXPR) and node.hash not in written:
             inside = parent.kind in (kinds.ARRAY_SUBSCRIPT_EXPR, kinds.UNEXPOSED_EXPR, kinds.MEMBER_REF_EXPR)
             is_value = node.kind == kinds.ARRAY_SUBSCRIPT_EXPR or node.type.kind.name in _NUMBERS
-            if is_value and _name(node) in source.prepass.shared and not (inside and parent.hash in written):
+            if is_value and _name(node) in shared and not (inside and parent.hash in written):
                 yield node.extent.start.offset, "read", node, _name(node)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from . import diagnostics, flow, values
+from . import calls, diagnostics, flow, values
 from .clang import children, cindex, first, walk
 from .finding import Finding
 from .guard import attempt
@@ -48,16 +48,19 @@ def check(unit, source):
             if member.kind in (kinds.CXX_METHOD, kinds.CONSTRUCTOR, kinds.DESTRUCTOR):
                 finding(member, "member-function", f"{member.spelling} is a member of {cursor.spelling}")
     bodies = _bodies(top, files)
-    seen = set()
     for body in bodies.values():
         found |= attempt(source.name, "tree", _check_body, finding, body)
         found |= attempt(source.name, "values", values.check, finding, body)
-        # How threads part does not depend on dtypes: one instance tells.
-        if body.place not in seen:
-            found |= attempt(source.name, "flow", flow.check, finding, body, source, bodies)
-        seen.add(body.place)
+    found |= attempt(source.name, "calls", _check_threads, finding, bodies, source)
     found |= attempt(source.name, "recursion", _check_recursion, finding, bodies)
     return found
+
+
+def _check_threads(finding, bodies, source):
+    """How threads part does not depend on dtypes: one instance of each function tells."""
+    called = calls.Calls(bodies, source)
+    for body in called.bodies:
+        yield from attempt(source.name, "flow", flow.check, finding, body, called)
 
 
 def _place(told):
@@ -82,15 +85,16 @@ def _structs():
 
 
 class Body:
-    """A function with its template arguments in place."""
+    """A function with its template arguments in place, and the file it lies in."""
 
-    def __init__(self, cursor):
-        self.cursor = cursor
-        self.place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
+    def __init__(self, cursor, source):
+        self.cursor, self.source = cursor, source
+        self.place = calls.place(cursor)
         self.nodes = list(walk(cursor))
-        calls = [node for node, _ in self.nodes if node.kind == cindex.CursorKind.CALL_EXPR]
+        self.parameters = [node for node in children(cursor) if node.kind == cindex.CursorKind.PARM_DECL]
+        made = [node for node, _ in self.nodes if node.kind == cindex.CursorKind.CALL_EXPR]
         # (call, the function's cursor, its id)
-        self.calls = [(node, to, _id(to)) for node in calls for to in [node.referenced] if to is not None]
+        self.calls = [(node, to, _id(to)) for node in made for to in [node.referenced] if to is not None]
 
 
 def _id(cursor):
@@ -115,18 +119,20 @@ def _bodies(top, files):
             cursor = queue.pop()
             if cursor is None or _id(cursor) in found or not cursor.is_definition() or _is_implicit(cursor):
                 continue
-            place = (cursor.location.file and cursor.location.file.name, cursor.location.offset)
+            place = calls.place(cursor)
             if place[0] not in files or places[place] >= (1 if queue is templates else _MOST_INSTANCES):
                 continue
-            body = found[_id(cursor)] = Body(cursor)
+            body = found[_id(cursor)] = Body(cursor, files[place[0]])
             places[place] += 1
             queue += [callee for _, callee, _ in body.calls]
     return found
 
 
 def _is_implicit(cursor):
-    """Whether the compiler makes this member of a struct: it lies where the struct's name does."""
-    return cursor.location.offset == cursor.semantic_parent.location.offset
+    """Whether the compiler makes this member of a struct: it lies where the struct's name does. So does the function
+    of a lambda."""
+    struct = cursor.semantic_parent
+    return cursor.location.offset == struct.location.offset and not struct.spelling.startswith("(lambda")
 
 
 def _instance(alias):

@@ -11,16 +11,17 @@ _LOOPS = ("FOR_STMT", "WHILE_STMT", "DO_STMT")
 
 class Varying:
     """The varying variables of one function. With `in_simd` those that differ inside a simdgroup, else inside a
-    threadgroup."""
+    threadgroup. `kernels` are the functions that get a thread's position, `given` the numbers of the parameters for
+    which some caller passes a varying value."""
 
-    def __init__(self, body, source, in_simd):
-        self._text, self._in_simd = source.prepass.text, in_simd
+    def __init__(self, body, in_simd, kernels, given):
+        self._text, self._in_simd, self.given = body.source.prepass.text, in_simd, given
         # What lies in threadgroup memory is the same for all, after the barrier that a read of it needs.
-        self._shared = source.prepass.shared
+        self._shared = body.source.prepass.shared
         # Variables by the hash of their declaration: loops all count in an `i` of their own.
-        names = _seeds(body.cursor, source, in_simd)
-        parameters = children(body.cursor) if names else ()
-        self.names = {node.hash for node in parameters if node.spelling in names}
+        names = _seeds(body.cursor, kernels, in_simd)
+        parameters = body.parameters if names or given else ()
+        self.names = {node.hash for i, node in enumerate(parameters) if node.spelling in names or i in given}
         before = None
         while self.names and before != len(self.names):
             before = len(self.names)
@@ -91,11 +92,11 @@ def is_loop(node):
     return node.kind.name in _LOOPS
 
 
-def _seeds(cursor, source, in_simd):
+def _seeds(cursor, kernels, in_simd):
     """The parameters of a kernel that hold the position of a thread."""
     names = set()
-    for function in source.functions:
-        if function.is_kernel and function.name.text == cursor.spelling:
+    for function in kernels:
+        if function.name.text == cursor.spelling:
             for parameter in function.parameters:
                 varying = set(parameter.attributes) & set(VARYING)
                 if in_simd:

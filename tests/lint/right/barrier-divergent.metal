@@ -2,6 +2,39 @@
 
 using namespace metal;
 
+struct Place {
+  uint lane;
+  int steps;
+};
+
+inline void after_some(int count) {
+  if (count < 16) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+}
+
+inline void after_work(threadgroup float* t, uint at) {
+  if (at < 16) {
+    t[at] = 0.0f;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+}
+
+inline void after_steps(Place place) {
+  for (int step = 0; step < place.steps; ++step) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+}
+
+inline float shared_sum(threadgroup float* t, uint at, float x) {
+  t[at] = x;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  if (t[0] > 0.0f) {
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+  }
+  return t[0];
+}
+
 template <typename T>
 [[kernel]] void k(
     const device T* a [[buffer(0)]],
@@ -15,5 +48,10 @@ template <typename T>
     t[lane] = 0.0f;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  y[i] = static_cast<T>(t[31 - lane] + static_cast<float>(n[0]));
+  after_some(n[0]);
+  after_work(t, lane);
+  const Place place = {lane, n[0]};
+  after_steps(place);
+  const float sum = shared_sum(t, lane, static_cast<float>(a[i]));
+  y[i] = static_cast<T>(t[31 - lane] + sum + static_cast<float>(n[0]));
 }
