@@ -78,6 +78,7 @@ BY_LINT = {
     "b37": "unsupported",
     "b38": "call",
     "b39": "barrier-divergent",
+    "b40": "threadgroup-unwritten",
     "b41": "barrier-divergent",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.

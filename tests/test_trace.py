@@ -50,6 +50,18 @@ WRONG = {
         {"init_value": None},
     ),
     "past the end": ("threadgroup float s[32];\ns[l] = 1;\ny[i] = 1;", "s[32] in line 4, but s has 32 elements", {}),
+    "half of an array": (
+        "threadgroup float s[64];\nif (l < 32) s[l] = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "y[i] = s[63 - l];",
+        "s[63] in line 6: it is read, and no thread has written it",
+        {"init_value": None},
+    ),
+    "rows with a gap": (
+        "threadgroup float4 s[2][65];\ns[0][l].x = 1;\ns[1][l + 1] = 2;\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s[0][63 - l].x + s[1][63 - l].x;",
+        "s[0] in line 7: it is read, and no thread has written it",
+        {"init_value": None},
+    ),
     "one simdgroup of two": (
         "float s = simd_sum(x[i]);\nif (l == 0) y[i / 64] = s;",
         "one simdgroup alone writes",
@@ -77,6 +89,12 @@ RIGHT = {
         "for (uint k = 32; k > 0; k >>= 1) {\n  if (l < k) s[l] += s[l + k];\n"
         "  threadgroup_barrier(mem_flags::mem_threadgroup);\n}\nif (l == 0) y[i / 64] = s[0];",
         {"size": 2},
+    ),
+    "written by other ways": (
+        "threadgroup float s[64], r[2][64], q[64];\nthreadgroup float* p = s + l;\n*p = 1;\n"
+        "threadgroup float* row = r[1];\nrow[l] = 2;\nfor (uint k = l; k < 64; k += 64) q[k] = 3;\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s[63 - l] + r[1][63 - l] + q[63 - l];",
+        {},
     ),
     "two simdgroups": (
         PARTS + "threadgroup_barrier(mem_flags::mem_threadgroup);\nif (l == 0) y[i / 64] = part[0] + part[1];",
@@ -149,6 +167,7 @@ def test_what_is_logged():
         "if (x[i] > y[3] && a & y[4]) ++y[5];"
     )
     assert [site.name for site in sites] == ["s", "v", "y", "x", "y", "y", "y"]
+    assert [site.subscripts for site in sites[:3]] == [2, 1, 1]
     assert "threadgroup float s[2][8]; float v[4]; s[i][metal::touched(s[i], j, 0u, 2u, 0)] = v[" in body
     assert "f(&y[2])" in body
     assert "+= 1" in body and "y[metal::touched(y, i, 2u, 3u, 0)] += 1" in body

@@ -68,7 +68,7 @@ def _parsed(source, instances, guesses):
 
 # What clang says of the rest of a kernel that it could not read.
 _ERRORS = ("syntax", "undeclared", "call", "type", "include", "compile", "vector", "address-space", "parameter")
-_FOLLOW_ERRORS = ("unused", "barrier-missing", "return", "uninitialised", "unreachable")
+_FOLLOW_ERRORS = ("unused", "barrier-missing", "threadgroup-unwritten", "return", "uninitialised", "unreachable")
 # Where the first rule has spoken, the others on its line say the same less well.
 _ECHOES = {
     "double": ("double", "undeclared", "type", "compile", "syntax"),
@@ -79,6 +79,7 @@ _ECHOES = {
     "barrier-return": ("simd-return", "simd-partial"),
     "simd-return": ("simd-partial",),
     "threadgroup-scope": ("threadgroup-scope",),
+    "threadgroup-unwritten": ("barrier-missing",),
 }
 
 

@@ -162,6 +162,7 @@ def _evaluation():
     for function in ("getKind", "dispose", "getAsLongLong"):
         getattr(library, f"clang_EvalResult_{function}").argtypes = [ctypes.c_void_p]
     library.clang_getCursorBinaryOperatorKind.argtypes = [cindex.Cursor]
+    library.clang_getCursorUnaryOperatorKind.argtypes = [cindex.Cursor]
     return library
 
 
@@ -170,6 +171,12 @@ def operator(cursor):
     return _OPERATORS.get(_evaluation().clang_getCursorBinaryOperatorKind(cursor), "")
 
 
+def unary_operator(cursor):
+    """The operator of a unary expression, as written."""
+    return _UNARY.get(_evaluation().clang_getCursorUnaryOperatorKind(cursor), "")
+
+
+_UNARY = dict(enumerate("++ -- ++ -- & * + - ~ !".split(), start=1))
 _OPERATORS = dict(
     enumerate(
         ".* ->* * / % + - << >> <=> < > <= >= == != & ^ | && || = *= /= %= += -= <<= >>= &= ^= |= ,".split(), start=1

@@ -26,7 +26,8 @@ class Prepass:
     """
 
     def __init__(self, source, renamed=frozenset()):
-        self.shared = set()
+        # The names of threadgroup variables, and of those that have an initial value.
+        self.shared, self.valued = set(), set()
         self._source, self._edits, directives = source, [], []
         tokens = tokenize(source, directives)
         self._rewrite(tokens, "\n")
@@ -165,6 +166,8 @@ class Prepass:
         kind = self._source[tokens[start].start : tokens[type_end - 1].end].replace("\\\n", " ")
         for name, end, extents in _declarators(self._source, tokens, type_end):
             self.shared.add(tokens[name].text)
+            if any(token.text == "=" for token in tokens[name:end]):
+                self.valued.add(tokens[name].text)
             where = f"(threadgroup {kind} {_HERE} (*){extents})" if extents else f"(threadgroup {kind}*)"
             target = f"{_HERE} (&{tokens[name].text}){extents}" if extents else f"&{tokens[name].text}"
             text = f"{target} = *{where}0".replace("\\\n", " ").replace("\n", " ")

@@ -114,6 +114,10 @@ RULES = {
         "this reads threadgroup memory that another thread wrote",
         "threadgroup_barrier(mem_flags::mem_threadgroup) in between",
     ),
+    "threadgroup-unwritten": Rule(
+        "threadgroup memory has no initial value, and no thread can have written this before",
+        "write it, then threadgroup_barrier, before the read",
+    ),
     "simd-return": Rule(
         "a simd operation after threads have left is undefined", "guard the work with a bool instead of returning", True
     ),

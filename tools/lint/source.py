@@ -72,6 +72,14 @@ class Source:
         lines = [[self.lines.at(offset)[0] for offset in pair] for pair in ends]
         return [(*pair, function.name.text) for pair, function in zip(lines, self.functions)]
 
+    def function_at(self, cursor):
+        """The function, as tokens tell it, that clang's cursor is of, or None: a macro may have written it."""
+        line, name = cursor.location.line, cursor.spelling
+        return next((f for f in self.functions if f.name.text == name and self._line(f) == line), None)
+
+    def _line(self, function):
+        return self.lines.at(function.name.start)[0]
+
     @cached_property
     def prepass(self):
         # Looked for first: what is a type in one of them is a type in all.

@@ -21,18 +21,18 @@ class StrictJob(NamedTuple):
 
     def run(self):
         source = Source(Path(f"/{self.name}.metal"), self.text, is_unit=True)
-        return {
-            finding for finding in check.file(source, instances=()) if finding.rule in _RULES or _is_shared(finding)
-        }
+        return {finding for finding in check.file(source, instances=()) if finding.rule in _RULES or _is_fault(finding)}
 
 
-def _is_shared(finding):
-    """Whether a finding is of a shared variable, of which no log of subscripts knows."""
-    return finding.rule == "barrier-missing" and "[" not in finding.message
+def _is_fault(finding):
+    """Whether a finding is of threadgroup memory that nobody has written, or of a shared variable, of which no log of
+    subscripts knows."""
+    is_shared = finding.rule == "barrier-missing" and "[" not in finding.message
+    return is_shared or finding.rule == "threadgroup-unwritten"
 
 
 def sentences(name, text):
     """What Apple's compiler would refuse in a unit, as sentences. Raises LintError where lint cannot run."""
     results = [result for found in pool.shared().run([StrictJob(name, text)]) for result in found]
     findings = sorted(result for result in results if isinstance(result, Finding))
-    return [f"{f.file}:{f.line}: {'' if _is_shared(f) else _REFUSED}{f.rule}: {f.message}" for f in findings]
+    return [f"{f.file}:{f.line}: {'' if _is_fault(f) else _REFUSED}{f.rule}: {f.message}" for f in findings]

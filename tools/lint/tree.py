@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from . import calls, diagnostics, flow, values
+from . import calls, diagnostics, flow, unwritten, values
 from .clang import children, cindex, first, walk
 from .finding import Finding
 from .guard import attempt
@@ -61,6 +61,7 @@ def _check_threads(finding, bodies, source):
     called = calls.Calls(bodies, source)
     for body in called.bodies:
         yield from attempt(source.name, "flow", flow.check, finding, body, called)
+        yield from attempt(source.name, "unwritten", unwritten.check, finding, body)
 
 
 def _place(told):

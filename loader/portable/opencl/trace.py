@@ -4,7 +4,7 @@
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,11 @@ _KEYWORDS = {"return", "else", "do", "case", "in"}
 # The beginning of a statement that declares several names: a type, and the first of them.
 _DECLARED = re.compile(r"\s*(?!return\b)(?:[A-Za-z_][\w:]*(?:\s*<[^;]*?>)?\s+)+[*&]?\w+\s*[\[,=]")
 _MEMBERS = re.compile(r"\s*(?:\.\s*\w+\s*)*")
+# After an element: what makes a part of it more than a value. Before it: a reference that takes it.
+_MORE = re.compile(r"\s*(?:\[|\(|->)")
+_REFERENCE = re.compile(r"&\s*\w+\s*[={(]\s*\Z")
+# How far before an element all lies that tells whether a reference takes it.
+_NEAR = 200
 _CHANGE = re.compile(r"(?:[-+*/%&|^]|<<|>>)=|\+\+|--")
 _SIDE_EFFECT = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)")
 
@@ -29,10 +34,12 @@ _MARK = re.compile(r'^#line (\d+) "([^"\n]+)"$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Site:
-    """One subscript: what is subscripted, and where, as "line 3"."""
+    """One subscript: what is subscripted, and where, as "line 3"; how many subscripts it has, 0 where the log may not
+    tell all that becomes of the element."""
 
     name: str
     place: str
+    subscripts: int = 0
 
 
 def instrument(source, first=0, of=""):
@@ -49,8 +56,21 @@ def instrument(source, first=0, of=""):
         if kind:
             site = f"metal::touched({' '.join(base.split())}, "
             edits += [(opening + 1, opening + 1, site), (end - 1, end - 1, f", {first + len(sites)}u, {kind}u, 0)")]
-            sites.append(Site(match[1], _place_of(source, match.start(), of)))
+            count = _subscripts(text, match, end)
+            sites.append(Site(match[1], _place_of(source, match.start(), of), count))
     return edit(source, edits), sites
+
+
+def _subscripts(text, match, end):
+    """How many subscripts a name has up to `end`, or 0 where a reference or a member's own subscript goes on."""
+    is_more = _MORE.match(text, _MEMBERS.match(text, end).end()) or _REFERENCE.search(
+        text, max(0, match.start() - _NEAR), match.start()
+    )
+    depth = count = 0
+    for sign in text[match.end() - 1 : end]:
+        count += sign == "[" and depth == 0
+        depth += (sign == "[") - (sign == "]")
+    return 0 if is_more else count
 
 
 def _place_of(source, position, of):
@@ -101,12 +121,14 @@ def _kind(text, start, end):
 
 @dataclass(frozen=True)
 class Launch:
-    """What was run: `outputs` are (name, address, bytes, size of an element) of each, `threads` those of a group, and
-    `reduces` says whether the body reduces over simdgroups, with neither threadgroup memory nor atomics to go on."""
+    """What was run: `outputs` are (name, address, bytes, size of an element) of each, `threads` those of a group.
+    `reduces` says whether the body reduces over simdgroups, with neither threadgroup memory nor atomics to go on;
+    `followed` are the threadgroup arrays whose accesses are all in the log."""
 
     outputs: tuple
     threads: int
     reduces: bool
+    followed: frozenset
 
 
 def reduces(source):
@@ -130,7 +152,9 @@ def findings(log, sites, launch):
         site=rows[:, 5],
         index=rows[:, 6],
     )
-    for rule in (_overruns, _conflicts, _unread, _discarded):
+    if words[0] > RECORDS:
+        launch = replace(launch, followed=frozenset())
+    for rule in (_overruns, _conflicts, _unwritten, _unread, _discarded):
         found = rule(events, sites, launch)
         if found:
             return found
@@ -208,6 +232,19 @@ def _conflict(events):
 def _is_apart(accesses, thread, epoch):
     """Whether a thread of another simdgroup, which runs at its own pace, made an access between the same barriers."""
     return any(who[1] // _SIMDGROUP != thread[1] // _SIMDGROUP and when == epoch for who, when in accesses.items())
+
+
+def _unwritten(events, sites, launch):
+    """Elements of threadgroup memory that a thread reads before any has written them, by line."""
+    written, found = set(), {}
+    for at in np.flatnonzero(events["shared"]):
+        site, element = sites[events["site"][at]], (events["group"][at], events["address"][at])
+        if site.name in launch.followed and events["kind"][at] & _READ and element not in written:
+            what = f"{site.name}[{events['index'][at]}] in {site.place}"
+            found.setdefault(site, f"{what}: it is read, and no thread has written it")
+        if events["kind"][at] & _WRITTEN:
+            written.add(element)
+    return list(found.values())
 
 
 def _unread(events, sites, launch):

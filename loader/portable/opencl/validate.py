@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import errors
 from .. import signature
-from . import memory, program, registers, strict, trace, unit
+from . import followed, memory, program, registers, strict, trace, unit
 from .child import Child, Ended
 from .dispatch import Dispatch
 from .worker import Argument, Job
@@ -101,16 +101,18 @@ class _Call:
         header, more = trace.instrument(above, len(sites), " of the header")
         if not sites and not more:
             return []
-        found = self._logged((header, body), [*sites, *more]) if more else None
+        known = followed.arrays(self.kernel.header, self.kernel.source, sites)
+        found = self._logged((header, body), [*sites, *more], known) if more else None
         # A subscript that a class of the author's defines may take no logged index.
-        found = self._logged((self.kernel.header, body), sites) if found is None and sites else found
+        found = self._logged((self.kernel.header, body), sites, known) if found is None and sites else found
         if found is None:
             warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
                           "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
         return found or []
 
-    def _logged(self, traced, sites):
-        """What `trace` finds with this header and body; None where they do not compile."""
+    def _logged(self, traced, sites, known):
+        """What `trace` finds with this header and body; None where they do not compile. They log every access to the
+        arrays `known`."""
         sizes = [int(np.prod(shape)) * dtype.size for shape, dtype in zip(self.shapes, self.dtypes)]
         starts = [bytes([_FILLS[0]]) * size for size in sizes] if self._filled else self._starts
         starts = [*starts, bytes(8 * int(np.prod(self.grid))), bytes(trace.BYTES)]
@@ -125,7 +127,7 @@ class _Call:
         (*_, log), addresses = answer
         items = [dtype.size for dtype in self.dtypes]
         outputs = tuple(zip(self.kernel.output_names, addresses, sizes, items))
-        launch = trace.Launch(outputs, int(np.prod(self.threadgroup)), trace.reduces(self.kernel.source))
+        launch = trace.Launch(outputs, int(np.prod(self.threadgroup)), trace.reduces(self.kernel.source), known)
         return trace.findings(log, sites, launch)
 
     def _ask(self, source, starts, order, at_end):
