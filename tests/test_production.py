@@ -80,6 +80,7 @@ BY_LINT = {
     "b39": "barrier-divergent",
     "b40": "threadgroup-unwritten",
     "b41": "barrier-divergent",
+    "b42": "function-pointer",
 }
 # Sizes of a launch that shows the fault: grid, threadgroup, inputs, outputs.
 ROWS = dict(grid=512, threadgroup=256, x=512, y=512)

@@ -24,6 +24,8 @@ def file(source, instances=None, project=False):
     found = {finding for finding in found if project or not RULES[finding.rule].project}
     if re.search(r"#\s*pragma\s+METAL\s+fp\s+math_mode\s*\(\s*(safe|relaxed)", source.text):
         found = {finding for finding in found if finding.rule != "nan-test"}
+    if any(token.text == "visible" for each in (source, *source.includes.values()) for token in each.tokens):
+        found = {finding for finding in found if finding.rule != "function-pointer"}
     found = waivers.apply(_without_echoes(found), [source, *source.includes.values()])
     return {f for f in found if project or source.options.style or not RULES[f.rule].style}
 
@@ -75,6 +77,7 @@ _ECHOES = {
     "unsupported": ("unsupported", "undeclared", "syntax", "compile", "type", "call"),
     "pointer-space": ("pointer-space", "address-space"),
     "bfloat-conversion": ("bfloat-conversion", "narrowing"),
+    "function-pointer": ("program-scope",),
     "program-scope": ("program-scope", "unused"),
     "barrier-return": ("simd-return", "simd-partial"),
     "simd-return": ("simd-partial",),

@@ -30,13 +30,16 @@ _MESSAGES = [
         r"program scope variable|static local variable|extern variable|variable in constant address space",
         "program-scope",
     ),
-    (r"pointers? to functions?|taking address of function|blocks support|function pointer", "unsupported"),
+    (r"pointers? to functions?\b|taking address of function|function pointer", "function-pointer"),
     (
         r"virtual function|exceptions disabled|RTTI|typeid|variable length array|not supported in (C\+\+ for )?OpenCL",
         "unsupported",
     ),
-    (r"'(default new|default delete|new|delete)' is not supported|wide character|__int128|long double", "unsupported"),
-    (r"ISO C\+\+17 does not allow 'register'|thread-local", "unsupported"),
+    (
+        r"'(default new|default delete|new|delete)' is not supported|wide character|__int128|long double",
+        "unsupported",
+    ),
+    (r"ISO C\+\+17 does not allow 'register'|thread-local|blocks support", "unsupported"),
     (r"requires cl_khr_fp64", "double"),
     (
         r"read-only|const-qualified|cannot assign to|is not assignable|drops? .*const|discards qualifiers",
@@ -59,6 +62,8 @@ _WORDS = [
     (r"__local\b", "threadgroup"),
     (r"__constant\b", "constant"),
     (r"__bf16|bfloat16_t", "bfloat"),
+    # `using F = float (*)(float)` is a reference for clang.
+    (r"array of references (of type .*\(&\w*\)\()", r"array of pointers to functions \1"),
     (r" \(vector of \d+ '[\w ]+' values\)", ""),
     (r"'([^']+)' \(aka '\1'\)", r"'\1'"),
     (r"(\w+) __attribute__\(\(ext_vector_type\((\d)\)\)\)", r"\1\2"),

@@ -69,6 +69,10 @@ RULES = {
         style=True,
     ),
     "threadgroup-size": Rule("a threadgroup has 32 KiB of memory", "use a smaller tile"),
+    "function-pointer": Rule(
+        "Metal has pointers to functions in a visible_function_table only",
+        "take the function as a template parameter or a functor, or mark it [[visible]] and put it in a table",
+    ),
     # A kernel's signature.
     "attribute": Rule(
         "no such attribute exists, or a parameter has it twice", "see chapter 5 of Apple's specification"

@@ -9,7 +9,8 @@ from .guard import INTERNAL
 from .source import Source
 
 # What no engine but Apple's refuses.
-_RULES = ("pointer-space", "bfloat-conversion", "double", "unsupported", "recursion", "program-scope", "call", INTERNAL)
+_RULES = ("pointer-space", "bfloat-conversion", "double", "unsupported", "function-pointer", "recursion",
+          "program-scope", "call", INTERNAL)  # fmt: skip
 _REFUSED = "Apple's compiler refuses this: "
 
 

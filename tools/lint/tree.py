@@ -40,6 +40,8 @@ def check(unit, source):
     found = set()
     top = list(_declarations(unit.cursor, files))
     for cursor in top:
+        if cursor.kind == kinds.VAR_DECL and _points_to_function(cursor.type):
+            finding(cursor, "function-pointer", f"{cursor.spelling} is a pointer to a function")
         if cursor.kind == kinds.VAR_DECL and cursor.type.get_address_space() != _CONSTANT:
             finding(cursor, "program-scope", f"{cursor.spelling} is not constant")
         for member in children(cursor) if cursor.kind in _structs() else ():
@@ -175,18 +177,28 @@ def _check_end(finding, statements):
 
 
 def _check_space(finding, cursor, type_, what):
-    """A pointer that was written without an address space points to OpenCL's generic one."""
+    """A pointer that was written without an address space points to OpenCL's generic one. None points to a function."""
     kinds = cindex.TypeKind
+    if _points_to_function(type_):
+        finding(cursor, "function-pointer", f"{what} is a pointer to a function")
+        return
     while type_.kind in (kinds.POINTER, kinds.LVALUEREFERENCE):
         pointee = type_.get_pointee()
-        if pointee.kind == kinds.FUNCTIONPROTO:
-            return
         is_to_pointer = type_.kind == kinds.LVALUEREFERENCE and pointee.kind == kinds.POINTER
         if pointee.get_address_space() == _GENERIC and not is_to_pointer:
             kind = "pointer" if type_.kind == kinds.POINTER else "reference"
             finding(cursor, "pointer-space", f"{what} is a {kind} without an address space")
             return
         type_ = pointee
+
+
+def _points_to_function(type_):
+    """Whether a type is a pointer to a function, or an array of such pointers."""
+    kinds, type_ = cindex.TypeKind, type_.get_canonical()
+    while type_.kind == kinds.CONSTANTARRAY:
+        type_ = type_.element_type.get_canonical()
+    is_pointer = type_.kind in (kinds.POINTER, kinds.LVALUEREFERENCE)
+    return is_pointer and type_.get_pointee().get_canonical().kind == kinds.FUNCTIONPROTO
 
 
 def _check_object(finding, call):
