@@ -5,6 +5,7 @@
 #include <metal_stdlib>
 
 #include "blocks.h"
+#include "raw_tile.h"
 #include "tile.h"
 
 constexpr constant int COLUMN_SIMDGROUPS = 4;
@@ -154,7 +155,7 @@ METAL_FUNC void columns_scale(thread column_sum& sum, Weights weights) {
 
 // The own columns of two tiles from their matrices.
 template <typename Tiles>
-METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup) {
+METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup, tile_numbers<float>) {
   auto own = columns_tile(tiles, simdgroup) + columns_block(simdgroup) * 8;
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
@@ -190,7 +191,7 @@ METAL_FUNC void columns_keep(Tiles tiles, thread column_rows<T>& rows, tile_plac
 
 // Stores the own rows of two tiles that exist to `destination`, rounded to T.
 template <typename T, typename Tiles, typename Destination>
-METAL_FUNC void columns_write(Tiles tiles, Destination destination, tile_place place) {
+METAL_FUNC void columns_write(Tiles tiles, Destination destination, tile_place place, tile_numbers<float>) {
   for (int part = 0; part < 2; ++part) {
     const int first = part * TILE;
     if (first < destination.columns) {

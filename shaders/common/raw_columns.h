@@ -14,27 +14,27 @@ METAL_FUNC void columns_fetch(thread raw_column_rows<T>& rows, Source source, ti
   raw_fetch<T, COLUMN_ROWS, 2>(rows, source, place);
 }
 
-template <typename T, typename Pointer>
-METAL_FUNC void columns_keep(raw_tile<T, Pointer> tiles, thread raw_column_rows<T>& rows, tile_place place) {
+template <typename T, typename Tiles>
+METAL_FUNC void columns_keep(Tiles tiles, thread raw_column_rows<T>& rows, tile_place place) {
   raw_keep<false>(tiles, rows, place);
 }
 
-template <typename T, typename Pointer>
-METAL_FUNC void columns_put(thread column_sum& sum, raw_tile<T, Pointer> tiles, int simdgroup) {
+template <typename T, typename Tiles>
+METAL_FUNC void columns_put(thread column_sum& sum, Tiles tiles, int simdgroup, tile_numbers<T>) {
   auto own = columns_tile(tiles, simdgroup);
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma clang loop unroll(full)
     for (int c = 0; c < TILE_OWN; ++c) {
-      raw_store(sum.at[r][c], own, r, columns_block(simdgroup) + c);
+      raw_store<T>(sum.at[r][c], own, r, columns_block(simdgroup) + c);
     }
   }
 }
 
 // The numbers of raw tiles are of T already. Rows of `destination` have an even number of them.
-template <typename T, typename Pointer, typename Destination>
-METAL_FUNC void columns_write(raw_tile<T, Pointer> tiles, Destination destination, tile_place place) {
-  auto own = tile_at(tiles, place.lane / 16).at + raw_column<1>(place.lane);
+template <typename T, typename Tiles, typename Destination>
+METAL_FUNC void columns_write(Tiles tiles, Destination destination, tile_place place, tile_numbers<T>) {
+  auto own = tile_at(tiles, place.lane / 16) + raw_column<1>(place.lane);
   auto to = destination.at + raw_column<2>(place.lane);
 #pragma clang loop unroll(full)
   for (int i = 0; i < COLUMN_ROWS; ++i) {

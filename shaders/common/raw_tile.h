@@ -1,49 +1,35 @@
 // Tiles of 16-bit numbers as they come: a lane moves two neighbours of a row at once, and a product loads
 // several matrices of that type at once. This pays where an engine can do the latter; elsewhere tiles of
-// floats (tile.h) take their place.
+// floats (tile_rows.h) take their place.
 #pragma once
 
 #include <metal_stdlib>
 
-#include "tile.h"
+#include "tile_rows.h"
 
 // Eight numbers of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int RAW_STRIDE = TILE + 8;
 // And so do 32 numbers the same row of the next tile.
 constexpr constant int RAW_SIZE = TILE * RAW_STRIDE + 32;
 
-// Such a tile of T.
-template <typename T, typename Pointer>
-struct raw_tile {
-  Pointer at;
-};
-
-// The tile in threadgroup memory at `at`: raw, unless its numbers are floats.
 template <typename T>
-struct tile_numbers {};
-
-template <typename T, typename Pointer>
-METAL_FUNC raw_tile<T, Pointer> tile_of(tile_numbers<T>, Pointer at) {
-  return raw_tile<T, Pointer>{at};
-}
-
-template <typename Pointer>
-METAL_FUNC Pointer tile_of(tile_numbers<float>, Pointer at) {
-  return at;
-}
-
-template <typename T, typename Pointer>
-struct tile_kind<raw_tile<T, Pointer>> {
+struct tile_kind<threadgroup T*> {
   using type = T;
 };
 
-template <typename T, typename Pointer>
-METAL_FUNC raw_tile<T, Pointer> tile_at(raw_tile<T, Pointer> tiles, int number) {
-  return raw_tile<T, Pointer>{tiles.at + number * RAW_SIZE};
+// The tile that is `number` tiles behind another.
+template <typename Tile>
+METAL_FUNC Tile tile_at(Tile tiles, int number) {
+  return tiles + number * (sizeof(typename tile_kind<Tile>::type) == 2 ? RAW_SIZE : TILE_SIZE);
 }
 
-// Two neighbours of T as one number, which keeps them in one register, and whether all pairs from `at` on lie
-// well enough to be moved like that, if rows have an even number of numbers.
+// Two neighbours of T as one number, which keeps them in one register.
+template <typename T>
+METAL_FUNC uint raw_join(T first, T second) {
+  return as_type<ushort>(first) | static_cast<uint>(as_type<ushort>(second)) << 16;
+}
+
+// They move as one where all pairs from `at` on lie well, if rows have an even number of numbers.
 #ifdef __HAVE_SIMDGROUP_TILES__
 template <typename T, typename Pointer>
 METAL_FUNC uint raw_pair(Pointer at) {
@@ -62,13 +48,13 @@ METAL_FUNC bool raw_lies_well(Pointer at) {
 #else
 template <typename T, typename Pointer>
 METAL_FUNC uint raw_pair(Pointer at) {
-  return as_type<uint>(metal::vec<T, 2>(at[0], at[1]));
+  return raw_join<T>(at[0], at[1]);
 }
 
 template <typename T, typename Pointer>
 METAL_FUNC void raw_put(Pointer at, uint pair) {
-  at[0] = as_type<metal::vec<T, 2>>(pair)[0];
-  at[1] = as_type<metal::vec<T, 2>>(pair)[1];
+  at[0] = as_type<T>(static_cast<ushort>(pair & 0xffff));
+  at[1] = as_type<T>(static_cast<ushort>(pair >> 16));
 }
 
 template <typename Pointer>
@@ -118,16 +104,15 @@ METAL_FUNC void raw_fetch(thread raw_rows<T, ROWS, TILES>& rows, Source source, 
       const int row = first + raw_step<TILES>(i);
       const bool live = row >= place.begin && row < place.end;
       auto at = from + raw_step<TILES>(i) * source.stride;
-      rows.at[i] = live ? as_type<uint>(metal::vec<T, 2>(at[0], at[1])) : 0;
+      rows.at[i] = live ? raw_join<T>(at[0], at[1]) : 0;
     }
   }
 }
 
 // These to a tile or two; with RESETS those outside of [begin, end) become 0.
-template <bool RESETS, typename T, int ROWS, int TILES, typename Pointer>
-METAL_FUNC void raw_keep(
-    raw_tile<T, Pointer> tiles, thread raw_rows<T, ROWS, TILES>& rows, tile_place place) {
-  auto own = tile_at(tiles, TILES == 1 ? 0 : place.lane / 16).at + raw_column<1>(place.lane);
+template <bool RESETS, typename T, int ROWS, int TILES, typename Tile>
+METAL_FUNC void raw_keep(Tile tiles, thread raw_rows<T, ROWS, TILES>& rows, tile_place place) {
+  auto own = tile_at(tiles, TILES == 1 ? 0 : place.lane / 16) + raw_column<1>(place.lane);
 #pragma clang loop unroll(full)
   for (int i = 0; i < ROWS * TILES / 2; ++i) {
     const int row = raw_row<ROWS, TILES>(i, place.simdgroup, place.lane);
@@ -136,14 +121,10 @@ METAL_FUNC void raw_keep(
   }
 }
 
-// Both together for two tiles, whose rows load at the same time, as for tiles of floats.
-template <typename A, typename B, typename T, typename Pointer, typename Source, typename Other>
+// Both together for two tiles, as for tiles of floats.
+template <typename A, typename B, typename T, typename Tile, typename Source, typename Other>
 METAL_FUNC void tile_load_both(
-    raw_tile<T, Pointer> tile,
-    Source source,
-    raw_tile<T, Pointer> other,
-    Other other_source,
-    tile_place place) {
+    Tile tile, Source source, Tile other, Other other_source, tile_place place, tile_numbers<T>) {
   raw_rows<T, TILE_ROWS, 1> rows;
   raw_rows<T, TILE_ROWS, 1> other_rows;
   raw_fetch(rows, source, place);
@@ -165,29 +146,25 @@ METAL_FUNC void raw_load(thread metal::simdgroup_matrix<T, 8, 8> (&m)[N], Pointe
 #endif
 }
 
-template <bool TRANSPOSED, typename T, typename Pointer>
+template <bool TRANSPOSED, typename T, typename Tile>
 METAL_FUNC void tile_left(
-    thread metal::simdgroup_matrix<T, 8, 8> (&left)[TILE_OWN],
-    raw_tile<T, Pointer> tile,
-    int row,
-    int column) {
+    thread metal::simdgroup_matrix<T, 8, 8> (&left)[TILE_OWN], Tile tile, int row, int column) {
   const int at = TRANSPOSED ? column * 8 * RAW_STRIDE + row * 8 : row * 8 * RAW_STRIDE + column * 8;
-  raw_load<false, TRANSPOSED>(left, tile.at + at, TRANSPOSED ? 8 : 8 * RAW_STRIDE);
+  raw_load<false, TRANSPOSED>(left, tile + at, TRANSPOSED ? 8 : 8 * RAW_STRIDE);
 }
 
-template <bool TRANSPOSED, int N, typename T, typename Pointer>
+template <bool TRANSPOSED, int N, typename T, typename Tile>
 METAL_FUNC void tile_right(
-    thread metal::simdgroup_matrix<T, 8, 8> (&right)[N], raw_tile<T, Pointer> tile, int row, int column) {
+    thread metal::simdgroup_matrix<T, 8, 8> (&right)[N], Tile tile, int row, int column) {
   const int at = TRANSPOSED ? column * 8 * RAW_STRIDE + row * 8 : row * 8 * RAW_STRIDE + column * 8;
-  raw_load<true, TRANSPOSED>(right, tile.at + at, TRANSPOSED ? 8 * RAW_STRIDE : 8);
+  raw_load<true, TRANSPOSED>(right, tile + at, TRANSPOSED ? 8 * RAW_STRIDE : 8);
 }
 
 // Matrix (row, column) of a tile, rounded to T.
-template <typename T, typename Pointer>
-METAL_FUNC void raw_store(
-    thread metal::simdgroup_float8x8& m, raw_tile<T, Pointer> tile, int row, int column) {
+template <typename T, typename Tile>
+METAL_FUNC void raw_store(thread metal::simdgroup_float8x8& m, Tile tile, int row, int column) {
   metal::simdgroup_matrix<T, 8, 8> rounded = matrix_as<T>(m);
-  auto at = tile.at + row * 8 * RAW_STRIDE + column * 8;
+  auto at = tile + row * 8 * RAW_STRIDE + column * 8;
 #ifdef __HAVE_SIMDGROUP_TILES__
   metal::simdgroup_store_tile(rounded, at, RAW_STRIDE);
 #else

@@ -83,9 +83,9 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_product_lower<REVERSE, float, float>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_put(sum, tiles, simdgroup);
+    columns_put(sum, tiles, simdgroup, tile_numbers<float>());
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_write<TV>(tiles, view_of(mixed + row, H * Dv, Dv - value), place);
+    columns_write<TV>(tiles, view_of(mixed + row, H * Dv, Dv - value), place, tile_numbers<float>());
     begin = end;
   } while (HAS_RESET && begin < steps);
 }

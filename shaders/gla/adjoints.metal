@@ -51,22 +51,20 @@ template <
   constexpr int AT_ONCE = RAW ? STATE_CHUNKS : 1;
   constexpr int SIZE = RAW ? AT_ONCE * RAW_SIZE : TILE_SIZE;
   using Tile = conditional_t<RAW, TS, float>;
-  threadgroup Tile key_numbers[SIZE];
-  threadgroup Tile value_numbers[SIDES * SIZE];
+  threadgroup Tile keys[SIZE];
+  threadgroup Tile values[SIDES * SIZE];
   threadgroup float gates[PER_KEY ? TILE_SIZE : 1];
   threadgroup float decays[PER_KEY ? 2 * TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
   threadgroup float notes[2 * AT_ONCE];
 
-  auto keys = tile_of(tile_numbers<Tile>(), key_numbers);
-  auto values = tile_of(tile_numbers<Tile>(), value_numbers);
   const int L = q_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int key = threadgroup_position_in_grid.x / BLOCKS * TILE;
   const int first_value = threadgroup_position_in_grid.x % BLOCKS * SIDES * TILE;
-  const int value = first_value + simdgroup / TILE_SIMDGROUPS * TILE;
-  const int own = simdgroup % TILE_SIMDGROUPS;
+  const int value = first_value + (RAW ? simdgroup / TILE_SIMDGROUPS * TILE : 0);
+  const int own = RAW ? simdgroup % TILE_SIMDGROUPS : simdgroup;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;

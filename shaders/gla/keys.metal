@@ -56,8 +56,8 @@ template <
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
   using Tile = conditional_t<RAW, TS, float>;
-  threadgroup Tile left_numbers[SIZE];
-  threadgroup Tile right_numbers[SIZE];
+  threadgroup Tile left[SIZE];
+  threadgroup Tile right[SIZE];
   threadgroup float decays[TILE_SIZE];
   threadgroup float pairs[TILE_SIZE];
   threadgroup float weights[TILE_SIZE];
@@ -69,8 +69,6 @@ template <
   threadgroup float grad_gates[TILE];
   threadgroup float partial[TILE_SIMDGROUPS];
 
-  auto left = tile_of(tile_numbers<Tile>(), left_numbers);
-  auto right = tile_of(tile_numbers<Tile>(), right_numbers);
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;

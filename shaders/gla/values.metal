@@ -55,14 +55,12 @@ template <
   constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
   constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
   using Tile = conditional_t<RAW, TS, float>;
-  threadgroup Tile left_numbers[2 * SIZE];
-  threadgroup Tile right_numbers[2 * SIZE];
+  threadgroup Tile left[2 * SIZE];
+  threadgroup Tile right[2 * SIZE];
   threadgroup float weights[TILE_SIZE];
   threadgroup float gates[TILE];
   threadgroup float decays[TILE * ROW_STRIDE];
 
-  auto left = tile_of(tile_numbers<Tile>(), left_numbers);
-  auto right = tile_of(tile_numbers<Tile>(), right_numbers);
   const int L = values_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
@@ -163,9 +161,9 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_scale<HAS_RESET>(sum, decays);
       columns_product_lower<REVERSE, TS, TV>(sum, weights, left, simdgroup);
-      columns_put(sum, right, simdgroup);
+      columns_put(sum, right, simdgroup, tile_numbers<Tile>());
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_write<TO>(right, view_of(out_row + value, H * Dv, Dv - value), place);
+      columns_write<TO>(right, view_of(out_row + value, H * Dv, Dv - value), place, tile_numbers<Tile>());
     }
     begin = end;
   } while (HAS_RESET && begin < steps);

@@ -175,9 +175,9 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_product_lower<REVERSE, TS, TV>(sum, weights, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_put(sum, tiles, simdgroup);
+      columns_put(sum, tiles, simdgroup, tile_numbers<float>());
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_write<TO>(tiles, view_of(out_row + value, H * Dv, Dv - value), place);
+      columns_write<TO>(tiles, view_of(out_row + value, H * Dv, Dv - value), place, tile_numbers<float>());
     }
     begin = end;
   } while (HAS_RESET && begin < steps);
