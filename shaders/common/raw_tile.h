@@ -146,9 +146,9 @@ METAL_FUNC void raw_load(thread metal::simdgroup_matrix<T, 8, 8> (&m)[N], Pointe
 #endif
 }
 
-template <bool TRANSPOSED, typename T, typename Tile>
+template <bool TRANSPOSED, int N, typename T, typename Tile>
 METAL_FUNC void tile_left(
-    thread metal::simdgroup_matrix<T, 8, 8> (&left)[TILE_OWN], Tile tile, int row, int column) {
+    thread metal::simdgroup_matrix<T, 8, 8> (&left)[N], Tile tile, int row, int column) {
   const int at = TRANSPOSED ? column * 8 * RAW_STRIDE + row * 8 : row * 8 * RAW_STRIDE + column * 8;
   raw_load<false, TRANSPOSED>(left, tile + at, TRANSPOSED ? 8 : 8 * RAW_STRIDE);
 }

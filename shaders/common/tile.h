@@ -242,20 +242,18 @@ METAL_FUNC void tile_weigh(
     Tile other,
     Weights weights,
     int simdgroup) {
-  metal::simdgroup_float8x8 weight[TILE_OWN];
 #pragma clang loop unroll(full)
   for (int r = 0; r < TILE_OWN; ++r) {
-    metal::simdgroup_load(weight[r], weights + (simdgroup * TILE_OWN + r) * 8 * ROW_STRIDE, ROW_STRIDE);
-  }
+    const int row = simdgroup * TILE_OWN + r;
+    metal::simdgroup_float8x8 weight;
+    metal::simdgroup_load(weight, weights + row * 8 * ROW_STRIDE, ROW_STRIDE);
 #pragma clang loop unroll(full)
-  for (int c = 0; c < TILE_BLOCKS; ++c) {
-    metal::simdgroup_matrix<typename tile_kind<Tile>::type, 8, 8> factors[TILE_OWN];
-    tile_own<false>(factors, other, simdgroup, c);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_OWN; ++r) {
-      metal::simdgroup_float8x8 factor = matrix_as<float>(factors[r]);
+    for (int c = 0; c < TILE_BLOCKS; ++c) {
+      metal::simdgroup_matrix<typename tile_kind<Tile>::type, 8, 8> own[1];
+      tile_left<false>(own, other, row, c);
+      metal::simdgroup_float8x8 factor = matrix_as<float>(own[0]);
       grad[r].thread_elements() += factor.thread_elements() * sum.at[r][c].thread_elements();
-      sum.at[r][c].thread_elements() *= weight[r].thread_elements();
+      sum.at[r][c].thread_elements() *= weight.thread_elements();
     }
   }
 }

@@ -197,13 +197,12 @@ METAL_FUNC metal::simdgroup_matrix<To, 8, 8> matrix_as(thread metal::simdgroup_m
 #endif
 }
 
-// What products load of a tile: two matrices, one below the other, for the left, and N side by side for the
+// What products load of a tile: N matrices, one below the other, for the left, and side by side for the
 // right.
-template <bool TRANSPOSED, typename Tile>
-METAL_FUNC void tile_left(
-    thread metal::simdgroup_float8x8 (&left)[TILE_OWN], Tile tile, int row, int column) {
+template <bool TRANSPOSED, int N, typename Tile>
+METAL_FUNC void tile_left(thread metal::simdgroup_float8x8 (&left)[N], Tile tile, int row, int column) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_OWN; ++r) {
+  for (int r = 0; r < N; ++r) {
     left[r] = tile_matrix<TRANSPOSED>(tile, row + r, column);
   }
 }
