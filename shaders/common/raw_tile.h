@@ -17,6 +17,8 @@ struct tile_kind<threadgroup T*> {
   using type = T;
 };
 
+constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
+
 // The tile that is `number` tiles behind another.
 template <typename Tile>
 METAL_FUNC Tile tile_at(Tile tiles, int number) {

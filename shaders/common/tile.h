@@ -8,6 +8,12 @@
 #include "raw_tile.h"
 #include "tile_rows.h"
 
+constexpr constant int TILE_BLOCKS = TILE / 8;
+// A simdgroup's part of a tile, in blocks of 8 rows.
+constexpr constant int TILE_OWN = TILE_ROWS / 8;
+// The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
+constexpr constant int ROW_STRIDE = 9;
+
 // A simdgroup's rows of a product, as matrices.
 struct tile_sum {
   metal::simdgroup_float8x8 at[TILE_OWN][TILE_BLOCKS];

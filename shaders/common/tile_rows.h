@@ -10,16 +10,11 @@
 #include "simd_sums.h"
 
 constexpr constant int TILE = 32;
-constexpr constant int TILE_BLOCKS = TILE / 8;
 constexpr constant int TILE_SIMDGROUPS = 2;
-// A simdgroup's part of a tile, in rows and in blocks of 8 rows.
+// A simdgroup's part of a tile, in rows.
 constexpr constant int TILE_ROWS = TILE / TILE_SIMDGROUPS;
-constexpr constant int TILE_OWN = TILE_ROWS / 8;
 // Four floats of padding keep the rows of an 8x8 matrix in different banks.
 constexpr constant int TILE_STRIDE = 36;
-constexpr constant int TILE_SIZE = TILE * TILE_STRIDE;
-// The stride of rows of 8 floats, padded so that lanes with a row each use different banks.
-constexpr constant int ROW_STRIDE = 9;
 
 // A thread's place in a tile: the rows [begin, end) that exist, such as the steps of a chunk between two
 // resets, its simdgroup, which owns some of the tile's rows, and its lane.

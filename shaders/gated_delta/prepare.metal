@@ -190,11 +190,13 @@ template <
       gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 1 && lane >= begin && lane < end) {
+    // Steps past the last count as 0.
+    if (simdgroup == 1 && lane >= begin && (lane < end || end == steps)) {
+      const bool there = lane < end;
       auto own = rates + tile * 3 * TILE + lane;
-      own[0] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
-      own[TILE] = betas[lane];
-      own[2 * TILE] = !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
+      own[0] = !there || !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      own[TILE] = there ? betas[lane] : 0.0f;
+      own[2 * TILE] = !there || !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
     }
     unit_lower_inverse(weights, left, betas, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);

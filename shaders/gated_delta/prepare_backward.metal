@@ -190,11 +190,13 @@ template <
       gates_products<HAS_RESET>(gates, before, behind, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == 1 && lane >= begin && lane < end) {
+    // Steps past the last count as 0.
+    if (simdgroup == 1 && lane >= begin && (lane < end || end == steps)) {
+      const bool there = lane < end;
       auto own = rates + tile * 3 * TILE + lane;
-      own[0] = !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
-      own[TILE] = static_cast<float>(beta[row + static_cast<long>(lane) * H]);
-      own[2 * TILE] = !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
+      own[0] = !there || !meets_adjoint ? 0.0f : PER_KEY ? 1.0f : behind[lane];
+      own[TILE] = there ? static_cast<float>(beta[row + static_cast<long>(lane) * H]) : 0.0f;
+      own[2 * TILE] = !there || !meets_state ? 0.0f : PER_KEY ? 1.0f : before[lane];
     }
     if (simdgroup < TILE_SIMDGROUPS) {
       if (HAS_RESET) {
