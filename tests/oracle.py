@@ -33,6 +33,7 @@ __all__ = [
     "draw",
     "dtype_mixes",
     "error",
+    "model_dtypes",
     "needs_kernels",
     "option_sets",
     "planned_as",
@@ -82,6 +83,12 @@ def planned_as(op, name):
 def as_on_metal(op):
     """The op planned as on Apple GPUs."""
     return planned_as(op, "metal")
+
+
+def model_dtypes(op):
+    """{input: dtype} as models have them: bfloat16 but for gates."""
+    gates = ("a", "g", "beta", "delta", "A")
+    return {a.name: "bfloat16" for a in op.spec.inputs if "bfloat16" in a.dtypes and a.name not in gates}
 
 
 def assert_close(op, got, want, what, inputs=None):

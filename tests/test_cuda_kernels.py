@@ -8,14 +8,13 @@ import mlx.core as mx
 import nvrtc
 import ptx
 import pytest
-from oracle import check, draw, rank_sets
+from oracle import check, draw, model_dtypes, rank_sets
 from ptx.emulator import Emulator
 
 from loader.op import Op
 from loader.portable import cuda
 
 pytestmark = nvrtc.needed
-GATES = ("a", "g", "beta", "delta", "A")
 HEADS = ("Dk", "Dv", "Dh")
 
 
@@ -23,8 +22,7 @@ def cases(op, whole):
     """Inputs of every rank: in float32 the required ones or, whole, all of them as models have them, in bfloat16 but
     for gates, and with heads of whole tiles too."""
     present = [array.name for array in op.spec.optional if whole]
-    halves = [array.name for array in op.spec.inputs if "bfloat16" in array.dtypes and array.name not in GATES]
-    mix = dict.fromkeys(halves, "bfloat16") if whole else {}
+    mix = model_dtypes(op) if whole else {}
     odd = op.spec.examples[-1]
     heads = [odd, {**odd, **{dim: 64 for dim in HEADS if dim in odd}}][: 2 if whole else 1]
     for (batch, length), sizes, ranks in itertools.product(((2, 1), (1, 70)), heads, rank_sets(op)):

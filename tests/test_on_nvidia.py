@@ -2,14 +2,13 @@
 CPU runs all threads of a group between two barriers, in an order in which a barrier that lacks shows."""
 
 import pytest
-from oracle import check, draw, first, planned_as
+from oracle import check, draw, first, model_dtypes, planned_as
 
 import loader
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 # Heads of whole tiles, and of two of them.
 SIZES = {"H": 2, "Hk": 1, "Dk": 64, "Dv": 128, "D": 40, "G": 1, "Dh": 64, "N": 16}
-GATES = ("a", "g", "beta", "delta", "A")
 
 
 @pytest.mark.full("it compiles programs of its own", but=("gla",))
@@ -18,7 +17,6 @@ GATES = ("a", "g", "beta", "delta", "A")
 def test_parity(name, optional):
     """Five chunks, the last of them ragged, in the dtypes of models: bfloat16 beside float32 gates."""
     op = planned_as(loader.get(name), "cuda")
-    dtypes = {a.name: "bfloat16" for a in op.spec.inputs if "bfloat16" in a.dtypes and a.name not in GATES}
     present = [array.name for array in op.spec.optional] if optional else []
     sizes = {dim: size for dim, size in SIZES.items() if dim in op.spec.examples[0]}
-    check(op, draw(op, {"B": 2, "L": 150, **sizes}, present, dtypes))
+    check(op, draw(op, {"B": 2, "L": 150, **sizes}, present, model_dtypes(op)))
