@@ -48,12 +48,12 @@ METAL_FUNC steps_place steps_placed(Scratch scratch, int lane) {
   return place;
 }
 
-// Three rates a step, of a chunk's step a lane; 0 where it is not `there`.
+// Three rates a step, of a chunk's step a lane.
 template <typename Rates>
-METAL_FUNC void steps_fetch_rates(thread float (&own)[3], Rates rates, bool there) {
+METAL_FUNC void steps_fetch_rates(thread float (&own)[3], Rates rates) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < 3; ++i) {
-    own[i] = there ? rates[i * TILE] : 0.0f;
+    own[i] = rates[i * TILE];
   }
 }
 

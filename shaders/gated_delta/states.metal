@@ -130,7 +130,7 @@ template <
   }
   float own_rates[3];
   if (AHEAD) {
-    steps_fetch_rates(own_rates, chunk_rates, lane < L);
+    steps_fetch_rates(own_rates, chunk_rates);
   }
 
   for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -145,12 +145,12 @@ template <
       write_keys += KINDS * TILE * KEYS;
     }
     if (!AHEAD) {
-      steps_fetch_rates(own_rates, chunk_rates, lane < steps);
+      steps_fetch_rates(own_rates, chunk_rates);
     }
     steps_keep_rates(own_weights, own_rates, lane);
     chunk_rates += 3 * TILE;
     if (AHEAD && more) {
-      steps_fetch_rates(own_rates, chunk_rates, lane < rest);
+      steps_fetch_rates(own_rates, chunk_rates);
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     steps_values<WIDE> errors;
