@@ -36,13 +36,22 @@ METAL_FUNC void key_fetch(thread T (&rows)[KEY_STEPS], Source source, tile_place
 template <bool RESETS, typename T, bool PER_KEY = true, typename Source, typename Reset>
 METAL_FUNC void key_fetch_gates(
     thread T (&rows)[KEY_STEPS], Source g, Reset reset, int steps, tile_place place) {
+  const int own = place.simdgroup * KEY_STEPS;
+  auto from = g.at + own * g.stride + (PER_KEY ? place.lane : 0);
+  if (!RESETS && own + KEY_STEPS <= steps && g.columns >= TILE) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < KEY_STEPS; ++i) {
+      rows[i] = static_cast<T>(from[i * g.stride]);
+    }
+    return;
+  }
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
-    const int row = place.simdgroup * KEY_STEPS + i;
+    const int row = own + i;
     const bool live = row < steps && place.lane < g.columns;
     const bool forgets = RESETS && row < steps && (row < place.begin || row >= place.end || reset[row]);
     rows[i] = forgets ? static_cast<T>(0.0f)
-              : live  ? static_cast<T>(g.at[row * g.stride + (PER_KEY ? place.lane : 0)])
+              : live  ? static_cast<T>(from[i * g.stride])
                       : static_cast<T>(1.0f);
   }
 }
@@ -73,8 +82,10 @@ METAL_FUNC float key_before(thread const key_gates& gates, int i) {
 template <bool RESETS, typename Products>
 METAL_FUNC float key_blocks_product(Products products, int first, int last, int lane) {
   float product = 1.0f;
-  for (int block = first; block < last; ++block) {
-    product = decayed<RESETS>(product, products[block * TILE + lane]);
+#pragma clang loop unroll(full)
+  for (int block = 0; block < KEY_BLOCKS; ++block) {
+    const float other = products[block * TILE + lane];
+    product = block >= first && block < last ? decayed<RESETS>(product, other) : product;
   }
   return product;
 }

@@ -1,6 +1,6 @@
 // dplr, what is mixed over time, a chunk of 32 steps at a time. Forward: o = queries S + A_qk v + A_qb u,
 // where S entered the chunk. REVERSE: grad_v = keys_k G + A_qk^T grad_o + A_ak^T d, where G is the adjoint of
-// the state that leaves. scores.metal makes the A, rows.metal queries and keys_k, walk.metal u and d. Peng et
+// the state that leaves. prepare.metal makes the A, queries and keys_k, walk.metal u and d. Peng et
 // al. 2025, RWKV-7, arXiv:2503.14456, section 3.
 //
 // A threadgroup owns a chunk of one head and 64 values. A chunk is cut at its resets; what lies outside a

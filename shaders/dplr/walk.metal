@@ -1,8 +1,8 @@
 // dplr, the walk over chunks of 32 steps. Forward, from the state S that enters a chunk: with x = S reads +
 // A_ak v, what its steps read of the state is u = x + N x, and S = decay o S + v (x) keys_k + u (x) keys_b.
 // REVERSE, from the adjoint G of the state that leaves it: with y = G keys_b + A_qb^T grad_o, the gradient of
-// u is d = y + N^T y, and G = decay o G + grad_o (x) queries + d (x) reads. scores.metal makes N, A_ak and
-// A_qb, rows.metal the rest. Each state that enters and adjoint that leaves a chunk is kept. Peng et al.
+// u is d = y + N^T y, and G = decay o G + grad_o (x) queries + d (x) reads. prepare.metal makes N, A_ak,
+// A_qb and the rest. Each state that enters and adjoint that leaves a chunk is kept. Peng et al.
 // 2025, RWKV-7, arXiv:2503.14456, section 3; Yang et al. 2024, arXiv:2412.06464, section 3.3.
 //
 // A simdgroup owns 8 * WIDE values and 8 * TALL keys of their state, a threadgroup all keys.

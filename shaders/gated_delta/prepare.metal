@@ -198,7 +198,9 @@ template <
       own[TILE] = there ? betas[lane] : 0.0f;
       own[2 * TILE] = !there || !leaves ? 0.0f : PER_KEY ? betas[lane] : betas[lane] * behind[lane];
     }
-    unit_lower_inverse(weights, left, betas, simdgroup, lane);
+    if (simdgroup == 0) {
+      unit_lower_inverse(weights, left, betas, -1.0f, lane);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup < TILE_SIMDGROUPS) {
       if (HAS_RESET) {
