@@ -71,6 +71,20 @@ inline void scan_fetch_row(
   }
 }
 
+// Every APART-th of the numbers of a tile's steps, from `first` on, where a step has SLOTS, of which N are
+// there, in `steps` steps; 0 for others.
+template <int SLOTS, int APART, int COUNT, typename T, typename Source>
+inline void scan_fetch_slots(thread scan_rows<COUNT, T>& own, Source source, int N, int steps, int first) {
+#pragma clang loop unroll(full)
+  for (int j = 0; j < COUNT; ++j) {
+    const int t = (j * APART + first) / SLOTS;
+    const int n = (j * APART + first) % SLOTS;
+    const bool live = t < steps && n < N;
+    const T value = static_cast<T>(source[live ? t * N + n : 0]);
+    own.at[j] = live ? value : static_cast<T>(0.0f);
+  }
+}
+
 // e^(time * rate), or 0, of a rate times log2(e).
 inline float scan_gate(float time, float rate_log2, bool forgets) {
   return forgets ? 0.0f : metal::precise::exp2(time * rate_log2);
