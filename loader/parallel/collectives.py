@@ -32,7 +32,7 @@ def all_sum(x, group, after=()):
 def _run(collective, x, group, now, after):
     global _last
     before = [] if _last is None or _last() is None else [_last()]
-    result = collective(tied(x, [*after, *before]), group=group)
+    result = collective(behind(x, [*after, *before]), group=group)
     if now:
         mx.eval(result)
     _last = None if now else weakref.ref(result)
@@ -50,8 +50,17 @@ def forget() -> None:
 
 
 def tied(x, arrays):
-    """`x`, which has no value before the `arrays` have theirs."""
+    """`x`, which has no value before the `arrays` have theirs, as MLX orders what it evaluates."""
     return mx.depends([x], list(arrays))[0] if arrays else x
+
+
+def behind(x, arrays):
+    """A copy of `x` that is made of the `arrays` too. A CUDA graph only knows who reads what another wrote, and runs
+    kernels that do not at the same time: what shall wait for a collective has to read it."""
+    for other in arrays:
+        first = other.reshape(-1)[:1]
+        x = mx.where(first == first, x, x)
+    return x
 
 
 def choose(group: mx.distributed.Group | None) -> mx.distributed.Group:

@@ -4,7 +4,7 @@ import mlx.core as mx
 
 from .. import plan
 from ..spec import INITIAL, STATE
-from .collectives import tied
+from .collectives import behind
 
 START, BEGIN = INITIAL, f"grad_{INITIAL}"
 
@@ -109,8 +109,11 @@ class Piece:
                 (outputs for known, same, outputs in self._done if known == step and _alike(same, read)), None
             )
             if outputs is None:
-                arrays[step.reads[0]] = tied(read[0], after)
+                # The smallest waits, since that copies it.
+                name = min(step.reads, key=lambda name: arrays[name].nbytes)
+                kept, arrays[name] = arrays[name], behind(arrays[name], after)
                 step.run(arrays)
+                arrays[name] = kept
                 self._done.append((step, read, [arrays[name] for name in step.makes]))
             else:
                 arrays.update(zip(step.makes, outputs))
