@@ -95,12 +95,14 @@ def _calls(op):
     """Inputs, as shapes of zeros, that cover dtypes, sizes and optional inputs without every mix of them."""
     optional = [array.name for array in op.spec.optional]
     examples = op.spec.examples or ({},)
-    many = [dict(B=_SIZES[-1][0], L=_SIZES[-1][1], **example) for example in (examples[0], examples[-1])]
+    many = [dict(B=_SIZES[-1][0], L=_SIZES[-1][1], **example) for example in examples]
     few = [dict(B=b, L=t, **{name: d for name in examples[0]}) for b, t, d in _SIZES[:-1]]
     for dtype in ("float32", "bfloat16", "float16"):
         yield _zeros(op, many[-1], optional, dtype)
     for dims, present in itertools.product([*few, many[0]], (optional, [])):
         yield _zeros(op, dims, present, "float32")
+    for dims in many[1:-1]:
+        yield _zeros(op, dims, optional, "float32")
     for rank in range(1, max(len(array.shapes) for array in op.spec.inputs)):
         yield _zeros(op, many[-1], optional, "float32", rank)
 
