@@ -8,12 +8,12 @@ import loader
 
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 # Heads of whole tiles, and of two of them.
-SIZES = {"H": 2, "Hk": 1, "Dk": 64, "Dv": 128, "D": 40, "G": 1, "Dh": 64, "N": 16}
+SIZES = {"H": 2, "Hk": 1, "Dk": 64, "Dv": 128, "D": 40, "G": 1, "Dh": 64, "N": 16, "K": 4}
 
 
 @pytest.mark.full("it compiles programs of its own", but=("gla",))
 @pytest.mark.parametrize("optional", first(1, [True, False], "it compiles programs of its own"))
-@pytest.mark.parametrize("name", ["gla", "gated_delta", "dplr", "selective_scan", "ssd"])
+@pytest.mark.parametrize("name", ["gla", "gated_delta", "dplr", "selective_scan", "ssd", "short_conv"])
 def test_parity(name, optional):
     """Five chunks, the last of them ragged, in the dtypes of models: bfloat16 beside float32 gates."""
     op = planned_as(loader.get(name), "cuda")

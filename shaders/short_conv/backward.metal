@@ -25,6 +25,7 @@ template <
     int SLICES,
     int STEPS,
     int MOST,
+    bool AHEAD,
     bool SILU,
     bool HAS_BIAS,
     bool HAS_INITIAL_STATE,
@@ -47,6 +48,8 @@ template <
   static_assert(K >= 2 && K <= 8, "a convolution must have 2 to 8 taps, which a thread keeps in registers");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   constexpr int TILE = SLICES * STEPS;
+  // As many inputs and gradients are on their way at once.
+  constexpr int AT_ONCE = AHEAD ? STEPS + K - 1 : 1;
   threadgroup float sums[(K + 1) * SLICES * LANES];
 
   const int L = x_shape[1];
@@ -67,6 +70,7 @@ template <
       D,
       L,
       in_range);
+  const auto grad_channel = conv_channel_of(grad_y + row, initial_state, reset, D, L, in_range);
   const int tiles = (L + TILE - 1) / TILE;
   const int turns = (tiles + MOST - 1) / MOST;
 
@@ -85,36 +89,49 @@ template <
     conv_window<K> window;
     conv_begin<HAS_INITIAL_STATE, HAS_RESET>(window, channel, first);
     float grads[K] = {};  // of the inputs in the window
-    for (int t = first; t < stop; ++t) {
-      const bool live = t < L;
-      float grad = 0.0f;
-      if (live) {
-        conv_move<HAS_INITIAL_STATE, HAS_RESET>(window, channel, t);
-        grad = in_range ? static_cast<float>(grad_y[row + static_cast<long>(t) * D]) : 0.0f;
-        if (SILU) {
-          const float z = conv_sum<K>(window, taps, added);
-          const float open = sigmoid(z);
-          grad *= open * (1.0f + z * (1.0f - open));
+    for (int start = first; start < stop; start += AT_ONCE) {
+      float inputs[AT_ONCE];
+      float outputs[AT_ONCE];
+      if (AHEAD) {
+        conv_inputs<HAS_INITIAL_STATE, K>(inputs, channel, start);
+        conv_inputs<false, K>(outputs, grad_channel, start);
+      }
+      for (int i = 0; i < AT_ONCE; ++i) {
+        const int t = start + i;
+        const bool live = t < L;
+        float grad = 0.0f;
+        if (live) {
+          if (!AHEAD) {
+            conv_inputs<HAS_INITIAL_STATE, K>(inputs, channel, t);
+            conv_inputs<false, K>(outputs, grad_channel, t);
+          }
+          conv_move<HAS_RESET>(window, channel, t, inputs[i]);
+          grad = outputs[i];
+          if (SILU) {
+            const float z = conv_sum<K>(window, taps, added);
+            const float open = sigmoid(z);
+            grad *= open * (1.0f + z * (1.0f - open));
+          }
         }
-      }
 #pragma clang loop unroll(full)
-      for (int i = 0; i < K; ++i) {
-        const float before = i + 1 < K ? grads[i + 1] : 0.0f;
-        const bool seen = live && K - 1 - i <= window.since;
-        grads[i] = seen ? fma(grad, taps[i], before) : before;
-        rest[i] = live && t < first + STEPS ? fma(grad, window.at[i], rest[i]) : rest[i];
-      }
-      rest[K] += live && t < first + STEPS ? grad : 0.0f;
+        for (int tap = 0; tap < K; ++tap) {
+          const float before = tap + 1 < K ? grads[tap + 1] : 0.0f;
+          const bool seen = live && K - 1 - tap <= window.since;
+          grads[tap] = seen ? fma(grad, taps[tap], before) : before;
+          rest[tap] = live && t < first + STEPS ? fma(grad, window.at[tap], rest[tap]) : rest[tap];
+        }
+        rest[K] += live && t < first + STEPS ? grad : 0.0f;
 
-      // The gradient of the input that leaves the window is complete but for the part from the final state.
-      const int s = t - K + 1;
-      const bool in_final_state = s > L - K && s < L && L - 1 - s <= window.since;
-      const long last = state + static_cast<long>(s - L + K - 1) * D;
-      const float grad_input = grads[0] + (in_final_state && in_range ? grad_final_state[last] : 0.0f);
-      if (in_range && s >= first && s < L) {
-        grad_x[row + static_cast<long>(s) * D] = static_cast<T>(grad_input);
-      } else if (HAS_INITIAL_STATE && in_range && s < 0) {
-        grad_initial_state[state + static_cast<long>(s + K - 1) * D] = grad_input;
+        // The gradient of the input that leaves the window is complete but for the part from the final state.
+        const int s = t - K + 1;
+        const bool in_final_state = s > L - K && s < L && L - 1 - s <= window.since;
+        const long last = state + static_cast<long>(s - L + K - 1) * D;
+        const float grad_input = grads[0] + (in_final_state && in_range ? grad_final_state[last] : 0.0f);
+        if (in_range && s >= first && s < L) {
+          grad_x[row + static_cast<long>(s) * D] = static_cast<T>(grad_input);
+        } else if (HAS_INITIAL_STATE && in_range && s < 0) {
+          grad_initial_state[state + static_cast<long>(s + K - 1) * D] = grad_input;
+        }
       }
     }
 #pragma clang loop unroll(full)

@@ -19,6 +19,7 @@ template <
     int LANES,
     int SLICES,
     int STEPS,
+    bool AHEAD,
     bool SILU,
     bool HAS_BIAS,
     bool HAS_INITIAL_STATE,
@@ -36,6 +37,9 @@ template <
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(K >= 2 && K <= 8, "a convolution must have 2 to 8 taps, which a thread keeps in registers");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
+
+  // As many inputs are on their way at once.
+  constexpr int AT_ONCE = AHEAD ? STEPS : 1;
 
   const int L = x_shape[1];
   const int D = x_shape[2];
@@ -64,14 +68,20 @@ template <
 
   conv_window<K> window;
   conv_begin<HAS_INITIAL_STATE, HAS_RESET>(window, channel, first);
-  for (int t = first; t < min(first + STEPS, L); ++t) {
-    conv_move<HAS_INITIAL_STATE, HAS_RESET>(window, channel, t);
-    const float sum = conv_sum<K>(window, taps, added);
-    if (in_range) {
-      y[row + static_cast<long>(t) * D] = static_cast<T>(SILU ? sum * sigmoid(sum) : sum);
+  for (int start = first; start < min(first + STEPS, L); start += AT_ONCE) {
+    float inputs[AT_ONCE];
+    conv_inputs<HAS_INITIAL_STATE, K>(inputs, channel, start);
+    for (int i = 0; i < AT_ONCE; ++i) {
+      const int t = start + i;
+      conv_move<HAS_RESET>(window, channel, t, inputs[i]);
+      const float sum = conv_sum<K>(window, taps, added);
+      if (in_range && t < L) {
+        y[row + static_cast<long>(t) * D] = static_cast<T>(SILU ? sum * sigmoid(sum) : sum);
+      }
     }
   }
   if (in_range && first < L && first + STEPS >= L) {
+    conv_begin<HAS_INITIAL_STATE, HAS_RESET>(window, channel, L);
 #pragma clang loop unroll(full)
     for (int i = 0; i + 1 < K; ++i) {
       final_state[state + static_cast<long>(i) * D] = window.at[i + 1];

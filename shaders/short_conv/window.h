@@ -37,30 +37,44 @@ METAL_FUNC void conv_clear(thread conv_window<K>& window) {
   window.since = K;
 }
 
-// Moves the window on to step t; steps below 0 are inputs of the past.
-template <bool HAS_PAST, bool RESETS, int K, typename Channel>
-METAL_FUNC void conv_move(thread conv_window<K>& window, Channel channel, int t) {
-  const bool forgets = RESETS && t >= 0 && channel.reset[t];
-  float input = 0.0f;
-  if (channel.in_range && t >= 0) {
-    input = static_cast<float>(channel.x[t * channel.stride]);
-  } else if (HAS_PAST && channel.in_range) {
-    input = channel.past[(t + K - 1) * channel.stride];
+// The inputs of COUNT steps from `first` on, which are all on their way before the first is used. Steps below
+// 0 are inputs of the past, and 0 stands for those that are not there.
+template <bool HAS_PAST, int K, int COUNT, typename Channel>
+METAL_FUNC void conv_inputs(thread float (&inputs)[COUNT], Channel channel, int first) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < COUNT; ++i) {
+    const int t = first + i;
+    inputs[i] = 0.0f;
+    if (t < channel.length && channel.in_range && t >= 0) {
+      inputs[i] = static_cast<float>(channel.x[t * channel.stride]);
+    } else if (HAS_PAST && t < 0 && channel.in_range) {
+      inputs[i] = channel.past[(t + K - 1) * channel.stride];
+    }
   }
+}
+
+// Moves the window on to step t with its input.
+template <bool RESETS, int K, typename Channel>
+METAL_FUNC void conv_move(thread conv_window<K>& window, Channel channel, int t, float input) {
+  const bool live = t < channel.length;
+  const bool forgets = RESETS && live && t >= 0 && channel.reset[t];
 #pragma clang loop unroll(full)
   for (int i = 0; i + 1 < K; ++i) {
     window.at[i] = forgets ? 0.0f : window.at[i + 1];
   }
   window.at[K - 1] = input;
-  window.since = forgets ? 0 : metal::min(window.since + 1, K);
+  window.since = forgets ? 0 : metal::min(window.since + live, K);
 }
 
 // Moves a new window over the steps before `first` that its convolution sees.
 template <bool HAS_PAST, bool RESETS, int K, typename Channel>
 METAL_FUNC void conv_begin(thread conv_window<K>& window, Channel channel, int first) {
+  float inputs[K - 1];
+  conv_inputs<HAS_PAST, K>(inputs, channel, first - K + 1);
   conv_clear(window);
-  for (int t = first - K + 1; t < metal::min(first, channel.length); ++t) {
-    conv_move<HAS_PAST, RESETS>(window, channel, t);
+#pragma clang loop unroll(full)
+  for (int i = 0; i + 1 < K; ++i) {
+    conv_move<RESETS>(window, channel, first - K + 1 + i, inputs[i]);
   }
 }
 
