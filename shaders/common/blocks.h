@@ -108,6 +108,14 @@ METAL_FUNC void tile_product_state(thread tile_sum& sum, Left left, State state,
   }
 }
 
+// A lower triangular matrix of 32 x 32 as blocks, of which those above the square ones on the diagonal, 16 x
+// 16, are left out. Block (row, column) of 8 x 8 is the one with this number.
+constexpr constant int LOWER_SIZE = 12 * BLOCK;
+
+METAL_FUNC int lower_block(int row, int column) {
+  return row < 2 ? row * 2 + column : row * 4 - 4 + column;
+}
+
 // Stores the simdgroup's rows of a tile that exist to `blocks` of T, `wide` in a row, of which `columns`
 // exist, each by row or, TRANSPOSED, by column. WHOLE: all columns of the tile exist.
 template <bool TRANSPOSED, bool WHOLE, typename T = float, typename Tile, typename Blocks>
@@ -128,4 +136,12 @@ METAL_FUNC void tile_store_blocks(Tile tile, Blocks blocks, int wide, int column
       }
     }
   }
+}
+
+// The same of a lower triangular matrix, to be the one with that number.
+template <bool TRANSPOSED, typename Tile, typename Blocks>
+METAL_FUNC void tile_store_lower(Tile tile, Blocks blocks, long number, tile_place place) {
+  const int own = place.simdgroup * TILE_OWN;
+  auto rows = blocks + number * LOWER_SIZE + (lower_block(own, 0) - own * (own + TILE_OWN)) * BLOCK;
+  tile_store_blocks<TRANSPOSED, false>(tile, rows, own + TILE_OWN, own + TILE_OWN, place);
 }

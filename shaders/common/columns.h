@@ -133,14 +133,16 @@ METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right r
   }
 }
 
-// A lower triangular matrix of 32 x 32 from its blocks to a tile.
+// A lower triangular matrix of 32 x 32 from its blocks to a tile; what these leave out is not written.
 template <typename Tile, typename Blocks>
 METAL_FUNC void columns_load_lower(Tile tile, Blocks blocks, int simdgroup, int lane) {
 #pragma clang loop unroll(full)
-  for (int i = 0; i < COLUMN_ROWS; ++i) {
+  for (int i = 0; i < LOWER_SIZE / (COLUMN_SIMDGROUPS * TILE); ++i) {
     const int at = (i * COLUMN_SIMDGROUPS + simdgroup) * TILE + lane;
-    const int row = at / (8 * TILE) * 8 + at / 8 % 8;
-    tile[row * TILE_STRIDE + at / BLOCK % TILE_BLOCKS * 8 + at % 8] = blocks[at];
+    const int number = at / BLOCK;
+    const int row = number < 4 ? number / 2 : number / 4 + 1;
+    const int column = number < 4 ? number % 2 : number % 4;
+    tile[(row * 8 + at / 8 % 8) * TILE_STRIDE + column * 8 + at % 8] = blocks[at];
   }
 }
 

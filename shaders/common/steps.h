@@ -146,7 +146,7 @@ METAL_FUNC void steps_fetch_lower(thread steps_lower& lower, Blocks blocks) {
 #pragma clang loop unroll(full)
     for (int j = 0; j < TILE / 8; ++j) {
       if (j / 2 <= i / 2) {
-        lower.at[i][j] = block_load<TRANSPOSED>(blocks, i * (TILE / 8) + j);
+        lower.at[i][j] = block_load<TRANSPOSED>(blocks, lower_block(i, j));
       }
     }
   }

@@ -103,21 +103,21 @@ struct walk_decays {
   metal::float2 change[PER_KEY ? TALL : 1];
 };
 
-// They come from `source`, which has the bases of all keys, `keys` of them, before their changes.
+// They come from `source`, which has all bases, `count` of them, before their changes.
 template <bool PER_KEY, int TALL, typename Source>
 METAL_FUNC void walk_fetch_decays(
     thread walk_decays<PER_KEY, TALL>& decays,
     Source source,
-    int keys,
+    int count,
     int rows,
     thread const steps_place& place) {
 #pragma clang loop unroll(full)
   for (int r = 0; r < (PER_KEY ? TALL : 1); ++r) {
 #pragma clang loop unroll(full)
     for (int e = 0; e < 2; ++e) {
-      const int at = r * 8 + place.column[e];
+      const int at = PER_KEY ? r * 8 + place.column[e] : 0;
       decays.base[r][e] = r < rows ? source[at] : 0.0f;
-      decays.change[r][e] = r < rows ? source[keys + at] : 0.0f;
+      decays.change[r][e] = r < rows ? source[count + at] : 0.0f;
     }
   }
 }

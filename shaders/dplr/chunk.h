@@ -62,13 +62,13 @@ METAL_FUNC void chunk_fetch_given(
 template <bool BACK, int WIDE, int TALL, typename T, typename Source>
 METAL_FUNC void chunk_fetch_mix(
     thread chunk_numbers<WIDE, TALL, T>& own, thread const Source& from, long chunk) {
-  steps_fetch_lower<!BACK>(own.mix, from.mix + chunk * TILE * TILE);
+  steps_fetch_lower<!BACK>(own.mix, from.mix + chunk * LOWER_SIZE);
 }
 
 template <bool BACK, int WIDE, int TALL, typename T, typename Source>
 METAL_FUNC void chunk_fetch_inverse(
     thread chunk_numbers<WIDE, TALL, T>& own, thread const Source& from, long chunk) {
-  steps_fetch_lower<!BACK>(own.inverse, from.inverse + chunk * TILE * TILE);
+  steps_fetch_lower<!BACK>(own.inverse, from.inverse + chunk * LOWER_SIZE);
 }
 
 template <bool WHOLE, int WIDE, int TALL, typename T, typename Source>

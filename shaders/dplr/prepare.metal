@@ -43,10 +43,10 @@ template <
     device float* keys_k,       // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     device float* keys_b,       // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     device float* decay,        // [B, H, CHUNKS, 2, KEYS]
-    device float* query_k,      // [B, H, CHUNKS, 4, 4, 8, 8]
-    device float* query_b,      // [B, H, CHUNKS, 4, 4, 8, 8]
-    device float* read_k,       // [B, H, CHUNKS, 4, 4, 8, 8]
-    device float* inverse,      // [B, H, CHUNKS, 4, 4, 8, 8]
+    device float* query_k,      // [B, H, CHUNKS, 12, 8, 8]
+    device float* query_b,      // [B, H, CHUNKS, 12, 8, 8]
+    device float* read_k,       // [B, H, CHUNKS, 12, 8, 8]
+    device float* inverse,      // [B, H, CHUNKS, 12, 8, 8]
     const constant int* q_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -74,11 +74,7 @@ template <
   auto own_tile = tiles + simdgroup * TILE_SIZE;
   auto solved = tiles + KINDS * KINDS * TILE_SIZE;
   auto scratch = solved + TILE_SIZE + simdgroup * 2 * BLOCK;
-  auto lower = (simdgroup == 0   ? query_k
-                : simdgroup == 1 ? query_b
-                : simdgroup == 2 ? read_k
-                                 : inverse) +
-               at * TILE * TILE;
+  auto lower = simdgroup == 0 ? query_k : simdgroup == 1 ? query_b : simdgroup == 2 ? read_k : inverse;
 
   if (simdgroup == 0) {
     rates[lane] = 1.0f;
@@ -168,7 +164,7 @@ template <
       if (HAS_RESET) {
         tile_within(made, begin, end, part, lane);
       }
-      tile_store_blocks<false, true>(made, lower, TILE_BLOCKS, TILE_BLOCKS, {begin, last, part, lane});
+      tile_store_lower<false>(made, lower, at, {begin, last, part, lane});
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

@@ -17,8 +17,8 @@ using namespace metal;
 template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
 [[kernel]] void dplr_values(
     const device float* rows,         // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device float* given_mix,    // [B, H, CHUNKS, 4, 4, 8, 8]
-    const device float* solved_mix,   // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* given_mix,    // [B, H, CHUNKS, 12, 8, 8]
+    const device float* solved_mix,   // [B, H, CHUNKS, 12, 8, 8]
     const device TV* given,           // [B, L, H, Dv]
     const device float* solved,       // [B, L, H, Dv]
     const device bool* reset,         // [B, L]
@@ -63,7 +63,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     columns_fetch(results, view_of(solved + row, H * Dv, Dv - value), place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep(tiles, inputs, place);
-    columns_load_lower(weights, given_mix + at * TILE * TILE, simdgroup, lane);
+    columns_load_lower(weights, given_mix + at * LOWER_SIZE, simdgroup, lane);
     for (int inner = 0; meets_state && inner < ROWS; ++inner) {
       simdgroup_float8x8 own[TILE_OWN];
       columns_state_row<false>(own, blocks_of(state, COLUMNS, ROWS, columns), inner, simdgroup);
@@ -79,7 +79,7 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
     columns_product_lower<REVERSE, float, TV>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep(tiles, results, place);
-    columns_load_lower(weights, solved_mix + at * TILE * TILE, simdgroup, lane);
+    columns_load_lower(weights, solved_mix + at * LOWER_SIZE, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_product_lower<REVERSE, float, float>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);

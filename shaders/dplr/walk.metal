@@ -31,8 +31,8 @@ template <
     bool HAS_RESET>
 [[kernel]] void dplr_walk(
     const device float* read,     // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
-    const device float* mix,      // [B, H, CHUNKS, 4, 4, 8, 8]
-    const device float* inverse,  // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* mix,      // [B, H, CHUNKS, 12, 8, 8]
+    const device float* inverse,  // [B, H, CHUNKS, 12, 8, 8]
     const device TV* given,       // [B, L, H, Dv]
     const device float* write,    // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
     const device float* rewrite,  // [B, H, CHUNKS, 4, KEYS / 8, 8, 8]
@@ -88,8 +88,8 @@ template <
       decay + state * chunks * 2 * KEYS + key,
       given + own_value,
       write + own_keys,
-      mix + state * chunks * TILE * TILE,
-      inverse + state * chunks * TILE * TILE,
+      mix + state * chunks * LOWER_SIZE,
+      inverse + state * chunks * LOWER_SIZE,
       rewrite + own_keys,
       H * Dv,
       KEYS / 8,

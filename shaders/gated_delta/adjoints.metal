@@ -38,12 +38,12 @@ template <
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_adjoints(
-    const device float* inverse,           // [B, H, CHUNKS, 4, 4, 8, 8]
-    const device float* mixes,             // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* inverse,           // [B, H, CHUNKS, 12, 8, 8]
+    const device float* mixes,             // [B, H, CHUNKS, 12, 8, 8]
     const device TWQ* queries,             // [B, KEY_HEADS, CHUNKS, 4, KEYS / 8, 8, 8]
     const device TWK* keys,                // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     const device float* rates,             // [B, H, CHUNKS, 3, 32]
-    const device float* decay,             // [B, H, CHUNKS, 2, KEYS]
+    const device float* decay,             // [B, H, CHUNKS, 2, DECAYS]
     const device bool* reset,              // [B, L]
     const device float* scale,             // [1]
     const device TV* grad_o,               // [B, L, H, Dv]
@@ -57,6 +57,7 @@ template <
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int DECAYS = PER_KEY ? KEYS : 1;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
@@ -105,9 +106,9 @@ template <
   auto write_keys = keys + last_keys * KINDS * TILE * KEYS + key / 8 * BLOCK;
   auto read_keys = write_keys + (KINDS - 1) * TILE * KEYS;
   auto chunk_queries = queries + last_keys * TILE * KEYS + key / 8 * BLOCK;
-  auto chunk_inverse = inverse + last * TILE * TILE;
-  auto chunk_mixes = mixes + last * TILE * TILE;
-  auto chunk_decay = decay + last * 2 * KEYS + key;
+  auto chunk_inverse = inverse + last * LOWER_SIZE;
+  auto chunk_mixes = mixes + last * LOWER_SIZE;
+  auto chunk_decay = decay + last * 2 * DECAYS + (PER_KEY ? key : 0);
   const long begins = (sequence + (chunks - 1) * TILE) * H + head;
   auto chunk_outputs = grad_o + begins * Dv + value;
   auto chunk_updates = grad_update + begins * Dv + value;
@@ -121,7 +122,7 @@ template <
     walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     steps_fetch_lower<true>(mix, chunk_mixes);
     steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, rest, place);
-    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
   }
   float own_rates[3];
   if (AHEAD) {
@@ -142,7 +143,7 @@ template <
       write_keys -= KINDS * TILE * KEYS;
       chunk_queries -= TILE * KEYS;
       steps_fetch_lower<false>(solve, chunk_inverse);
-      chunk_inverse -= TILE * TILE;
+      chunk_inverse -= LOWER_SIZE;
     }
     if (!AHEAD) {
       steps_fetch_rates(own_rates, chunk_rates);
@@ -182,7 +183,7 @@ template <
     constexpr bool LATE = AHEAD && PER_KEY;
     auto next_outputs = chunk_outputs - TILE * H * Dv;
     read_keys -= KINDS * TILE * KEYS;
-    chunk_mixes -= TILE * TILE;
+    chunk_mixes -= LOWER_SIZE;
     walk_decays<PER_KEY, TALL> coming = fading;
     if (AHEAD && more) {
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
@@ -190,13 +191,13 @@ template <
     if (EARLY && more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, next_outputs, H * Dv, wide, TILE, place);
-      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay - 2 * KEYS, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay - 2 * DECAYS, DECAYS, owned, place);
     }
     steps_values<WIDE> rated = updates;
     steps_scale<WIDE, HAS_RESET>(rated, own_weights + TILE, place);
     if (!AHEAD) {
       steps_fetch_lower<false>(solve, chunk_inverse);
-      chunk_inverse -= TILE * TILE;
+      chunk_inverse -= LOWER_SIZE;
     }
     steps_mix<WIDE, true, HAS_RESET>(updates, rated, solve, resets, steps, place);
     steps_values<WIDE> written = updates;
@@ -218,7 +219,7 @@ template <
     steps_scale<WIDE, HAS_RESET>(outputs, own_weights + 2 * TILE, place);
     steps_scale<WIDE, HAS_RESET>(written, own_weights + 2 * TILE, place);
     if (!AHEAD) {
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
     }
     walk_fade<WIDE, TALL, PER_KEY>(G, rest_of_G, fading, end == steps);
     if (!AHEAD) {
@@ -226,12 +227,12 @@ template <
       chunk_queries -= TILE * KEYS;
     }
     walk_write<WIDE, TALL, HAS_RESET, TWQ>(rest_of_G, outputs, asks, 0, end, place);
-    chunk_decay -= 2 * KEYS;
+    chunk_decay -= 2 * DECAYS;
     fading = coming;
     if (LATE && more) {
       steps_fetch_lower<true>(mix, chunk_mixes);
       steps_fetch<WIDE, WHOLE_ROWS, TV>(given, chunk_outputs, H * Dv, wide, TILE, place);
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
     }
     if (!AHEAD) {
       walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);

@@ -41,10 +41,10 @@ template <
     const device TG* g,        // [B, L, H] or [B, L, H, Dk]
     const device TB* beta,     // [B, L, H]
     const device bool* reset,  // [B, L]
-    device float* inverse,     // [B, H, CHUNKS, 4, 4, 8, 8]
+    device float* inverse,     // [B, H, CHUNKS, 12, 8, 8]
     device TW* keys,           // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     device float* rates,       // [B, H, CHUNKS, 3, 32]
-    device float* decay,       // [B, H, CHUNKS, 2, KEYS]
+    device float* decay,       // [B, H, CHUNKS, 2, DECAYS]
     const constant int* k_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
@@ -206,15 +206,15 @@ template <
       if (HAS_RESET) {
         tile_within(left, begin, end, simdgroup, lane);
       }
-      tile_store_blocks<false, true>(left, inverse + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, padded);
+      tile_store_lower<false>(left, inverse, tile, padded);
     }
 
-    for (int key = 0; !PER_KEY && key < KEYS; key += TILE) {
+    if (!PER_KEY) {
       carry_decay fading;
       gates_decay(fading, gates[lane], before[TILE - 1]);
-      if (leaves && simdgroup == 0 && lane < KEYS - key) {
-        decay[tile * 2 * KEYS + key + lane] = fading.base;
-        decay[(tile * 2 + 1) * KEYS + key + lane] = fading.change;
+      if (leaves && simdgroup == 0 && lane == 0) {
+        decay[tile * 2] = fading.base;
+        decay[tile * 2 + 1] = fading.change;
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -43,7 +43,7 @@ template <
     const device TB* beta,      // [B, L, H]
     const device bool* reset,   // [B, L]
     const device float* scale,  // [1]
-    device float* mixes,        // [B, H, CHUNKS, 4, 4, 8, 8]
+    device float* mixes,        // [B, H, CHUNKS, 12, 8, 8]
     device TWQ* queries,        // [B, KEY_HEADS, CHUNKS, 4, KEYS / 8, 8, 8]
     device TWK* keys,           // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     device float* rates,        // [B, H, CHUNKS, 3, 32]
@@ -202,7 +202,7 @@ template <
       if (HAS_RESET) {
         tile_within(weights, begin, end, simdgroup, lane);
       }
-      tile_store_blocks<true, true>(weights, mixes + tile * TILE * TILE, TILE_BLOCKS, TILE_BLOCKS, padded);
+      tile_store_lower<true>(weights, mixes, tile, padded);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
     begin = end;

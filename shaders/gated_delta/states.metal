@@ -37,10 +37,10 @@ template <
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
 [[kernel]] void gated_delta_states(
-    const device float* inverse,        // [B, H, CHUNKS, 4, 4, 8, 8]
+    const device float* inverse,        // [B, H, CHUNKS, 12, 8, 8]
     const device TW* keys,              // [B, KEY_HEADS, CHUNKS, KINDS, 4, KEYS / 8, 8, 8]
     const device float* rates,          // [B, H, CHUNKS, 3, 32]
-    const device float* decay,          // [B, H, CHUNKS, 2, KEYS]
+    const device float* decay,          // [B, H, CHUNKS, 2, DECAYS]
     const device TV* v,                 // [B, L, H, Dv]
     const device float* initial_state,  // [B, H, Dv, Dk]
     const device bool* reset,           // [B, L]
@@ -53,6 +53,7 @@ template <
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   static_assert(Dk <= 256, "a head must not have more than 256 keys");
   constexpr int KEYS = (Dk + 7) / 8 * 8;
+  constexpr int DECAYS = PER_KEY ? KEYS : 1;
   constexpr int VALUES = (Dv + 7) / 8 * 8;
   constexpr bool WHOLE_KEYS = KEYS % (TALL * 8) == 0;
   constexpr bool WHOLE = WHOLE_KEYS && VALUES % (WIDE * 8) == 0;
@@ -111,8 +112,8 @@ template <
   auto write_keys = read_keys + (KINDS - 1) * TILE * KEYS;
   auto kept_state =
       chunk_state + ((state * (chunks - unkept) * KEYS + key) / 8 * (VALUES / 8) + value / 8) * BLOCK;
-  auto chunk_inverse = inverse + state * chunks * TILE * TILE;
-  auto chunk_decay = decay + state * chunks * 2 * KEYS + key;
+  auto chunk_inverse = inverse + state * chunks * LOWER_SIZE;
+  auto chunk_decay = decay + state * chunks * 2 * DECAYS + (PER_KEY ? key : 0);
   const long begins = sequence * H + head;
   auto chunk_values = v + begins * Dv + value;
   auto chunk_errors = error + begins * Dv + value;
@@ -126,7 +127,7 @@ template <
     steps_fetch_lower<true>(solve, chunk_inverse);
     steps_fetch_share<WIDE, SIMDGROUPS, WHOLE_ROWS, TV>(
         given, chunk_values, H * Dv, wide, L, simdgroup, place);
-    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+    walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
   }
   float own_rates[3];
   if (AHEAD) {
@@ -169,7 +170,7 @@ template <
       walk_fetch<TALL, true, WHOLE_KEYS>(reads, read_keys, KEYS / 8, owned);
     }
     if (AHEAD && more && !PER_KEY) {
-      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay + 2 * KEYS, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(coming, chunk_decay + 2 * DECAYS, DECAYS, owned, place);
     }
 
     // What the chunk would err by if its own steps wrote nothing, then what it does.
@@ -191,7 +192,7 @@ template <
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
     steps_mix<WIDE, false, HAS_RESET>(errors, written, solve, resets, steps, place);
-    chunk_inverse += TILE * TILE;
+    chunk_inverse += LOWER_SIZE;
     if (AHEAD && more) {
       steps_fetch_lower<true>(solve, chunk_inverse);
     }
@@ -202,13 +203,13 @@ template <
 
     steps_scale<WIDE, HAS_RESET>(errors, own_weights + 2 * TILE, place);
     if (!AHEAD) {
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
     }
     walk_fade<WIDE, TALL, PER_KEY>(S, rest_of_S, fading, carries);
-    chunk_decay += 2 * KEYS;
+    chunk_decay += 2 * DECAYS;
     fading = coming;
     if (AHEAD && more && PER_KEY) {
-      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, KEYS, owned, place);
+      walk_fetch_decays<PER_KEY, TALL>(fading, chunk_decay, DECAYS, owned, place);
     }
     if (!AHEAD) {
       walk_fetch<TALL, false, WHOLE_KEYS>(writes, write_keys, KEYS / 8, owned);
