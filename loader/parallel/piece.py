@@ -102,21 +102,23 @@ class Piece:
         return made, arrays
 
     def _run(self, steps, arrays, after=()):
-        """Run steps of a pass; `arrays` gets what they make."""
+        """Run steps of a pass; `arrays` gets what they make. A step that reads nothing of one that waits for `after`
+        waits too: by the smallest array it reads, since that copies it."""
+        waiting = set()
         for step in steps:
             read = [arrays[name] for name in step.reads]
             outputs = next(
                 (outputs for known, same, outputs in self._done if known == step and _alike(same, read)), None
             )
             if outputs is None:
-                # The smallest waits, since that copies it.
-                name = min(step.reads, key=lambda name: arrays[name].nbytes)
-                kept, arrays[name] = arrays[name], behind(arrays[name], after)
-                step.run(arrays)
-                arrays[name] = kept
-                self._done.append((step, read, [arrays[name] for name in step.makes]))
-            else:
-                arrays.update(zip(step.makes, outputs))
+                smallest = min(step.reads, key=lambda name: arrays[name].nbytes)
+                waits = () if waiting.intersection(step.reads) else after
+                given = {**arrays, smallest: behind(arrays[smallest], waits)}
+                step.run(given)
+                outputs = [given[name] for name in step.makes]
+                waiting.update(step.makes)
+                self._done.append((step, read, outputs))
+            arrays.update(zip(step.makes, outputs))
         return arrays
 
     def _reference_gradients(self, names, cotangents):
