@@ -31,6 +31,7 @@ template <
     int SLICES,
     int STATES,
     int KEPT,
+    bool AHEAD,
     bool SOFTPLUS,
     bool HAS_D,
     bool HAS_Z,
@@ -111,16 +112,27 @@ template <
   scan_given<OWN, Delta, U, Z> given;
   scan_rows<SHARE, TypeB> own_B;
   scan_rows<SHARE, TypeC> own_C;
+  // If AHEAD, the next tile's numbers are on their way while a tile is worked on.
   const scan_place start = {channels, SLICES, row, gives ? L : 0};
-  scan_fetch_given<HAS_Z>(given, delta + given_at, u + given_at, z + given_at, start);
-  scan_fetch_slots<SLOTS, THREADS>(own_B, B + batch * L * N, N, L, thread_index);
-  scan_fetch_slots<SLOTS, THREADS>(own_C, C + batch * L * N, N, L, thread_index);
+  if (AHEAD) {
+    scan_fetch_given<HAS_Z>(given, delta + given_at, u + given_at, z + given_at, start);
+    scan_fetch_slots<SLOTS, THREADS>(own_B, B + batch * L * N, N, L, thread_index);
+    scan_fetch_slots<SLOTS, THREADS>(own_C, C + batch * L * N, N, L, thread_index);
+  }
 
   float skipped[OWN];
   float opened[OWN];
   for (int tile = 0; tile < tiles; ++tile) {
     const int first = tile * TILE;
     const int steps = min(TILE, L - first);
+    if (!AHEAD) {
+      const long at = given_at + static_cast<long>(first) * channels;
+      const scan_place place = {channels, SLICES, row, gives ? steps : 0};
+      const long shared_at = (batch * L + first) * N;
+      scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
+      scan_fetch_slots<SLOTS, THREADS>(own_B, B + shared_at, N, steps, thread_index);
+      scan_fetch_slots<SLOTS, THREADS>(own_C, C + shared_at, N, steps, thread_index);
+    }
     // Steps past the end have delta = 0 and are the identity: they leave the state as it is.
 #pragma clang loop unroll(full)
     for (int j = 0; j < OWN; ++j) {
@@ -144,8 +156,7 @@ template <
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-    // The next tile's numbers are on their way while this one is worked on.
-    if (tile + 1 < tiles) {
+    if (AHEAD && tile + 1 < tiles) {
       const long at = given_at + static_cast<long>(first + TILE) * channels;
       const scan_place place = {channels, SLICES, row, gives ? L - first - TILE : 0};
       const long shared_at = (batch * L + first + TILE) * N;
@@ -167,8 +178,9 @@ template <
     }
     float total_time = 0.0f;
     bool forgets_any = false;
+    // Registers hold the steps of a whole tile where they hold the next one's numbers too.
 #pragma clang loop unroll(full)
-    for (int c = 0; c < TILE; c += SLICES) {
+    for (int c = 0; c < (AHEAD ? TILE : steps); c += SLICES) {
       float parts[SLICES];
 #pragma clang loop unroll(full)
       for (int i = 0; i < SLICES; ++i) {
