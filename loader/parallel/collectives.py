@@ -12,24 +12,24 @@ import mlx.core as mx
 _last = None
 
 
-def all_gather(x, group, now=False, after=()):
+def all_gather(x, group, now=False):
     """`x` of every rank, stacked in front; of the same shape everywhere.
 
-    It runs after the arrays `after` and after every collective made here before. `now` runs it at once, as engines
-    run kernels that are not lazy. Whoever calls this keeps the result alive as long as the graph that it is part of:
-    the next collective finds it by a weak reference.
+    It runs after every collective made here before. `now` runs it at once, as engines run kernels that are not lazy.
+    Whoever calls this keeps the result alive as long as the graph that it is part of: the next collective finds it by
+    a weak reference.
     """
     if not x.size:
         return mx.zeros((group.size(), *x.shape), x.dtype)
-    return _run(mx.distributed.all_gather, x[None], group, now, after)
+    return _run(mx.distributed.all_gather, x[None], group, now)
 
 
 def all_sum(x, group, after=()):
-    """The sum of `x` over the ranks, as `all_gather` runs."""
+    """The sum of `x` over the ranks, as `all_gather` runs, and after the arrays `after`."""
     return _run(mx.distributed.all_sum, x, group, False, after) if x.size else x
 
 
-def _run(collective, x, group, now, after):
+def _run(collective, x, group, now, after=()):
     global _last
     before = [] if _last is None or _last() is None else [_last()]
     result = collective(behind(x, [*after, *before]), group=group)

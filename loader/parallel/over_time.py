@@ -100,7 +100,7 @@ class _Call:
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
         adjoint = piece.entering if self.ends else piece.adjoint
         own = nothing if self.place == 0 else adjoint(results, within)
-        asked = self._gather(kept, [own, cotangents[last]], after=rows[:1])
+        asked = self._gather(kept, [own, cotangents[last]])
         if not self.ends:
             within[last] = self._adjoint(pieces, asked)
         gradients = piece.backward(results, within, self._waits(asked[0][:1]))
@@ -154,10 +154,10 @@ class _Call:
             adjoint = rows[i][0] + mx.where(carries != 0, before, 0)
         return adjoint
 
-    def _gather(self, kept, arrays, after=()):
+    def _gather(self, kept, arrays):
         """These arrays of every rank, in the order of time: one collective, whatever the length of the pieces."""
         try:
-            gathered = all_gather(pack(arrays), self.group, self.now, after)
+            gathered = all_gather(pack(arrays), self.group, self.now)
         except RuntimeError as error:
             raise RuntimeError(
                 f"[{self.op.spec.name} over time] rank {self.group.rank()} of {self.group.size()} expected every rank "
