@@ -20,3 +20,10 @@ def test_parity(name, optional):
     present = [array.name for array in op.spec.optional] if optional else []
     sizes = {dim: size for dim, size in SIZES.items() if dim in op.spec.examples[0]}
     check(op, draw(op, {"B": 2, "L": 150, **sizes}, present, model_dtypes(op)))
+
+
+def test_selective_scan_of_many_channels():
+    """So many that a thread has four states."""
+    op = planned_as(loader.get("selective_scan"), "cuda")
+    present = [array.name for array in op.spec.optional]
+    check(op, draw(op, {"B": 264, "L": 70, "D": 9, "N": 13}, present, model_dtypes(op)))

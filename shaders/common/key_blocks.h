@@ -90,6 +90,13 @@ METAL_FUNC float key_blocks_product(Products products, int first, int last, int 
   return product;
 }
 
+// The product of the gates between the own block and the chunk's middle, of the block next to it.
+template <typename Products>
+METAL_FUNC float key_to_middle(Products products, tile_place place) {
+  const bool at_end = place.simdgroup == 0 || place.simdgroup == KEY_BLOCKS - 1;
+  return at_end ? products[(place.simdgroup == 0 ? 1 : 2) * TILE + place.lane] : 1.0f;
+}
+
 // The sums of own steps over the lanes, that of step i in lanes 4 * i to 4 * i + 3. The steps are used up.
 METAL_FUNC float key_step_sums(thread float (&rows)[KEY_STEPS], int lane) {
   float sum = simd_sums<KEY_STEPS, 16>(rows, lane);

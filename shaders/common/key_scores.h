@@ -75,8 +75,7 @@ METAL_FUNC void key_scores_meet(
     tile_place place) {
   const bool odd = place.simdgroup % 2 == 1;
   const bool later = place.simdgroup >= KEY_BLOCKS / 2;
-  const bool at_end = place.simdgroup == 0 || place.simdgroup == KEY_BLOCKS - 1;
-  const float across = at_end ? products[(later ? 2 : 1) * TILE + place.lane] : 1.0f;
+  const float across = key_to_middle(products, place);
 #pragma clang loop unroll(full)
   for (int i = 0; i < KEY_STEPS; ++i) {
     const int cell = key_cell(place, i);

@@ -92,6 +92,7 @@ template <
     for (int start = first; start < stop; start += AT_ONCE) {
       float inputs[AT_ONCE];
       float outputs[AT_ONCE];
+      auto to = grad_x + row + static_cast<long>(start - K + 1) * D;
       if (AHEAD) {
         conv_inputs<HAS_INITIAL_STATE, K>(inputs, channel, start);
         conv_inputs<false, K>(outputs, grad_channel, start);
@@ -128,7 +129,7 @@ template <
         const long last = state + static_cast<long>(s - L + K - 1) * D;
         const float grad_input = grads[0] + (in_final_state && in_range ? grad_final_state[last] : 0.0f);
         if (in_range && s >= first && s < L) {
-          grad_x[row + static_cast<long>(s) * D] = static_cast<T>(grad_input);
+          to[i * D] = static_cast<T>(grad_input);
         } else if (HAS_INITIAL_STATE && in_range && s < 0) {
           grad_initial_state[state + static_cast<long>(s + K - 1) * D] = grad_input;
         }

@@ -71,12 +71,13 @@ template <
   for (int start = first; start < min(first + STEPS, L); start += AT_ONCE) {
     float inputs[AT_ONCE];
     conv_inputs<HAS_INITIAL_STATE, K>(inputs, channel, start);
+    auto to = y + row + static_cast<long>(start) * D;
     for (int i = 0; i < AT_ONCE; ++i) {
       const int t = start + i;
       conv_move<HAS_RESET>(window, channel, t, inputs[i]);
       const float sum = conv_sum<K>(window, taps, added);
       if (in_range && t < L) {
-        y[row + static_cast<long>(t) * D] = static_cast<T>(SILU ? sum * sigmoid(sum) : sum);
+        to[i * D] = static_cast<T>(SILU ? sum * sigmoid(sum) : sum);
       }
     }
   }

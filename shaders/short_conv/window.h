@@ -9,14 +9,14 @@ struct conv_channel {
   Inputs x;
   Past past;
   Reset reset;
-  long stride;
+  int stride;
   int length;
   bool in_range;
 };
 
 template <typename Inputs, typename Past, typename Reset>
 METAL_FUNC conv_channel<Inputs, Past, Reset> conv_channel_of(
-    Inputs x, Past past, Reset reset, long stride, int length, bool in_range) {
+    Inputs x, Past past, Reset reset, int stride, int length, bool in_range) {
   return conv_channel<Inputs, Past, Reset>{x, past, reset, stride, length, in_range};
 }
 
@@ -41,12 +41,13 @@ METAL_FUNC void conv_clear(thread conv_window<K>& window) {
 // 0 are inputs of the past, and 0 stands for those that are not there.
 template <bool HAS_PAST, int K, int COUNT, typename Channel>
 METAL_FUNC void conv_inputs(thread float (&inputs)[COUNT], Channel channel, int first) {
+  auto from = channel.x + static_cast<long>(first) * channel.stride;
 #pragma clang loop unroll(full)
   for (int i = 0; i < COUNT; ++i) {
     const int t = first + i;
     inputs[i] = 0.0f;
     if (t < channel.length && channel.in_range && t >= 0) {
-      inputs[i] = static_cast<float>(channel.x[t * channel.stride]);
+      inputs[i] = static_cast<float>(from[i * channel.stride]);
     } else if (HAS_PAST && t < 0 && channel.in_range) {
       inputs[i] = channel.past[(t + K - 1) * channel.stride];
     }

@@ -21,7 +21,7 @@ template <typename A>
 metal::vec<float, size<A>> widened(const A& x) {
   return metal::vec<float, size<A>>(plain<A>(x));
 }
-// 2^x to two units in the last place, and 0 where float has no normal number for it, as on Apple GPUs: for the others a
+// 2^x to two units in the last place, and 0 where float has no normal number for it, as Metal allows: for the others a
 // compiler adds three instructions to the one that this takes.
 inline float power_of_two(float x) {
   float r;
