@@ -1,8 +1,9 @@
 // How the steps of a chunk meet, for both rows x, q and a, with both keys y, k and b: the sum over keys of
-// x[i] y[j] g[j+1] ... g[i] for j <= i, where a reads before its gate and what is written at its step. With
-// the blocks of key_blocks.h: pairs within half a block are summed one by one, and other steps i and j meet
-// at a boundary between them, the middle of a block, of half a chunk or of the chunk. x[i] takes the gates
-// from there up to i, y[j] those behind j up to there, and each meeting is a product of matrices.
+// x[i] y[j] g[j+1] ... g[i] for j <= i; a[i] reads before its gate and before what is written at step i, so
+// that its products end with g[i-1] and j < i. With the blocks of key_blocks.h: pairs within half a block are
+// summed one by one, and other steps i and j meet at a boundary between them, the middle of a block, of half
+// a chunk or of the chunk. x[i] takes the gates from there up to i, y[j] those behind j up to there, and each
+// meeting is a product of matrices.
 //
 // Each simdgroup sees to the pairs within its block, and to the products of one x with one y: that with the
 // number of its row and its column in [[q k, q b], [a k, a b]].
@@ -127,7 +128,7 @@ template <typename Tiles>
 METAL_FUNC void meetings_add_products(thread meetings& own, Tiles tiles, int simdgroup) {
   auto x = tiles + simdgroup / KINDS * LEVELS * TILE_SIZE;
   auto y = tiles + simdgroup % KINDS * LEVELS * TILE_SIZE;
-#ifdef __HAVE_SIMDGROUP_BLOCKS__
+#ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
 #pragma clang loop unroll(full)
 #endif
   for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
