@@ -58,13 +58,12 @@ template <
     const constant int* B_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
-  static_assert(TILE % LANES == 0, "each lane loads B and C of as many steps of a tile");
-  static_assert(32 % LANES == 0, "a slice must lie within a simdgroup, for which it waits");
+  static_assert(TILE == LANES, "each lane loads B and C of a step of a tile");
+  static_assert(LANES == 32, "a slice must be a simdgroup, for which it waits");
   static_assert(KEPT % TILE == 0, "a state is kept between tiles");
   static_assert(LANES * SLICES <= 512, "a threadgroup of LANES x SLICES must not pass 512 threads");
   static_assert(TILE % STEPS == 0 && STEPS % SLICES == 0, "each slice adds up as many of STEPS steps");
   constexpr int OWN = TILE / SLICES;
-  constexpr int ROWS = TILE / LANES;
   threadgroup float times[TILE * LANES];
   threadgroup float drives[TILE * LANES];
   threadgroup float keys[SLICES * TILE * STATES];
@@ -97,18 +96,14 @@ template <
 
   // A tile's numbers are on their way while the tile before it is worked on, if AHEAD.
   scan_given<OWN, Delta, U, Z> given;
-  scan_rows<STATES, TypeB> own_B[ROWS];
-  scan_rows<STATES, TypeC> own_C[ROWS];
+  scan_rows<STATES, TypeB> own_B;
+  scan_rows<STATES, TypeC> own_C;
   if (AHEAD) {
     const long at = batch * L * channels + own_channel;
     const scan_place place = {channels, SLICES, slice, in_range ? L : 0};
     scan_fetch_given<HAS_Z>(given, delta + at, u + at, z + at, place);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < ROWS; ++r) {
-      const int t = r * LANES + lane;
-      scan_fetch_row(own_B[r], B, batch * L + t, N, slice * STATES, t < L);
-      scan_fetch_row(own_C[r], C, batch * L + t, N, slice * STATES, t < L);
-    }
+    scan_fetch_row(own_B, B, batch * L + lane, N, slice * STATES, lane < L);
+    scan_fetch_row(own_C, C, batch * L + lane, N, slice * STATES, lane < L);
   }
 
   float rate[STATES];
@@ -171,26 +166,19 @@ template <
           rate[k] = k < held ? static_cast<float>(A[static_cast<long>(channel) * N + n + k]) : 0.0f;
         }
         const bool ahead = AHEAD && round == 0;
-#pragma clang loop unroll(full)
-        for (int r = 0; r < ROWS; ++r) {
-          const int t = r * LANES + lane;
-          const bool live = t < steps && n + k < N;
-          const long shared_at = (first + t) * N + n + k;
-          slice_keys[t * STATES + k] =
-              ahead ? static_cast<float>(own_B[r].at[k]) : scan_load(B, shared_at, live);
-          slice_queries[t * STATES + k] =
-              ahead ? static_cast<float>(own_C[r].at[k]) : scan_load(C, shared_at, live);
-        }
+        const bool live = lane < steps && n + k < N;
+        const long shared_at = (first + lane) * N + n + k;
+        slice_keys[lane * STATES + k] =
+            ahead ? static_cast<float>(own_B.at[k]) : scan_load(B, shared_at, live);
+        slice_queries[lane * STATES + k] =
+            ahead ? static_cast<float>(own_C.at[k]) : scan_load(C, shared_at, live);
       }
       simdgroup_barrier(mem_flags::mem_threadgroup);
       if (AHEAD && round + SLICES * STATES >= N && tile + 1 < tiles) {
-#pragma clang loop unroll(full)
-        for (int r = 0; r < ROWS; ++r) {
-          const int t = TILE + r * LANES + lane;
-          const bool live = tile * TILE + t < L;
-          scan_fetch_row(own_B[r], B, first + t, N, slice * STATES, live);
-          scan_fetch_row(own_C[r], C, first + t, N, slice * STATES, live);
-        }
+        const int t = TILE + lane;
+        const bool live = tile * TILE + t < L;
+        scan_fetch_row(own_B, B, first + t, N, slice * STATES, live);
+        scan_fetch_row(own_C, C, first + t, N, slice * STATES, live);
       }
 
       float rate_log2[STATES];
