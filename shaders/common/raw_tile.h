@@ -135,31 +135,64 @@ METAL_FUNC void tile_load_both(
   raw_keep<false>(other, other_rows, place);
 }
 
-// N matrices for the left or the RIGHT of products, `next` numbers apart, or their transposes.
+// N matrices for the left or the RIGHT of products, or their transposes: two of them lie `next` numbers
+// apart, two pairs `further`.
 template <bool RIGHT, bool TRANSPOSED, typename T, int N, typename Pointer>
-METAL_FUNC void raw_load(thread metal::simdgroup_matrix<T, 8, 8> (&m)[N], Pointer at, int next) {
+METAL_FUNC void raw_load(thread metal::simdgroup_matrix<T, 8, 8> (&m)[N], Pointer at, int next, int further) {
 #ifdef __HAVE_SIMDGROUP_TILES__
-  metal::simdgroup_load_tiles<RIGHT, TRANSPOSED>(m, at, RAW_STRIDE, next);
+  metal::simdgroup_load_tiles<RIGHT, TRANSPOSED>(m, at, RAW_STRIDE, next, further);
 #else
 #pragma clang loop unroll(full)
   for (int i = 0; i < N; ++i) {
-    metal::simdgroup_load(m[i], at + i * next, RAW_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
+    metal::simdgroup_load(
+        m[i], at + i % 2 * next + i / 2 * further, RAW_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
   }
 #endif
 }
 
+// How far apart matrices lie that stand below or beside one another, or their transposes do.
+template <bool TRANSPOSED>
+struct raw_steps {
+  static constexpr constant int DOWN = TRANSPOSED ? 8 : 8 * RAW_STRIDE;
+  static constexpr constant int ALONG = TRANSPOSED ? 8 * RAW_STRIDE : 8;
+};
+
 template <bool TRANSPOSED, int N, typename T, typename Tile>
 METAL_FUNC void tile_left(
     thread metal::simdgroup_matrix<T, 8, 8> (&left)[N], Tile tile, int row, int column) {
-  const int at = TRANSPOSED ? column * 8 * RAW_STRIDE + row * 8 : row * 8 * RAW_STRIDE + column * 8;
-  raw_load<false, TRANSPOSED>(left, tile + at, TRANSPOSED ? 8 : 8 * RAW_STRIDE);
+  using steps = raw_steps<TRANSPOSED>;
+  auto at = tile + row * steps::DOWN + column * steps::ALONG;
+  raw_load<false, TRANSPOSED>(left, at, steps::DOWN, 2 * steps::DOWN);
 }
 
 template <bool TRANSPOSED, int N, typename T, typename Tile>
 METAL_FUNC void tile_right(
     thread metal::simdgroup_matrix<T, 8, 8> (&right)[N], Tile tile, int row, int column) {
-  const int at = TRANSPOSED ? column * 8 * RAW_STRIDE + row * 8 : row * 8 * RAW_STRIDE + column * 8;
-  raw_load<true, TRANSPOSED>(right, tile + at, TRANSPOSED ? 8 * RAW_STRIDE : 8);
+  using steps = raw_steps<TRANSPOSED>;
+  auto at = tile + row * steps::DOWN + column * steps::ALONG;
+  raw_load<true, TRANSPOSED>(right, at, steps::ALONG, 2 * steps::ALONG);
+}
+
+template <bool TRANSPOSED, typename T, typename Tile>
+METAL_FUNC metal::simdgroup_matrix<T, 8, 8> tile_one(Tile tile, int row, int column, tile_numbers<T>) {
+  using steps = raw_steps<TRANSPOSED>;
+  metal::simdgroup_matrix<T, 8, 8> m;
+  auto at = tile + row * steps::DOWN + column * steps::ALONG;
+  metal::simdgroup_load(m, at, RAW_STRIDE, metal::ulong2(0, 0), TRANSPOSED);
+  return m;
+}
+
+template <bool TRANSPOSED, typename T, typename Tile>
+METAL_FUNC void tile_square(
+    thread metal::simdgroup_matrix<T, 8, 8> (&square)[2][2], Tile tile, int row, int column) {
+  using steps = raw_steps<TRANSPOSED>;
+  metal::simdgroup_matrix<T, 8, 8> down[4];
+  raw_load<true, TRANSPOSED>(
+      down, tile + row * steps::DOWN + column * steps::ALONG, steps::DOWN, steps::ALONG);
+  square[0][0] = down[0];
+  square[0][1] = down[1];
+  square[1][0] = down[2];
+  square[1][1] = down[3];
 }
 
 // Matrix (row, column) of a tile, rounded to T.

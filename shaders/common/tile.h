@@ -122,6 +122,32 @@ METAL_FUNC void multiply_2x2(
 #endif
 }
 
+// sums[r] += left[r] * right(row, column) + more_left[r] * right(row + 1, column), and nexts with the column
+// after it, where right is a tile, or its transpose.
+template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
+METAL_FUNC void multiply_2x2x2(
+    thread metal::simdgroup_float8x8 (&sums)[2],
+    thread metal::simdgroup_float8x8 (&nexts)[2],
+    thread metal::simdgroup_matrix<Left, 8, 8> (&left)[2],
+    thread metal::simdgroup_matrix<Left, 8, 8> (&more_left)[2],
+    Right right,
+    int row,
+    int column) {
+  using T = typename tile_kind<Right>::type;
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2X2__
+  metal::simdgroup_matrix<T, 8, 8> square[2][2];
+  tile_square<TRANSPOSED>(square, right, row, column);
+  metal::simdgroup_multiply_accumulate_2x2x2<A, B>(sums, nexts, left, more_left, square);
+#else
+  metal::simdgroup_matrix<T, 8, 8> own = tile_one<TRANSPOSED>(right, row, column, tile_numbers<T>());
+  metal::simdgroup_matrix<T, 8, 8> next = tile_one<TRANSPOSED>(right, row, column + 1, tile_numbers<T>());
+  multiply_2x2<A, B>(sums[0], nexts[0], sums[1], nexts[1], left[0], left[1], own, next);
+  own = tile_one<TRANSPOSED>(right, row + 1, column, tile_numbers<T>());
+  next = tile_one<TRANSPOSED>(right, row + 1, column + 1, tile_numbers<T>());
+  multiply_2x2<A, B>(sums[0], nexts[0], sums[1], nexts[1], more_left[0], more_left[1], own, next);
+#endif
+}
+
 // Column blocks `column` and `column` + 1 of sum += left * right, for the simdgroup's rows of left.
 template <typename A, typename B, typename Left, typename Right>
 METAL_FUNC void tile_multiply(

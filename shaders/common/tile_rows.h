@@ -209,3 +209,22 @@ METAL_FUNC void tile_right(thread metal::simdgroup_float8x8 (&right)[N], Tile ti
     right[c] = tile_matrix<TRANSPOSED>(tile, row, column + c);
   }
 }
+
+// One matrix of a tile of T, or of its transpose.
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC metal::simdgroup_float8x8 tile_one(Tile tile, int row, int column, tile_numbers<float>) {
+  return tile_matrix<TRANSPOSED>(tile, row, column);
+}
+
+// Four matrices from (row, column) on, [column][row], for the right of a product of two inner blocks.
+template <bool TRANSPOSED, typename Tile>
+METAL_FUNC void tile_square(
+    thread metal::simdgroup_float8x8 (&square)[2][2], Tile tile, int row, int column) {
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 2; ++c) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < 2; ++r) {
+      square[c][r] = tile_matrix<TRANSPOSED>(tile, row + r, column + c);
+    }
+  }
+}

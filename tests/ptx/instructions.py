@@ -141,7 +141,7 @@ _WORDS = {
     *"bf16 tf32 lo hi wide rn rm rz rni rzi rmi rpi ftz approx".split(),
     *"eq ne lt le gt ge equ neu ltu leu gtu geu num nan".split(),
     *"to global shared local param const nc volatile v2 v4 cas add and or xor shiftamt l wrap gl uni".split(),
-    *"sync warp up down bfly idx all ballot aligned m8n8 x1 x2 x4 trans m16n8k8 row col".split(),
+    *"sync warp up down bfly idx all ballot aligned m8n8 x1 x2 x4 trans m16n8k8 m16n8k16 row col".split(),
 }
 
 

@@ -15,7 +15,7 @@ TYPES = {
     **{f"{kind}{8 * n}": np.dtype(f"{letter}{n}").type for kind, letter in _LETTERS.items() for n in (1, 2, 4, 8)},
 }
 _ENTRY = re.compile(r"\.visible \.entry (\w+)\((.*?)\)\s*(?:\.\w+[^\n{]*\n)*\s*\{", re.S)
-_VARIABLE = re.compile(r"\.(\w+) (?:\.align (\d+) )?\.(\w+) (\w+)(?:\[(\d+)\])?(?: = ([^;]+))?")
+_VARIABLE = re.compile(r"\.(\w+) (?:\.align (\d+) )?\.(\w+) ([\w$]+)(?:\[(\d+)\])?(?: = ([^;]+))?")
 _STATEMENT = re.compile(r"\s*(?:([$\w]+:)(?!:)|([{}])|([^;]+);)")
 _OPERAND = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^\s,{\[][^,]*")
 

@@ -53,7 +53,8 @@ def _bits(lanes):
 
 
 def _mma(machine, i):
-    """d = a b + c, a of 16x8: lane l has of 8 rows and columns two neighbours in row l / 4, or of TF32 every fourth."""
+    """d = a b + c, a of 16x8 or 16x16: lane l has of 8 rows and columns two neighbours in row l / 4, or of TF32 every
+    fourth."""
     kind = i.op[7]
     d, a, b, c = ([name.strip() for name in operand.strip("{}").split(",")] for operand in i.operands)
     a, b = ([machine.read(name, "u32") for name in names] for names in (a, b))
@@ -64,7 +65,7 @@ def _mma(machine, i):
         if kind == "tf32":
             left, right = (_tf32(x).reshape(-1, len(x) * 4, 8) for x in (a, b))
         else:
-            left, right = (np.concatenate([_halves(x, kind) for x in registers], 1) for registers in (a, b))
+            left, right = _blocks(a, kind, 2), _blocks(b, kind, 1)
         start = np.stack(c).reshape(2, 2, warps, 8, 4).transpose(2, 0, 3, 4, 1).reshape(warps, 16, 8)
         sums = (left @ right.transpose(0, 2, 1) + start).astype(np.float32)
         for name, x in zip(d, sums.reshape(warps, 2, 8, 4, 2).transpose(1, 4, 0, 2, 3).reshape(4, -1)):
@@ -77,6 +78,12 @@ def _tf32(registers):
     """[warps, halves, 8, 2, 4]: two registers for each half of the rows. Tensor cores do not look at the last bits."""
     x = (np.stack(registers) & np.uint32(0xFFFFE000)).view(np.float32).reshape(2, len(registers) // 2, -1, 8, 4)
     return x.transpose(2, 1, 3, 0, 4).astype(np.float64)
+
+
+def _blocks(registers, kind, down):
+    """[warps, 8 * down, ...]: a register for each 8x8 block, `down` of them below one another."""
+    blocks = [_halves(x, kind) for x in registers]
+    return np.concatenate([np.concatenate(blocks[i : i + down], 1) for i in range(0, len(blocks), down)], 2)
 
 
 def _pairs(x):

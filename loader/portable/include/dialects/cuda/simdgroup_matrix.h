@@ -136,21 +136,45 @@ void multiply_add_pair(fragment& c0, fragment& c1, fragment a0, fragment a1, fra
   c0 = {d[0], d[1]};
   c1 = {d[2], d[3]};
 }
-// The same of 16-bit numbers, without a loss.
-template <typename T>
-void multiply_add_small(
-    fragment& c0, fragment& c1, metal::vec<T, 2> a0, metal::vec<T, 2> a1, metal::vec<T, 2> b) {
-#define MSL_MULTIPLY(type)                                                                             \
-  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, " \
-      "{%0, %1, %2, %3};"                                                                              \
-      : "+f"(c0.first), "+f"(c0.second), "+f"(c1.first), "+f"(c1.second)                               \
-      : "r"(bits_as<uint>(a0)), "r"(bits_as<uint>(a1)), "r"(bits_as<uint>(b)))
-  if constexpr (is_same<T, half>) {
-    MSL_MULTIPLY("f16");
+// d += a b of 16-bit numbers, without a loss, a of 16x8 or 16x16.
+template <typename T, int N>
+void multiply_small(float (&d)[4], const uint (&a)[2 * N], const uint (&b)[N]) {
+#define MSL_MULTIPLY(k, type, left, right, ...)                                                     \
+  asm volatile("mma.sync.aligned.m16n8k" #k ".row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, " \
+      "{" left "}, {" right "}, {%0, %1, %2, %3};"                                                  \
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : __VA_ARGS__)
+#define MSL_MULTIPLY_ONE(type) MSL_MULTIPLY(8, type, "%4, %5", "%6", "r"(a[0]), "r"(a[1]), "r"(b[0]))
+#define MSL_MULTIPLY_TWO(type) \
+  MSL_MULTIPLY(16, type, "%4, %5, %6, %7", "%8, %9", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
+  if constexpr (N == 1 && is_same<T, half>) {
+    MSL_MULTIPLY_ONE("f16");
+  } else if constexpr (N == 1) {
+    MSL_MULTIPLY_ONE("bf16");
+  } else if constexpr (is_same<T, half>) {
+    MSL_MULTIPLY_TWO("f16");
   } else {
-    MSL_MULTIPLY("bf16");
+    MSL_MULTIPLY_TWO("bf16");
   }
+#undef MSL_MULTIPLY_ONE
+#undef MSL_MULTIPLY_TWO
 #undef MSL_MULTIPLY
+}
+
+// A float is the sum of three bfloats. D takes as many of these or, of 16 bits, is T itself.
+template <typename D>
+constexpr int parts_of = sizeof(D) == 2 ? 1 : 3;
+template <typename T, int PARTS, int N, typename D>
+void take_parts(uint (&parts)[PARTS][N], int i, metal::vec<D, 2> x) {
+  if constexpr (PARTS == 1) {
+    parts[0][i] = bits_as<uint>(converted<T>(x));
+  } else {
+    metal::float2 rest = converted<float>(x);
+    for (int p = 0; p < PARTS; ++p) {
+      const auto part = converted<T>(rest);
+      rest = rest - converted<float>(part);
+      parts[p][i] = bits_as<uint>(part);
+    }
+  }
 }
 }  // namespace msl
 
@@ -301,14 +325,15 @@ float simdgroup_inner_part(const simdgroup_matrix<T>& a, const simdgroup_matrix<
   return x[0] * y[0] + x[1] * y[1];
 }
 // Ours alone too: N matrices, 1, 2 or 4, from rows of 16-bit numbers in threadgroup memory, `stride` numbers apart, a
-// multiple of 8 as `rows` and `next` are, which lies between two matrices. They are for the left or the RIGHT of products
-// and nothing else. TRANSPOSED: the transposes of what lies there.
+// multiple of 8 as `rows`, `next` and `further` are. `next` lies between two matrices, `further` between two pairs. They
+// are for the left or the RIGHT of products and nothing else. TRANSPOSED: the transposes of what lies there.
 #define __HAVE_SIMDGROUP_TILES__ 1
 template <bool RIGHT, bool TRANSPOSED, typename T, int N, typename Pointer>
-void simdgroup_load_tiles(simdgroup_matrix<T> (&d)[N], Pointer rows, int stride, int next) {
+void simdgroup_load_tiles(simdgroup_matrix<T> (&d)[N], Pointer rows, int stride, int next, int further) {
   const int place = (int)msl::lane() % 8, row = RIGHT || TRANSPOSED ? place : msl::row_of(place);
+  const int number = (int)msl::lane() / 8 % N;
   uint r[N];
-  msl::load_matrices<RIGHT != TRANSPOSED>(r, rows + msl::opaque(row * stride + (int)msl::lane() / 8 % N * next));
+  msl::load_matrices<RIGHT != TRANSPOSED>(r, rows + msl::opaque(row * stride + number % 2 * next + number / 2 * further));
   for (int i = 0; i < N; ++i) {
     // The tensor core takes row l / 4 of the left, which is row_of(l / 4) of the matrix.
     const uint own = RIGHT || !TRANSPOSED ? r[i] : __shfl_sync(msl::whole, r[i], msl::fragment_row() * 4 + (int)msl::lane() % 4);
@@ -349,8 +374,9 @@ void simdgroup_multiply_accumulate(
   const msl::fragment start = {(float)c.own()[0], (float)c.own()[1]};
   msl::fragment r = start;
   if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
-    msl::fragment none = {0.0f, 0.0f};
-    msl::multiply_add_small<A>(r, none, x, vec<A, 2>((A)0.0f, (A)0.0f), y);
+    float sums[4] = {r.first, r.second, 0.0f, 0.0f};
+    msl::multiply_small<A, 1>(sums, {msl::bits_as<uint>(x), 0}, {msl::bits_as<uint>(y)});
+    r = {sums[0], sums[1]};
   } else {
     r = msl::multiply_add({(float)x[0], (float)x[1]}, {(float)y[0], (float)y[1]}, start);
   }
@@ -367,17 +393,20 @@ void multiply_accumulate_column(
     const simdgroup_matrix<Left>& a0,
     const simdgroup_matrix<Left>& a1,
     const simdgroup_matrix<Right>& b) {
-  msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
   if constexpr (sizeof(A) == 2 && is_same_v<A, B>) {
-    const auto x0 = msl::converted<A>(a0.own()), x1 = msl::converted<A>(a1.own());
-    msl::multiply_add_small<A>(c0, c1, x0, x1, msl::converted<A>(b.transposed_alike()));
+    float d[4] = {d0.own()[0], d0.own()[1], d1.own()[0], d1.own()[1]};
+    const auto bits = [](auto pair) { return msl::bits_as<uint>(msl::converted<A>(pair)); };
+    msl::multiply_small<A, 1>(d, {bits(a0.own()), bits(a1.own())}, {bits(b.transposed_alike())});
+    d0 = simdgroup_float8x8::of(float2(d[0], d[1]));
+    d1 = simdgroup_float8x8::of(float2(d[2], d[3]));
   } else {
+    msl::fragment c0 = {d0.own()[0], d0.own()[1]}, c1 = {d1.own()[0], d1.own()[1]};
     const float2 x0 = msl::converted<float>(a0.own()), x1 = msl::converted<float>(a1.own());
     const float2 y = msl::converted<float>(b.transposed_alike());
     msl::multiply_add_pair<A, B>(c0, c1, {x0[0], x0[1]}, {x1[0], x1[1]}, {y[0], y[1]});
+    d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
+    d1 = simdgroup_float8x8::of(float2(c1.first, c1.second));
   }
-  d0 = simdgroup_float8x8::of(float2(c0.first, c0.second));
-  d1 = simdgroup_float8x8::of(float2(c1.first, c1.second));
 }
 template <typename A = float, typename B = float, typename Left, typename Right>
 void simdgroup_multiply_accumulate_2x2(
@@ -391,5 +420,43 @@ void simdgroup_multiply_accumulate_2x2(
     const simdgroup_matrix<Right>& b1) {
   multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
   multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
+}
+// Ours alone too: two blocks of the inner index at once, sums[r] += a[r] b[0][0] + more_a[r] b[0][1], and nexts with b[1]. What stays in
+// float beside bfloats is the sum of three of them.
+#define __HAVE_SIMDGROUP_MULTIPLY_2X2X2__ 1
+template <typename A, typename B, typename Left, typename Right>
+void multiply_accumulate_column(
+    simdgroup_float8x8 (&d)[2],
+    const simdgroup_matrix<Left> (&a)[2],
+    const simdgroup_matrix<Left> (&more_a)[2],
+    const simdgroup_matrix<Right> (&b)[2]) {
+  if constexpr ((sizeof(A) == 2 && is_same_v<A, B>) || is_same_v<A, bfloat> || is_same_v<B, bfloat>) {
+    using T = conditional_t<sizeof(A) == 2, A, B>;
+    float sums[4] = {d[0].own()[0], d[0].own()[1], d[1].own()[0], d[1].own()[1]};
+    uint left[msl::parts_of<A>][4], right[msl::parts_of<B>][2];
+    for (int i = 0; i < 2; ++i) {
+      msl::take_parts<T>(left, i, a[i].own());
+      msl::take_parts<T>(left, 2 + i, more_a[i].own());
+      msl::take_parts<T>(right, i, b[i].transposed_alike());
+    }
+    for (int l = msl::parts_of<A>; l-- > 0;) {
+      for (int r = msl::parts_of<B>; r-- > 0;) msl::multiply_small<T, 2>(sums, left[l], right[r]);
+    }
+    d[0] = simdgroup_float8x8::of(float2(sums[0], sums[1]));
+    d[1] = simdgroup_float8x8::of(float2(sums[2], sums[3]));
+  } else {
+    multiply_accumulate_column<A, B>(d[0], d[1], a[0], a[1], b[0]);
+    multiply_accumulate_column<A, B>(d[0], d[1], more_a[0], more_a[1], b[1]);
+  }
+}
+template <typename A, typename B, typename Left, typename Right>
+void simdgroup_multiply_accumulate_2x2x2(
+    simdgroup_float8x8 (&sums)[2],
+    simdgroup_float8x8 (&nexts)[2],
+    const simdgroup_matrix<Left> (&a)[2],
+    const simdgroup_matrix<Left> (&more_a)[2],
+    const simdgroup_matrix<Right> (&b)[2][2]) {
+  multiply_accumulate_column<A, B>(sums, a, more_a, b[0]);
+  multiply_accumulate_column<A, B>(nexts, a, more_a, b[1]);
 }
 }  // namespace metal
