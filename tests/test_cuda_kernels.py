@@ -15,7 +15,7 @@ from loader.op import Op
 from loader.portable import cuda
 
 pytestmark = nvrtc.needed
-HEADS = ("Dk", "Dv", "Dh")
+HEADS = ("Dk", "Dv", "Dh", "N")
 
 
 def cases(op, whole):

@@ -9,6 +9,9 @@ import loader
 pytestmark = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 # Heads of whole tiles, and of two of them.
 SIZES = {"H": 2, "Hk": 1, "Dk": 64, "Dv": 128, "D": 40, "G": 1, "Dh": 64, "N": 16, "K": 4}
+# Where the first shape, or the states of selective_scan, would take other kernels: A has a number a head.
+RANKS = {"ssd": {"A": 1}}
+STATES = {"ssd": 128}
 
 
 @pytest.mark.full("it compiles programs of its own", but=("gla",))
@@ -19,7 +22,8 @@ def test_parity(name, optional):
     op = planned_as(loader.get(name), "cuda")
     present = [array.name for array in op.spec.optional] if optional else []
     sizes = {dim: size for dim, size in SIZES.items() if dim in op.spec.examples[0]}
-    check(op, draw(op, {"B": 2, "L": 150, **sizes}, present, model_dtypes(op)))
+    sizes |= {"N": STATES[name]} if name in STATES else {}
+    check(op, draw(op, {"B": 2, "L": 150, **sizes}, present, model_dtypes(op), ranks=RANKS.get(name)))
 
 
 def test_selective_scan_of_many_channels():
@@ -27,3 +31,12 @@ def test_selective_scan_of_many_channels():
     op = planned_as(loader.get("selective_scan"), "cuda")
     present = [array.name for array in op.spec.optional]
     check(op, draw(op, {"B": 264, "L": 70, "D": 9, "N": 13}, present, model_dtypes(op)))
+
+
+@pytest.mark.full("it compiles programs of its own")
+def test_ssd_of_many_spans():
+    """So many that a threadgroup walks over two of them."""
+    op = planned_as(loader.get("ssd"), "cuda")
+    for present in ([array.name for array in op.spec.optional], []):
+        sizes = {"B": 80, "L": 900, "H": 2, "G": 1, "Dh": 64, "N": 64}
+        check(op, draw(op, sizes, present, model_dtypes(op), ranks=RANKS["ssd"]))

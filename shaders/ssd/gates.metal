@@ -14,6 +14,7 @@
 #include "../common/gates.h"
 #include "../common/uniform.h"
 #include "span.h"
+#include "span_state.h"
 
 using namespace metal;
 
@@ -24,6 +25,7 @@ template <
     int Dh,
     int H,
     int SPAN,
+    int LEG,
     int A_PARTS,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -32,8 +34,12 @@ template <
     const device TypeA* A,                   // [H, N] or [H]
     const device float* initial_state,       // [B, H, Dh, N]
     const device bool* reset,                // [B, L]
+    const device float* leg_state,           // [B, H, LEGS, KEYS, VALUES, 8, 8]
     const device float* span_state,          // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    const device float* decay,               // [B, H, SPANS]
+    const device float* leg_adjoint,         // [B, H, LEGS, KEYS, VALUES, 8, 8]
     const device float* span_adjoint,        // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    const device float* adjoint_decay,       // [B, H, SPANS]
     const device float* grad_initial_state,  // [B, H, Dh, N]
     const device float* rate,                // [VALUE_GROUPS, B, L, H]
     const device float* within,              // [KEY_GROUPS, B, L, H]
@@ -56,17 +62,29 @@ template <
   const long batch = threadgroup_position_in_grid.z;
   const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
   const float A_head = static_cast<float>(A[head]);
-  const long state = (batch * H + head) * spans + span;
+  const int legs = (spans + LEG - 1) / LEG;
+  const long sequence = batch * H + head;
+  const long state = sequence * spans + span;
 
   // What crosses the span's start.
   const int thread_at = simdgroup * TILE + lane;
   float product = 0.0f;
-  if (span > 0) {
+  if (span > 0 && span % LEG > 0) {
+    auto entering = leg_state + (sequence * legs + span / LEG) * SIZE;
+    auto leaving = leg_adjoint + (sequence * legs + span / LEG) * SIZE;
+    const float left = precise::exp(decay[state - 1]);
+    const float left_behind = precise::exp(adjoint_decay[state]);
     for (int i = thread_at; i < SIZE; i += 4 * TILE) {
-      product += span_state[state * SIZE + i] * span_adjoint[(state - 1) * SIZE + i];
+      const float h = span_carried(left, entering[i], span_state[(state - 1) * SIZE + i]);
+      product += h * span_carried(left_behind, leaving[i], span_adjoint[state * SIZE + i]);
+    }
+  } else if (span > 0) {
+    const long leg = sequence * legs + span / LEG;
+    for (int i = thread_at; i < SIZE; i += 4 * TILE) {
+      product += leg_state[leg * SIZE + i] * leg_adjoint[(leg - 1) * SIZE + i];
     }
   } else if (HAS_INITIAL_STATE) {
-    const long plain = (batch * H + head) * Dh * N;
+    const long plain = sequence * Dh * N;
     for (int i = thread_at; i < Dh * N; i += 4 * TILE) {
       product += initial_state[plain + i] * grad_initial_state[plain + i];
     }

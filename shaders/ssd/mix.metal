@@ -19,7 +19,10 @@
 
 #include "../common/gates.h"
 #include "pairs.h"
+#include "pieces.h"
+#include "products.h"
 #include "span.h"
+#include "span_state.h"
 
 using namespace metal;
 
@@ -39,8 +42,10 @@ template <
     int V_HEADS,
     int SHARE,
     int SPAN,
+    int LEG,
     int DEEP,
     bool AHEAD,
+    bool RAW,
     bool REVERSE,
     bool TURNED,
     int DOTS,
@@ -53,17 +58,26 @@ template <
     const device Delta* delta,       // [B, L, H]
     const device TypeA* A,           // [H, N] or [H]
     const device bool* reset,        // [B, L]
+    const device float* leg_state,   // [B, H, LEGS, KEYS, VALUES, 8, 8]
     const device float* span_state,  // [B, H, SPANS, KEYS, VALUES, 8, 8]
+    const device float* decay,       // [B, H, SPANS]
     device TO* mixed,                // [B, L, H, Dh] or [B, L, G, SETS, N]
     device float* dots,              // [1] or [VALUE_GROUPS, B, L, H] or [KEY_GROUPS, B, L, H]
     const constant int* delta_shape,
     uint3 thread_position_in_threadgroup [[thread_position_in_threadgroup]],
     uint3 threadgroup_position_in_grid [[threadgroup_position_in_grid]]) {
   using sizes = span_sizes<R, V, DEEP>;
+  using Tile = conditional_t<RAW, TQ, float>;
+  // What makes outputs of 16 bits and nothing else may be rounded.
+  using Rounded = conditional_t<RAW && DOTS == DOTS_NONE, TQ, float>;
   constexpr int OUT_HEADS = H / SHARE;
-  threadgroup float query_tiles[2 * TILE_SIZE];
-  threadgroup float key_tiles[2 * TILE_SIZE];
-  threadgroup float value_tiles[2 * TILE_SIZE];
+  constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
+  // Slices that are staged at once.
+  constexpr int STAGED = RAW && sizes::SLICES == 2 ? 2 : 1;
+  // Queries, and later what simdgroups exchange.
+  threadgroup float scratch[STAGED == 2 ? 2 * RAW_SIZE : 2 * TILE_SIZE];
+  threadgroup Tile key_tiles[STAGED * 2 * SIZE];
+  threadgroup Tile value_tiles[2 * SIZE];
   threadgroup float pairs[TILE_SIZE];
   threadgroup float reads[TILE];
   threadgroup float writes[TILE];
@@ -80,68 +94,74 @@ template <
   const int value = group * SPAN_VALUES;
   const long batch = threadgroup_position_in_grid.z;
   const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
-  const int tiles = min(SPAN, (L - span * SPAN * TILE + TILE - 1) / TILE);
+  const int legs = (spans + LEG - 1) / LEG;
+  const span_tiles tiles = {span * SPAN, min(SPAN, (L + TILE - 1) / TILE - span * SPAN), L};
+  const span_entry entry = span_entered<LEG, REVERSE>(span, spans);
   const bool leads = span == 0 && batch == 0 && threadgroup_position_in_grid.y == 0;
   if (DOTS == DOTS_NONE && leads && simdgroup == 0 && lane == 0) {
     dots[0] = 0.0f;
   }
-  const steps_place place = steps_placed(query_tiles + simdgroup * BLOCK, lane);
+  auto query_tiles = reinterpret_cast<threadgroup Tile*>(scratch);
+  const steps_place elements = steps_placed(scratch + simdgroup * BLOCK, lane);
+  auto resets = reset + (HAS_RESET ? batch * L : 0);
 
   for (int share = 0; share < SHARE; ++share) {
     const int out_head = threadgroup_position_in_grid.y;
     const int head = out_head * SHARE + share;
     const float A_head = static_cast<float>(A[head]);
-    const span_blocks at =
-        span_blocks_at<R, V, DEEP, TURNED>((batch * H + head) * spans + span, value + owner * 16, part);
+    const long sequence = batch * H + head;
+    const long v_first = (batch * L * V_HEADS + head / (H / V_HEADS)) * V + value;
+    auto all_v = view_of(v + v_first, V_HEADS * V, V - value);
+    auto all_partners = view_of(partner + v_first, V_HEADS * V, V - value);
+    auto all_q = view_of(q + (batch * L * Q_HEADS + head / (H / Q_HEADS)) * R, Q_HEADS * R, R);
+    auto all_k = view_of(k + (batch * L * K_HEADS + head / (H / K_HEADS)) * R, K_HEADS * R, R);
+    auto all_mixed =
+        view_of(mixed + (batch * L * OUT_HEADS + out_head) * V + value, OUT_HEADS * V, V - value);
+
+    span_piece piece = span_piece_at<REVERSE, HAS_RESET>(tiles, resets, 0, 0);
+
     walk_state<SPAN_WIDE, sizes::TALL> S;
-    span_load<sizes::TALL, TURNED>(S, span_state, at);
+    const long before = sequence * spans + (entry.first ? span : entry.before);
+    span_load<sizes::TALL, TURNED>(
+        S,
+        leg_state,
+        span_blocks_at<R, V, DEEP, TURNED>(sequence * legs + entry.leg, value + owner * 16, part));
+    span_add<sizes::TALL, TURNED>(
+        S,
+        span_state,
+        span_blocks_at<R, V, DEEP, TURNED>(before, value + owner * 16, part),
+        entry.first ? 1.0f : precise::exp(decay[before]),
+        !entry.first);
 
-    // A piece after the other; `done` steps of a tile lie in pieces before.
-    int step = 0;
-    int done = 0;
-    while (step < tiles) {
-      const int tile = span * SPAN + (REVERSE ? tiles - 1 - step : step);
-      const int steps = min(TILE, L - tile * TILE);
-      const long first = batch * L + tile * TILE;
-      auto resets = reset + (HAS_RESET ? first : 0);
-      const bool carries = first_reset<HAS_RESET>(resets, steps) == steps;
-      tile_place rows;
-      rows.simdgroup = simdgroup;
-      rows.lane = lane;
-      rows.end = REVERSE ? steps - done : first_reset<HAS_RESET>(resets, steps, done + 1);
-      rows.begin = REVERSE ? last_reset<HAS_RESET>(resets, rows.end) : done;
-      const bool from_start = rows.begin == 0 && !(HAS_RESET && resets[0]);
-      const bool to_end = rows.end == steps;
-      const bool reads_state = REVERSE ? to_end : from_start;
-      const bool writes_state = REVERSE ? from_start : to_end;
-      const bool last_piece = REVERSE ? rows.begin == 0 : to_end;
+    while (piece.tiles < tiles.count) {
+      const tile_place rows = {piece.begin, piece.end, simdgroup, lane};
+      span_rows<RAW, TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
+      span_rows<RAW, TQ, sizes::ROWS, sizes::TILES> own_q[STAGED];
+      span_rows<RAW, TK, sizes::ROWS, sizes::TILES> own_k[STAGED];
+      span_fetch<AHEAD>(own_v, span_from(all_v, piece.row), rows);
+      span_fetch<AHEAD>(own_q[0], span_from(all_q, piece.row), rows);
+      span_fetch<AHEAD>(own_k[0], span_from(all_k, piece.row), rows);
+      span_fetch<(STAGED == 2)>(own_q[STAGED - 1], span_from(all_q, piece.row, 64), rows);
+      span_fetch<(STAGED == 2)>(own_k[STAGED - 1], span_from(all_k, piece.row, 64), rows);
 
-      span_columns<TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
-      span_columns<TQ, sizes::ROWS, sizes::TILES> own_q;
-      span_columns<TK, sizes::ROWS, sizes::TILES> own_k;
-      auto q_rows = q + (first * Q_HEADS + head / (H / Q_HEADS)) * R;
-      auto k_rows = k + (first * K_HEADS + head / (H / K_HEADS)) * R;
-      const long v_row = (first * V_HEADS + head / (H / V_HEADS)) * V + value;
-      span_fetch<AHEAD>(own_v, v + v_row, V_HEADS * V, V - value, rows);
-      span_fetch<AHEAD>(own_q, q_rows, Q_HEADS * R, R, rows);
-      span_fetch<AHEAD>(own_k, k_rows, K_HEADS * R, R, rows);
-
-      // The decays of the piece.
-      const bool live = lane >= rows.begin && lane < rows.end;
-      const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
-      const bool starts = HAS_RESET && live && resets[lane];
+      // The decays of the piece: a rate a step costs as much to load as many rows, so one simdgroup does.
+      const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
+      const long step = batch * L + piece.row + lane;
+      const float rate = live ? static_cast<float>(delta[step * H + head]) : 0.0f;
+      const bool starts = HAS_RESET && live && resets[piece.row + lane];
       const span_decays decays = span_decays_of(live && !starts ? rate * A_head : 0.0f, lane);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (simdgroup == 0) {
-        reads[lane] = !reads_state ? 0.0f : REVERSE ? decays.after : decays.upto;
+        reads[lane] = !piece.reads ? 0.0f : REVERSE ? decays.after : decays.upto;
         writes[lane] = REVERSE ? decays.upto : decays.after * rate;
         logs[lane] = decays.log_upto;
         rates[lane] = rate;
       }
-      span_fetch<!AHEAD>(own_v, v + v_row, V_HEADS * V, V - value, rows);
+      span_fetch<!AHEAD>(own_v, span_from(all_v, piece.row), rows);
       span_keep(value_tiles, own_v, rows);
 
       // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
+      span_step change = {1.0f, piece.carries || !piece.last, piece.writes};
       steps_values<SPAN_WIDE> out;
       steps_values<SPAN_WIDE> written;
       pair_scores<sizes::SIMDGROUPS> scores;
@@ -151,98 +171,98 @@ template <
 #pragma clang loop unroll(full)
         for (int own = 0; own < DEEP && own < sizes::SLICES; ++own) {
           const int slice = owning * DEEP + own;
+          auto queries = tile_at(query_tiles, slice % STAGED * 2);
+          auto keys = tile_at(key_tiles, slice % STAGED * 2);
           if (slice < sizes::SLICES) {
-            auto q_slice = q_rows + slice * 64;
-            auto k_slice = k_rows + slice * 64;
-            if (slice > 0) {
-              span_fetch<AHEAD>(own_q, q_slice, Q_HEADS * R, R - slice * 64, rows);
-              span_fetch<AHEAD>(own_k, k_slice, K_HEADS * R, R - slice * 64, rows);
+            if (slice % STAGED == 0) {
+              if (slice > 0) {
+                span_fetch<AHEAD>(own_q[0], span_from(all_q, piece.row, slice * 64), rows);
+                span_fetch<AHEAD>(own_k[0], span_from(all_k, piece.row, slice * 64), rows);
+                threadgroup_barrier(mem_flags::mem_threadgroup);
+              }
+              span_fetch<!AHEAD>(own_q[0], span_from(all_q, piece.row, slice * 64), rows);
+              span_fetch<!AHEAD>(own_k[0], span_from(all_k, piece.row, slice * 64), rows);
+              span_keep(query_tiles, own_q[0], rows);
+              span_keep(key_tiles, own_k[0], rows);
+              if (STAGED == 2) {
+                span_keep(tile_at(query_tiles, 2), own_q[STAGED - 1], rows);
+                span_keep(tile_at(key_tiles, 2), own_k[STAGED - 1], rows);
+              }
               threadgroup_barrier(mem_flags::mem_threadgroup);
             }
-            span_fetch<!AHEAD>(own_q, q_slice, Q_HEADS * R, R - slice * 64, rows);
-            span_keep(query_tiles, own_q, rows);
-            span_fetch<!AHEAD>(own_k, k_slice, K_HEADS * R, R - slice * 64, rows);
-            span_keep(key_tiles, own_k, rows);
-            threadgroup_barrier(mem_flags::mem_threadgroup);
             if (AHEAD && slice == 0) {
               span_values(written, value_tiles, owner);
-              steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
+              steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, elements);
             }
             if (REVERSE) {
-              scores_add<sizes::BLOCKS, TK, TQ>(scores, key_tiles, query_tiles, simdgroup);
+              scores_add<sizes::BLOCKS, TK, TQ>(scores, keys, queries, simdgroup);
             } else {
-              scores_add<sizes::BLOCKS, TQ, TK>(scores, query_tiles, key_tiles, simdgroup);
+              scores_add<sizes::BLOCKS, TQ, TK>(scores, queries, keys, simdgroup);
             }
             if (owning == part) {
               const int block = own * sizes::BLOCKS;
-              span_read<sizes::BLOCKS, sizes::TALL, TQ>(out, S, query_tiles, block);
-              span_fade<sizes::BLOCKS, sizes::TALL>(
-                  S, block, last_piece ? decays.whole : 1.0f, carries || !last_piece);
+              change.decay = piece.last ? (REVERSE ? writes : reads)[TILE - 1] : 1.0f;
+              span_read<sizes::BLOCKS, sizes::TALL, Rounded, TQ>(out, S, queries, block);
               if (!AHEAD && own == 0) {
                 span_values(written, value_tiles, owner);
-                steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, place);
+                steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, elements);
               }
-              if (writes_state) {
-                span_write<sizes::BLOCKS, sizes::TALL, TK>(S, written, key_tiles, block);
-              }
+              span_advance<sizes::BLOCKS, sizes::TALL, Rounded, TK>(S, written, keys, block, change);
             }
           }
         }
       }
-      span_columns<TP, sizes::ROWS, sizes::VALUE_TILES> partners;
+      span_rows<RAW, TP, sizes::ROWS, sizes::VALUE_TILES> partners;
+      span_columns<TO, sizes::ROWS, sizes::VALUE_TILES> others;
       if (DOTS != DOTS_NONE) {
-        span_fetch<AHEAD>(partners, partner + v_row, V_HEADS * V, V - value, rows);
+        span_fetch<AHEAD>(partners, span_from(all_partners, piece.row), rows);
       }
-      steps_scale<SPAN_WIDE, true>(out, reads, place);
+      span_fetch<(AHEAD && SHARE > 1)>(
+          others, span_from(all_mixed, piece.row), share > 0 ? rows : tile_place{0, 0, simdgroup, lane});
+      steps_scale<SPAN_WIDE, true>(out, reads, elements);
       scores_put(scores, pairs, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
-      span_sum<sizes::OWNERS, sizes::PARTS>(out, query_tiles, simdgroup);
+      span_sum<sizes::OWNERS, sizes::PARTS>(out, scratch, simdgroup);
       if (DOTS != DOTS_NONE) {
-        span_fetch<!AHEAD>(partners, partner + v_row, V_HEADS * V, V - value, rows);
+        span_fetch<!AHEAD>(partners, span_from(all_partners, piece.row), rows);
         span_keep(key_tiles, partners, rows);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
 
       float dot = 0.0f;
       if (DOTS == DOTS_CROSSING || DOTS == DOTS_PAIRS) {
-        dot = span_dot<sizes::OWNERS>(out, key_tiles, query_tiles, part, owner, lane);
-        dot = DOTS == DOTS_PAIRS ? sums_from(dot, lane) : reads_state ? dot * rate : 0.0f;
+        dot = span_dot<sizes::OWNERS>(out, key_tiles, scratch, part, owner, lane);
+        dot = DOTS == DOTS_PAIRS ? sums_from(dot, lane) : piece.reads ? dot * rate : 0.0f;
       }
       if (DOTS == DOTS_PAIRS) {
-        dot += pairs_crossing<sizes, TP, TV>(pairs, key_tiles, value_tiles, query_tiles, rows);
+        dot += pairs_crossing<sizes, TP, TV>(pairs, key_tiles, value_tiles, scratch, rows);
       }
       if (part == 0) {
         span_values(written, value_tiles, owner);
-        pairs_read<REVERSE, TV>(out, written, pairs);
+        pairs_read<REVERSE, TV, Rounded>(out, written, pairs);
       }
       if (DOTS == DOTS_ALL) {
-        dot = span_dot<sizes::OWNERS>(out, key_tiles, query_tiles, part, owner, lane);
+        dot = span_dot<sizes::OWNERS>(out, key_tiles, scratch, part, owner, lane);
       }
       if (DOTS != DOTS_NONE) {
-        if (simdgroup == 0 && live) {
+        if (live) {
           const long sequences = delta_shape[0];
-          dots[((group * sequences * L) + first + lane) * H + head] = dot;
+          dots[(group * sequences * L + step) * H + head] = dot;
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
       if (REVERSE) {
-        steps_scale<SPAN_WIDE, true>(out, rates, place);
+        steps_scale<SPAN_WIDE, true>(out, rates, elements);
       }
       if (part == 0) {
-        span_put(out, query_tiles, owner);
+        span_put(out, scratch, owner);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      span_store<TO, sizes::ROWS, sizes::VALUE_TILES>(
-          query_tiles,
-          mixed + (first * OUT_HEADS + out_head) * V + value,
-          OUT_HEADS * V,
-          V - value,
-          share > 0,
-          rows);
-
-      done = last_piece ? 0 : REVERSE ? steps - rows.begin : rows.end;
-      step += last_piece ? 1 : 0;
+      span_fetch<(!AHEAD && SHARE > 1)>(
+          others, span_from(all_mixed, piece.row), share > 0 ? rows : tile_place{0, 0, simdgroup, lane});
+      span_store<(SHARE > 1)>(scratch, others, span_from(all_mixed, piece.row), rows);
+      piece = span_next<REVERSE, HAS_RESET>(tiles, resets, piece);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }

@@ -5,6 +5,7 @@
 #include <metal_stdlib>
 
 #include "../common/tile.h"
+#include "products.h"
 #include "span.h"
 
 // Which partner rows a kernel multiplies its outputs with.
@@ -19,6 +20,7 @@ enum {
 // to the simdgroups.
 template <int SIMDGROUPS>
 struct pair_scores {
+  // By column, then by row.
   metal::simdgroup_float8x8 at[(2 + SIMDGROUPS) / SIMDGROUPS][2][2];
 };
 
@@ -40,20 +42,12 @@ METAL_FUNC void scores_add(
     const int square = own * SIMDGROUPS + simdgroup;
     const int row = square > 0 ? 2 : 0;
     const int column = square > 1 ? 2 : 0;
-    for (int inner = 0; square < 3 && inner < BLOCKS; ++inner) {
-      metal::simdgroup_float8x8 a = span_matrix<false>(later, row, inner);
-      metal::simdgroup_float8x8 below = span_matrix<false>(later, row + 1, inner);
-      metal::simdgroup_float8x8 b = span_matrix<true>(earlier, inner, column);
-      metal::simdgroup_float8x8 next = span_matrix<true>(earlier, inner, column + 1);
-      multiply_2x2<A, B>(
-          scores.at[own][0][0],
-          scores.at[own][0][1],
-          scores.at[own][1][0],
-          scores.at[own][1][1],
-          a,
-          below,
-          b,
-          next);
+    for (int inner = 0; square < 3 && inner < BLOCKS; inner += 2) {
+      metal::simdgroup_matrix<typename tile_kind<Tiles>::type, 8, 8> left[2][2];
+      span_left<false>(left[0], later, row, inner);
+      span_left<false>(left[1], later, row, inner + 1);
+      span_multiply<true, A, B>(
+          scores.at[own][0], scores.at[own][1], left[0], left[1], earlier, inner, column);
     }
   }
 }
@@ -69,7 +63,7 @@ METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, 
 #pragma clang loop unroll(full)
       for (int c = 0; c < 2; ++c) {
         if (square < 3) {
-          metal::simdgroup_store(scores.at[own][r][c], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
+          metal::simdgroup_store(scores.at[own][c][r], corner + r * 8 * TILE_STRIDE + c * 8, TILE_STRIDE);
         }
       }
     }
@@ -92,17 +86,17 @@ METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, tile_place row
 }
 
 // out[i] += sum over j of pairs[i][j] values[j] or, REVERSE, out[j] += sum over i of pairs[i][j] values[i].
-template <bool REVERSE, typename T, typename Pairs>
+// Values are rounded to T and pairs to Pair.
+template <bool REVERSE, typename T, typename Pair, typename Pairs>
 METAL_FUNC void pairs_read(
     thread steps_values<SPAN_WIDE>& out, thread steps_values<SPAN_WIDE>& values, Pairs pairs) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < TILE_BLOCKS; i += 2) {
 #pragma clang loop unroll(full)
-    for (int j = 0; j < TILE_BLOCKS; ++j) {
-      if (REVERSE ? j >= i : j < i + 2) {
-        metal::simdgroup_float8x8 right = tile_matrix<!REVERSE>(pairs, j, i);
-        metal::simdgroup_float8x8 next = tile_matrix<!REVERSE>(pairs, j, i + 1);
-        walk_multiply<SPAN_WIDE, T, float>(out.at[i], out.at[i + 1], values.at[j], right, next);
+    for (int j = 0; j < TILE_BLOCKS; j += 2) {
+      if (REVERSE ? j >= i : j <= i) {
+        multiply_2x2x2<!REVERSE, T, Pair>(
+            out.at[i], out.at[i + 1], values.at[j], values.at[j + 1], pairs, j, i);
       }
     }
   }
@@ -111,7 +105,7 @@ METAL_FUNC void pairs_read(
 // For step `lane` the sum over pairs j < lane <= i of pairs[i][j] (partner[i] . values[j]), in all
 // simdgroups.
 template <typename SIZES, typename A, typename B, typename Pairs, typename Tiles>
-METAL_FUNC float pairs_crossing(Pairs pairs, Tiles partner, Tiles values, Tiles scratch, tile_place rows) {
+METAL_FUNC float pairs_crossing(Pairs pairs, Tiles partner, Tiles values, Pairs scratch, tile_place rows) {
   pair_scores<SIZES::SIMDGROUPS> scores;
   scores_clear(scores);
   scores_add<SIZES::VALUE_TILES * TILE_BLOCKS, A, B>(scores, partner, values, rows.simdgroup);
