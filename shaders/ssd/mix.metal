@@ -121,17 +121,19 @@ template <
     span_piece piece = span_piece_at<REVERSE, HAS_RESET>(tiles, resets, 0, 0);
 
     walk_state<SPAN_WIDE, sizes::TALL> S;
-    const long before = sequence * spans + (entry.first ? span : entry.before);
     span_load<sizes::TALL, TURNED>(
         S,
         leg_state,
         span_blocks_at<R, V, DEEP, TURNED>(sequence * legs + entry.leg, value + owner * 16, part));
-    span_add<sizes::TALL, TURNED>(
-        S,
-        span_state,
-        span_blocks_at<R, V, DEEP, TURNED>(before, value + owner * 16, part),
-        entry.first ? 1.0f : precise::exp(decay[before]),
-        !entry.first);
+    if (LEG > 1) {
+      const long before = sequence * spans + (entry.first ? span : entry.before);
+      span_add<sizes::TALL, TURNED>(
+          S,
+          span_state,
+          span_blocks_at<R, V, DEEP, TURNED>(before, value + owner * 16, part),
+          entry.first ? 1.0f : precise::exp(decay[before]),
+          !entry.first);
+    }
 
     while (piece.tiles < tiles.count) {
       const tile_place rows = {piece.begin, piece.end, simdgroup, lane};
