@@ -1,8 +1,9 @@
 // ssd with one A a head, backward of the gates: with x[t] = delta[t] A, and grad_x[t] the sum over all pairs
 // j < t <= i of what they contribute to the outputs' inner product with grad_y,
-//   (1) grad_x[t] = within[t] + sum over j < t of its tile of after[j] + X[tile] - within[first step of the
-//   tile] (2) X[tile + 1] = X[tile] - within[first step of the tile] + sum over the tile of after (3)
-//   grad_delta[t] = rate[t] + A grad_x[t], grad_A = sum over t of delta[t] grad_x[t]
+//   (1) grad_x[t] = within[t] + sum over j < t of its tile of after[j] + through
+//   (2) through = X[tile] - within[first step of the tile]
+//   (3) X[tile + 1] = through + sum over the tile of after
+//   (4) grad_delta[t] = rate[t] + A grad_x[t], grad_A = sum over t of delta[t] grad_x[t]
 // where within[t] sums up the pairs that end in t's tile, after[j] those that begin with j and end in a later
 // tile, and X is the sum of all pairs that cross the tile's start: where a span begins, the inner product of
 // the state with its adjoint. Resets cut all of them. delta is [B, L, H]. Dao and Gu 2024, arXiv:2405.21060,
@@ -69,7 +70,7 @@ template <
   // What crosses the span's start.
   const int thread_at = simdgroup * TILE + lane;
   float product = 0.0f;
-  if (span > 0 && span % LEG > 0) {
+  if (span % LEG > 0) {
     auto entering = leg_state + (sequence * legs + span / LEG) * SIZE;
     auto leaving = leg_adjoint + (sequence * legs + span / LEG) * SIZE;
     const float left = precise::exp(decay[state - 1]);

@@ -14,7 +14,8 @@
 // tile up to step i and E[j] that after step j,
 //   (3) o[i] = P[i] S q[i] + sum over j <= i of the tile
 //   (4) S = decay S + sum over j of the tile of E[j] delta[j] v[j] (x) k[j]
-// and REVERSE with E for P. A tile is cut at its resets; what lies outside a piece counts as 0.
+// and REVERSE with E for P. S begins as what enters the span's leg, decayed, and what the leg adds before the
+// span. A tile is cut at its resets; what lies outside a piece counts as 0.
 #include <metal_stdlib>
 
 #include "../common/gates.h"
@@ -146,7 +147,7 @@ template <
       span_fetch<(STAGED == 2)>(own_q[STAGED - 1], span_from(all_q, piece.row, 64), rows);
       span_fetch<(STAGED == 2)>(own_k[STAGED - 1], span_from(all_k, piece.row, 64), rows);
 
-      // The decays of the piece: a rate a step costs as much to load as many rows, so one simdgroup does.
+      // The decays of the piece. A rate a step costs as much to load as a row, so one simdgroup does.
       const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
       const long step = batch * L + piece.row + lane;
       const float rate = live ? static_cast<float>(delta[step * H + head]) : 0.0f;

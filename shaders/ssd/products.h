@@ -86,8 +86,8 @@ METAL_FUNC void span_values(thread steps_values<SPAN_WIDE>& values, Tiles tiles,
   }
 }
 
-// What a tile makes of a state: `decay` of it, or nothing unless it `carries`, and what the steps write,
-// unless none `writes`.
+// What a tile makes of a state: `decay` of it if it `carries`, else nothing, and what its steps write if any
+// `writes`.
 struct span_step {
   float decay;
   bool carries;
@@ -137,9 +137,11 @@ METAL_FUNC void span_advance(
     Tiles keys,
     int first,
     span_step step) {
+  // Beside rows of 16 bits a walk is as long as a leg.
+  constexpr bool APART = TENSOR_CORES && sizeof(T) == 2;
 #pragma clang loop unroll(full)
   for (int r = 0; r < BLOCKS; r += 2) {
-    if (TENSOR_CORES) {
+    if (APART) {
       metal::simdgroup_float8x8 sums[2][SPAN_WIDE];
       walk_clear<SPAN_WIDE>(sums[0]);
       walk_clear<SPAN_WIDE>(sums[1]);

@@ -90,7 +90,7 @@ template <
     for (int s = 0; s < STAGED; ++s) {
       span_fetch<true>(own_keys[s], span_from(tile_keys, 0, s * 64), rows);
     }
-    // The decays: a rate a step costs as much to load as many rows, so one simdgroup does.
+    // The decays. A rate a step costs as much to load as a row, so one simdgroup does.
     const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
     const float rate = live ? static_cast<float>(delta[(first + lane) * H + head]) : 0.0f;
     const float x = live && !(HAS_RESET && resets[tile.row + lane]) ? rate * A_head : 0.0f;

@@ -421,8 +421,8 @@ void simdgroup_multiply_accumulate_2x2(
   multiply_accumulate_column<A, B>(d00, d10, a0, a1, b0);
   multiply_accumulate_column<A, B>(d01, d11, a0, a1, b1);
 }
-// Ours alone too: two blocks of the inner index at once, sums[r] += a[r] b[0][0] + more_a[r] b[0][1], and nexts with b[1]. What stays in
-// float beside bfloats is the sum of three of them.
+// Ours alone too: two blocks of the inner index at once, sums[r] += a[r] b[0][0] + more_a[r] b[0][1], and nexts with
+// b[1]. What stays in float beside bfloats is the sum of three of them.
 #define __HAVE_SIMDGROUP_MULTIPLY_2X2X2__ 1
 template <typename A, typename B, typename Left, typename Right>
 void multiply_accumulate_column(
@@ -430,8 +430,10 @@ void multiply_accumulate_column(
     const simdgroup_matrix<Left> (&a)[2],
     const simdgroup_matrix<Left> (&more_a)[2],
     const simdgroup_matrix<Right> (&b)[2]) {
-  if constexpr ((sizeof(A) == 2 && is_same_v<A, B>) || is_same_v<A, bfloat> || is_same_v<B, bfloat>) {
-    using T = conditional_t<sizeof(A) == 2, A, B>;
+  using T = conditional_t<sizeof(A) == 2, A, B>;
+  constexpr bool alike = sizeof(A) == 2 && is_same_v<A, B>;
+  constexpr bool beside_float = is_same_v<T, bfloat> && sizeof(A) != sizeof(B);
+  if constexpr (alike || beside_float) {
     float sums[4] = {d[0].own()[0], d[0].own()[1], d[1].own()[0], d[1].own()[1]};
     uint left[msl::parts_of<A>][4], right[msl::parts_of<B>][2];
     for (int i = 0; i < 2; ++i) {
