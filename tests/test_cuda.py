@@ -4,6 +4,7 @@ import math
 import re
 
 import mlx.core as mx
+import numpy as np
 import nvrtc
 import pytest
 from oracle import first
@@ -111,6 +112,44 @@ def test_ids_of_groups_in_a_line(monkeypatch, grid, threads):
     monkeypatch.setattr(kernel_module, "_MAX_GROUPS", 1)
     (got,) = call(Kernel("ids", [], ["y"], body), grid=grid, threadgroup=threads)
     assert mx.array_equal(got, want) and not mx.isnan(got).any()
+
+
+TYPES = {"float": mx.float32, "bfloat": mx.bfloat16, "half": mx.float16}
+
+
+@nvrtc.needed
+@pytest.mark.parametrize("b", first(2, ["bfloat", "float", "half"], "NVRTC takes seconds for each"))
+@pytest.mark.parametrize("a", ["bfloat", "float", "half"])
+def test_products_of_two_inner_blocks(monkeypatch, a, b):
+    """16x16 by 16x16: no operand loses a digit that float has."""
+    monkeypatch.setattr(mx.fast, "cuda_kernel", Emulator())
+    body = f"""
+      simdgroup_matrix<{a}, 8, 8> left[2], more[2];
+      simdgroup_matrix<{b}, 8, 8> right[2][2];
+      simdgroup_float8x8 sums[2], nexts[2];
+      for (int i = 0; i < 2; ++i) {{
+        sums[i] = nexts[i] = simdgroup_float8x8(0.0f);
+        simdgroup_load(left[i], x + i * 128, 16);
+        simdgroup_load(more[i], x + i * 128 + 8, 16);
+        simdgroup_load(right[i][0], w + i * 8, 16);
+        simdgroup_load(right[i][1], w + i * 8 + 128, 16);
+      }}
+      simdgroup_multiply_accumulate_2x2x2<{a}, {b}>(sums, nexts, left, more, right);
+      for (int i = 0; i < 2; ++i) {{
+        simdgroup_store(sums[i], y + i * 128, 16);
+        simdgroup_store(nexts[i], y + i * 128 + 8, 16);
+      }}
+    """
+    x, w = (mx.random.normal((16, 16), key=mx.random.key(i)).astype(TYPES[t]) for i, t in enumerate((a, b)))
+    (y,) = Kernel("products", ["x", "w"], ["y"], body, "using namespace metal;\n")(
+        inputs=[x, w],
+        output_shapes=[(16, 16)],
+        output_dtypes=[mx.float32],
+        grid=(32, 1, 1),
+        threadgroup=(32, 1, 1),
+    )
+    want = np.array(x.astype(mx.float32), np.float64) @ np.array(w.astype(mx.float32), np.float64)
+    assert np.abs(np.array(y) - want).max() < 2e-6
 
 
 @nvrtc.needed
