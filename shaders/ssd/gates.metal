@@ -15,7 +15,6 @@
 #include "../common/gates.h"
 #include "../common/uniform.h"
 #include "span.h"
-#include "span_state.h"
 
 using namespace metal;
 

@@ -9,6 +9,9 @@
 #include "../common/walk.h"
 #include "span.h"
 
+// A simdgroup owns 16 values, two blocks of 8.
+constexpr constant int SPAN_WIDE = 2;
+
 // Whether products are tensor cores' work: these round sums towards zero, and a float takes work to be fit
 // for them.
 #ifdef __HAVE_SIMDGROUP_BLOCKS__

@@ -8,9 +8,8 @@
 #include "../common/tile.h"
 #include "../common/uniform.h"
 
-// A threadgroup owns up to 64 values, a simdgroup 16 of them, two blocks of 8.
+// A threadgroup owns up to 64 values.
 constexpr constant int SPAN_VALUES = 64;
-constexpr constant int SPAN_WIDE = 2;
 
 // Sizes that follow from R numbers in a query and key and V in a value. Queries and keys are staged 64
 // columns at a time, a slice, or 32 where that is enough. A simdgroup owns DEEP slices of the state at most.
@@ -132,4 +131,9 @@ METAL_FUNC span_decays span_decays_of(float x, int lane) {
   decays.after = lane + 1 < TILE ? metal::precise::exp(following) : 1.0f;
   decays.whole = metal::precise::exp(uniform_broadcast(rest, 0));
   return decays;
+}
+
+// entering = decay * entering + added, where a decay of 0 forgets whatever enters.
+METAL_FUNC float span_carried(float decay, float entering, float added) {
+  return decay == 0.0f ? added : metal::fma(decay, entering, added);
 }

@@ -5,6 +5,7 @@
 
 #include "../common/blocks.h"
 #include "../common/walk.h"
+#include "products.h"
 #include "span.h"
 
 // Where a simdgroup's part of a state lies: block (r, w) is at r * down + w * along blocks of `first`, of
@@ -50,11 +51,6 @@ METAL_FUNC span_entry span_entered(int span, int spans) {
   entry.before = REVERSE ? span + 1 : span - 1;
   entry.first = REVERSE ? entry.before == metal::min((entry.leg + 1) * LEG, spans) : span % LEG == 0;
   return entry;
-}
-
-// entering = decay * entering + added, where a decay of 0 forgets whatever enters.
-METAL_FUNC float span_carried(float decay, float entering, float added) {
-  return decay == 0.0f ? added : metal::fma(decay, entering, added);
 }
 
 template <int TALL, bool TURNED, typename Blocks>
