@@ -12,6 +12,7 @@
 // A threadgroup owns a span of one head.
 #include <metal_stdlib>
 
+#include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/uniform.h"
 #include "span.h"
