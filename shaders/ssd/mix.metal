@@ -164,7 +164,6 @@ template <
       span_keep(value_tiles, own_v, rows);
 
       // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
-      span_step change = {1.0f, piece.carries || !piece.last, piece.writes};
       steps_values<SPAN_WIDE> out;
       steps_values<SPAN_WIDE> written;
       pair_scores<sizes::SIMDGROUPS> scores;
@@ -204,7 +203,8 @@ template <
             }
             if (owning == part) {
               const int block = own * sizes::BLOCKS;
-              change.decay = piece.last ? (REVERSE ? writes : reads)[TILE - 1] : 1.0f;
+              const float whole = piece.last ? (REVERSE ? writes : reads)[TILE - 1] : 1.0f;
+              const span_step change = {whole, piece.carries || !piece.last, piece.writes};
               span_read<sizes::BLOCKS, sizes::TALL, Rounded, TQ>(out, S, queries, block);
               if (!AHEAD && own == 0) {
                 span_values(written, value_tiles, owner);
@@ -216,12 +216,13 @@ template <
         }
       }
       span_rows<RAW, TP, sizes::ROWS, sizes::VALUE_TILES> partners;
+      // What the heads before have added up, none of it for the first.
+      const tile_place summed = {share > 0 ? rows.begin : 0, share > 0 ? rows.end : 0, simdgroup, lane};
       span_columns<TO, sizes::ROWS, sizes::VALUE_TILES> others;
       if (DOTS != DOTS_NONE) {
         span_fetch<AHEAD>(partners, span_from(all_partners, piece.row), rows);
       }
-      span_fetch<(AHEAD && SHARE > 1)>(
-          others, span_from(all_mixed, piece.row), share > 0 ? rows : tile_place{0, 0, simdgroup, lane});
+      span_fetch<(AHEAD && SHARE > 1)>(others, span_from(all_mixed, piece.row), summed);
       steps_scale<SPAN_WIDE, true>(out, reads, elements);
       scores_put(scores, pairs, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -262,8 +263,7 @@ template <
         span_put(out, scratch, owner);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      span_fetch<(!AHEAD && SHARE > 1)>(
-          others, span_from(all_mixed, piece.row), share > 0 ? rows : tile_place{0, 0, simdgroup, lane});
+      span_fetch<(!AHEAD && SHARE > 1)>(others, span_from(all_mixed, piece.row), summed);
       span_store<(SHARE > 1)>(scratch, others, span_from(all_mixed, piece.row), rows);
       piece = span_next<REVERSE, HAS_RESET>(tiles, resets, piece);
     }
