@@ -40,3 +40,12 @@ def test_ssd_of_many_spans():
     for present in ([array.name for array in op.spec.optional], []):
         sizes = {"B": 80, "L": 900, "H": 2, "G": 1, "Dh": 64, "N": 64}
         check(op, draw(op, sizes, present, model_dtypes(op), ranks=RANKS["ssd"]))
+
+
+@pytest.mark.full("it compiles programs of its own")
+@pytest.mark.parametrize("L", [9, 64, 200])
+def test_gla_of_several_slices_of_keys(L):
+    """And of several of values, in chunks of 64 steps of which the last may be half a chunk or less."""
+    op = planned_as(loader.get("gla"), "cuda")
+    for present in ([array.name for array in op.spec.optional], []):
+        check(op, draw(op, {"B": 2, "L": L, "H": 2, "Hk": 1, "Dk": 128, "Dv": 192}, present, model_dtypes(op)))

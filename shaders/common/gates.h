@@ -93,14 +93,19 @@ METAL_FUNC float products_upto(float product, int lane) {
   return product;
 }
 
-// What the gates of a chunk, one a lane, leave of a state; `product` is that of all of them.
-METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+// The product of one gate a lane, less 1. It may be imprecise where that is far from 0.
+METAL_FUNC float gates_less(float gate) {
   float less = gate - 1.0f;
   for (int offset = 1; offset < TILE; offset *= 2) {
     const float other = metal::simd_shuffle_xor(less, static_cast<ushort>(offset));
     less = metal::fma(less, other, less + other);
   }
-  carry_decay_from(decay, product, less);
+  return less;
+}
+
+// What the gates of a chunk, one a lane, leave of a state; `product` is that of all of them.
+METAL_FUNC void gates_decay(thread carry_decay& decay, float gate, float product) {
+  carry_decay_from(decay, product, gates_less(gate));
 }
 
 // The same of column `lane` of the gates.

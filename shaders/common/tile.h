@@ -122,6 +122,23 @@ METAL_FUNC void multiply_2x2(
 #endif
 }
 
+// sums[r] += left[r] * square[0][0] + more_left[r] * square[0][1], and nexts with square[1].
+template <typename A, typename B, typename Left, typename Right>
+METAL_FUNC void multiply_2x2x2(
+    thread metal::simdgroup_float8x8 (&sums)[2],
+    thread metal::simdgroup_float8x8 (&nexts)[2],
+    thread metal::simdgroup_matrix<Left, 8, 8> (&left)[2],
+    thread metal::simdgroup_matrix<Left, 8, 8> (&more_left)[2],
+    thread metal::simdgroup_matrix<Right, 8, 8> (&square)[2][2]) {
+#ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2X2__
+  metal::simdgroup_multiply_accumulate_2x2x2<A, B>(sums, nexts, left, more_left, square);
+#else
+  multiply_2x2<A, B>(sums[0], nexts[0], sums[1], nexts[1], left[0], left[1], square[0][0], square[1][0]);
+  multiply_2x2<A, B>(
+      sums[0], nexts[0], sums[1], nexts[1], more_left[0], more_left[1], square[0][1], square[1][1]);
+#endif
+}
+
 // sums[r] += left[r] * right(row, column) + more_left[r] * right(row + 1, column), and nexts with the column
 // after it, where right is a tile, or its transpose.
 template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
@@ -137,7 +154,7 @@ METAL_FUNC void multiply_2x2x2(
 #ifdef __HAVE_SIMDGROUP_MULTIPLY_2X2X2__
   metal::simdgroup_matrix<T, 8, 8> square[2][2];
   tile_square<TRANSPOSED>(square, right, row, column);
-  metal::simdgroup_multiply_accumulate_2x2x2<A, B>(sums, nexts, left, more_left, square);
+  multiply_2x2x2<A, B>(sums, nexts, left, more_left, square);
 #else
   metal::simdgroup_matrix<T, 8, 8> own = tile_one<TRANSPOSED>(right, row, column, tile_numbers<T>());
   metal::simdgroup_matrix<T, 8, 8> next = tile_one<TRANSPOSED>(right, row, column + 1, tile_numbers<T>());

@@ -10,7 +10,6 @@
 #include "../common/blocks.h"
 #include "../common/gates.h"
 #include "../common/tile.h"
-#include "state_raw.h"
 #include "state_rows.h"
 
 using namespace metal;
@@ -25,7 +24,6 @@ template <
     int H,
     int Hk,
     bool PER_KEY,
-    bool RAW,
     bool ALONE,
     bool HAS_INITIAL_STATE,
     bool HAS_RESET>
@@ -45,102 +43,79 @@ template <
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % TILE_BLOCKS == 0 && COLUMNS % TILE_BLOCKS == 0;
   constexpr int GATES = PER_KEY ? Dk : 1;
-  constexpr int SIDES = RAW ? STATE_SIDES : 1;
-  constexpr int BLOCKS = (Dv + SIDES * TILE - 1) / (SIDES * TILE);
-  // As many chunks at once.
-  constexpr int AT_ONCE = RAW ? STATE_CHUNKS : 1;
-  constexpr int SIZE = RAW ? AT_ONCE * RAW_SIZE : TILE_SIZE;
-  using Tile = conditional_t<RAW, TS, float>;
-  threadgroup Tile keys[SIZE];
-  threadgroup Tile values[SIDES * SIZE];
+  constexpr int BLOCKS = (Dv + TILE - 1) / TILE;
+  threadgroup float keys[TILE_SIZE];
+  threadgroup float values[TILE_SIZE];
   threadgroup float gates[PER_KEY ? TILE_SIZE : 1];
   threadgroup float decays[PER_KEY ? 2 * TILE * ROW_STRIDE : 1];
   threadgroup float weights[PER_KEY ? 1 : TILE_SIMDGROUPS * TILE];
-  threadgroup float notes[2 * AT_ONCE];
 
   const int L = q_shape[1];
   const int lane = thread_position_in_threadgroup.x;
   const int simdgroup = thread_position_in_threadgroup.y;
   const int key = threadgroup_position_in_grid.x / BLOCKS * TILE;
-  const int first_value = threadgroup_position_in_grid.x % BLOCKS * SIDES * TILE;
-  const int value = first_value + (RAW ? simdgroup / TILE_SIMDGROUPS * TILE : 0);
-  const int own = RAW ? simdgroup % TILE_SIMDGROUPS : simdgroup;
+  const int value = threadgroup_position_in_grid.x % BLOCKS * TILE;
   const int head = threadgroup_position_in_grid.y;
   const int batch = threadgroup_position_in_grid.z;
   const int kept = Dk - key;
   const int wide = Dv - value;
-  const tile_place state_place = {0, kept, own, lane};
-  const int row = key / 8 + own * TILE_OWN;
+  const tile_place state_place = {0, kept, simdgroup, lane};
+  const int row = key / 8 + simdgroup * TILE_OWN;
   const long sequence = static_cast<long>(batch) * L;
   const long state = static_cast<long>(batch) * H + head;
   const int chunks = (L + TILE - 1) / TILE;
-  auto own_weights = weights + (PER_KEY || RAW ? 0 : simdgroup * TILE);
+  auto own_weights = weights + (PER_KEY ? 0 : simdgroup * TILE);
   const long corner = (state * Dk + key) * Dv + value;
   if (ALONE && corner == 0 && simdgroup == 0 && lane == 0) {
     chunk_adjoint[0] = static_cast<TS>(0.0f);
   }
 
-  conditional_t<RAW, state_raw<TS, TG>, state_rows<PER_KEY, TQ, TV, TG>> rows;
+  state_rows<PER_KEY, TQ, TV, TG> rows;
   tile_sum G;
   tile_sum rest;
   tile_clear(rest);
-  state_read(G, rows, keys, view_of(grad_final_state + corner, Dv, wide), state_place);
+  state_read(G, keys, view_of(grad_final_state + corner, Dv, wide), state_place);
 
   // A chunk's rows are on their way while the chunk after it is multiplied.
   const long last = sequence + (chunks - 1) * TILE;
   auto source = state_source_of(
       view_of(q + (last * Hk + head / (H / Hk)) * Dk + key, Hk * Dk, kept),
-      view_of(grad_o + (last * H + head) * Dv + first_value, H * Dv, wide),
+      view_of(grad_o + (last * H + head) * Dv + value, H * Dv, wide),
       view_of(g + (last * H + head) * GATES + (PER_KEY ? key : 0), H * GATES, kept),
       reset + (HAS_RESET ? last : 0));
   const long last_state = (state + 1) * chunks - 1;
   auto entry = chunk_adjoint + ((last_state * ROWS + row) * COLUMNS + value / 8) * BLOCK;
-  state_fetch<true, HAS_RESET>(rows, source, L, chunks - 1, simdgroup, lane);
+  state_fetch<HAS_RESET>(rows, source, L - (chunks - 1) * TILE, simdgroup, lane);
 
-  for (int chunk = chunks - 1; chunk >= 0; chunk -= AT_ONCE) {
-    carry_decay left[AT_ONCE];
-    bool carries[AT_ONCE];
-    tile_place place[AT_ONCE];
-#pragma clang loop unroll(full)
-    for (int part = 0; part < AT_ONCE; ++part) {
-      // From a reset on nothing depends on the state that enters the chunk.
-      const int steps = state_steps<true>(L, chunk, part);
-      const int end = first_reset<HAS_RESET>(source.reset - (HAS_RESET ? part * TILE : 0), steps);
-      carries[part] = end == steps;
-      place[part] = tile_place{0, end, simdgroup, lane};
-      state_weigh<true, HAS_RESET>(rows, left[part], gates, own_weights, scale[0], part, place[part]);
-    }
+  for (int chunk = chunks - 1; chunk >= 0; --chunk) {
+    carry_decay left;
+    // From a reset on nothing depends on the state that enters the chunk.
+    const int steps = min(TILE, L - chunk * TILE);
+    const int end = first_reset<HAS_RESET>(source.reset, steps);
+    const tile_place place = {0, end, simdgroup, lane};
+    state_weigh<true, HAS_RESET>(rows, left, gates, own_weights, scale[0], place);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-#pragma clang loop unroll(full)
-    for (int part = 0; part < AT_ONCE; ++part) {
-      state_keep<HAS_RESET>(rows, keys, values, own_weights, notes, part, place[part]);
-    }
+    state_keep(rows, keys, values, place);
     if (PER_KEY) {
-      state_keep_decay(decays, left[0], simdgroup, lane);
+      state_keep_decay(decays, left, simdgroup, lane);
     }
-    state_advance<HAS_RESET>(source, -AT_ONCE * TILE);
-    if (chunk >= AT_ONCE) {
-      state_fetch<true, HAS_RESET>(rows, source, L, chunk - AT_ONCE, simdgroup, lane);
+    state_advance<HAS_RESET>(source, -TILE);
+    if (chunk > 0) {
+      state_fetch<HAS_RESET>(rows, source, TILE, simdgroup, lane);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-#pragma clang loop unroll(full)
-    for (int part = 0; part < AT_ONCE; ++part) {
-      if (part <= chunk) {
-        // The product of the chunk after is ready by now.
-        tile_settle(G, rest);
-        if (!ALONE) {
-          blocks_store<true, WHOLE, TS>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
-          entry -= ROWS * COLUMNS * BLOCK;
-        }
-        state_left(rows, left[part], notes, part);
-        state_decay<PER_KEY>(G, rest, decays, left[part], carries[part], own);
-        state_product(rest, rows, keys, values, own_weights, part, simdgroup);
-      }
+    // The product of the chunk after is ready by now.
+    tile_settle(G, rest);
+    if (!ALONE) {
+      blocks_store<true, WHOLE, TS>(G.at, entry, COLUMNS, ROWS - row, COLUMNS - value / 8);
+      entry -= ROWS * COLUMNS * BLOCK;
     }
+    state_decay<PER_KEY>(G, rest, decays, left, end == steps, simdgroup);
+    tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
   }
   tile_settle(G, rest);
   if (HAS_INITIAL_STATE) {
-    state_write(G, rows, keys, view_of(grad_initial_state + corner, Dv, wide), state_place);
+    state_write(G, keys, view_of(grad_initial_state + corner, Dv, wide), state_place);
   }
 }

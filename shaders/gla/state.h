@@ -1,6 +1,5 @@
 // 32 keys x 32 values of a state that two simdgroups keep in registers, from chunk to chunk: how it fades,
-// and where the rows and gates of a chunk are. state_rows.h and state_raw.h have the two ways of its rows to
-// it.
+// and where the rows and gates of a chunk are.
 #pragma once
 
 #include <metal_stdlib>
@@ -53,13 +52,6 @@ METAL_FUNC void state_decay(
       }
     }
   }
-}
-
-// The steps of the part-th of several chunks, from `chunk` on or, BACK, before it; 0 where there is none.
-template <bool BACK>
-METAL_FUNC int state_steps(int L, int chunk, int part) {
-  const int at = BACK ? chunk - part : chunk + part;
-  return at < 0 ? 0 : metal::clamp(L - at * TILE, 0, TILE);
 }
 
 // Where a chunk's rows begin in device memory; `steps` further on after state_advance.

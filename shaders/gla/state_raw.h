@@ -1,160 +1,210 @@
-// Rows of two chunks with one gate a step on their way to a state as they come, through raw tiles: one of 32
-// keys and two of 32 values side by side for each chunk. Two simdgroups keep the state of the one 32 values,
-// two that of the other. Each of the first two sees to the gates of a chunk.
+// Rows of chunks with one gate a step on their way to a state, rows of 16 bits as they come, and what they
+// make of 32 keys x 32 values of it, which a simdgroup keeps with a row a value.
 #pragma once
 
 #include <metal_stdlib>
 
-#include "../common/gates.h"
+#include "../common/blocks.h"
+#include "../common/carry.h"
 #include "../common/raw_tile.h"
 #include "../common/tile.h"
-#include "state.h"
+#include "../common/walk.h"
 
-constexpr constant int STATE_CHUNKS = 2;
-constexpr constant int STATE_SIDES = 2;
-// The rows that a simdgroup fetches.
-constexpr constant int STATE_ROWS = TILE_ROWS / STATE_SIDES;
+// A threadgroup's simdgroups, and their share of a chunk's rows.
+constexpr constant int STATE_OWNERS = 4;
+constexpr constant int STATE_ROWS = TILE / STATE_OWNERS;
 
-// What a thread fetches, two chunks ahead of its use: the gates of the chunk with the simdgroup's number.
-template <typename T, typename TG>
-struct state_raw {
-  raw_rows<T, STATE_ROWS, 1> keys[STATE_CHUNKS];
-  raw_rows<T, STATE_ROWS, STATE_SIDES> values[STATE_CHUNKS];
-  gates_part<false, TG> gates;
-  float weight;
-  carry_decay left;
+// By two blocks of values, then by block of keys.
+struct own_state {
+  metal::simdgroup_float8x8 at[2][TILE_BLOCKS][2];
 };
 
-template <bool BACK, bool RESETS, typename T, typename TG, typename Source>
+// Where the rows of a sequence are, and its chunks' gates as gates.metal has them.
+template <typename Keys, typename Values, typename Gates>
+struct state_source {
+  rows_view<Keys> keys;
+  rows_view<Values> values;
+  Gates gates;
+  int L;
+};
+
+template <typename Keys, typename Values, typename Gates>
+METAL_FUNC state_source<Keys, Values, Gates> state_source_of(
+    rows_view<Keys> keys, rows_view<Values> values, Gates gates, int L) {
+  return state_source<Keys, Values, Gates>{keys, values, gates, L};
+}
+
+// What a thread has of a chunk: rows, the weights of its keys, and what the chunk leaves of a state.
+template <typename TK, typename TV>
+struct state_chunk {
+  raw_rows<TK, STATE_ROWS, 2> keys;
+  raw_rows<TV, STATE_ROWS, 2> values;
+  float weights[STATE_ROWS];
+  float whole;
+  float less;
+};
+
+// The steps of a chunk; none of one that is not there.
+METAL_FUNC int state_steps(int L, int chunk) {
+  return chunk < 0 ? 0 : metal::clamp(L - chunk * TILE, 0, TILE);
+}
+
+// Weights are what a chunk's gates leave of a step at its end or, BACK, at a step of its start.
+template <bool BACK, typename TK, typename TV, typename Source>
 METAL_FUNC void state_fetch(
-    thread state_raw<T, TG>& rows, Source source, int L, int chunk, int simdgroup, int lane) {
-  const int own = simdgroup % STATE_CHUNKS;
-  const int behind = (BACK ? -own : own) * TILE;
-  const tile_place own_place = {0, state_steps<BACK>(L, chunk, own), simdgroup, lane};
-  rows.gates.at[0] = static_cast<TG>(1.0f);
-  if (simdgroup < STATE_CHUNKS) {
-    auto gates = view_of(source.gates.at + behind * source.gates.stride, source.gates.stride, 1);
-    gates_fetch<false, RESETS, TG>(
-        rows.gates, gates, source.reset + (RESETS ? behind : 0), own_place.end, own_place);
-  }
+    thread state_chunk<TK, TV>& fetched, Source source, int chunk, int simdgroup, int lane) {
+  const int steps = state_steps(source.L, chunk);
+  const int there = steps > 0 ? chunk : 0;
+  const tile_place place = {0, steps, simdgroup, lane};
+  const long first = static_cast<long>(there) * TILE;
+  auto gates = source.gates + there * 4 * TILE;
+  raw_fetch(
+      fetched.keys,
+      view_of(source.keys.at + first * source.keys.stride, source.keys.stride, source.keys.columns),
+      place);
+  raw_fetch(
+      fetched.values,
+      view_of(source.values.at + first * source.values.stride, source.values.stride, source.values.columns),
+      place);
 #pragma clang loop unroll(full)
-  for (int part = 0; part < STATE_CHUNKS; ++part) {
-    const int ahead = (BACK ? -part : part) * TILE;
-    const tile_place place = {0, state_steps<BACK>(L, chunk, part), simdgroup, lane};
-    raw_fetch(
-        rows.keys[part],
-        view_of(source.keys.at + ahead * source.keys.stride, source.keys.stride, TILE),
-        place);
-    raw_fetch(
-        rows.values[part],
-        view_of(source.values.at + ahead * source.values.stride, source.values.stride, TILE),
-        place);
+  for (int i = 0; i < STATE_ROWS; ++i) {
+    fetched.weights[i] = gates[(BACK ? 1 : 2) * TILE + raw_row<STATE_ROWS, 2>(i, simdgroup, lane)];
+  }
+  fetched.whole = steps > 0 ? gates[2 * TILE - 1] : 1.0f;
+  fetched.less = steps > 0 ? gates[3 * TILE] : 0.0f;
+}
+
+// The keys times their weights and `factor` to two tiles each, whose sum is precise enough for a state of
+// floats. With RESETS steps outside of [place.begin, place.end) count as 0.
+template <bool RESETS, typename TK, typename TV, typename Tile>
+METAL_FUNC void state_keep_keys(
+    Tile high, Tile low, thread state_chunk<TK, TV>& chunk, float factor, tile_place place) {
+  auto own_high = tile_at(high, place.lane / 16) + raw_column<1>(place.lane);
+  auto own_low = tile_at(low, place.lane / 16) + raw_column<1>(place.lane);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < STATE_ROWS; ++i) {
+    const int row = raw_row<STATE_ROWS, 2>(i, place.simdgroup, place.lane);
+    const bool counts = !RESETS || (row >= place.begin && row < place.end);
+    const uint pair = counts ? chunk.keys.at[i] : 0;
+    const float weight = counts ? factor * chunk.weights[i] : 0.0f;
+    const metal::float2 x = weight * raw_floats<TK>(pair);
+    const uint upper = as_type<uint>(metal::vec<TK, 2>(x));
+    const uint lower = as_type<uint>(metal::vec<TK, 2>(x - raw_floats<TK>(upper)));
+    raw_put<TK>(own_high + row * RAW_STRIDE, upper);
+    raw_put<TK>(own_low + row * RAW_STRIDE, lower);
   }
 }
 
-// The weights of the keys of a simdgroup's chunk, which state_product multiplies them by, and what that
-// leaves: once for both chunks, by all simdgroups, so that lanes may exchange numbers.
-template <bool BACK, bool RESETS, typename T, typename TG, typename Gates, typename Weights>
-METAL_FUNC void state_weigh(
-    thread state_raw<T, TG>& rows,
-    thread carry_decay&,
-    Gates,
-    Weights,
-    float factor,
-    int part,
-    tile_place place) {
-  if (part == 0) {
-    const float gate = static_cast<float>(rows.gates.at[0]);
-    rows.weight = factor * state_gates<BACK, RESETS>(rows.left, gate, place.lane);
-  }
-}
-
-template <typename T, typename TG, typename Notes>
-METAL_FUNC void state_left(thread state_raw<T, TG>&, thread carry_decay& left, Notes notes, int part) {
-  left.base = notes[2 * part];
-  left.change = notes[2 * part + 1];
-}
-
-// With RESETS steps outside of [place.begin, place.end) count as 0.
-template <bool RESETS, typename T, typename TG, typename Tile, typename Weights, typename Notes>
-METAL_FUNC void state_keep(
-    thread state_raw<T, TG>& rows,
-    Tile keys,
-    Tile values,
-    Weights weights,
-    Notes notes,
-    int part,
-    tile_place place) {
-  raw_keep<RESETS>(tile_at(values, part * STATE_SIDES), rows.values[part], place);
-  raw_keep<RESETS>(tile_at(keys, part), rows.keys[part], place);
-  if (place.simdgroup == part) {
-    weights[part * TILE + place.lane] = rows.weight;
-    if (place.lane == 0) {
-      notes[2 * part] = rows.left.base;
-      notes[2 * part + 1] = rows.left.change;
+METAL_FUNC void state_clear(thread own_state& state) {
+#pragma clang loop unroll(full)
+  for (int v = 0; v < 2; ++v) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+      walk_clear<2>(state.at[v][r]);
     }
   }
 }
 
-// A weighted key is the sum of two numbers of T, which is precise enough for a state of floats.
-template <typename T, typename TG, typename Tile, typename Weights>
-METAL_FUNC void state_product(
-    thread tile_sum& rest,
-    thread state_raw<T, TG>&,
-    Tile keys,
-    Tile values,
-    Weights weights,
-    int part,
-    int simdgroup) {
-  auto own_values = tile_at(values, part * STATE_SIDES + simdgroup / TILE_SIMDGROUPS);
+// From rows of `wide` values for a key each, and to them.
+template <typename Source>
+METAL_FUNC void state_load(thread own_state& state, Source source, int wide) {
 #pragma clang loop unroll(full)
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    metal::simdgroup_matrix<T, 8, 8> high[TILE_OWN];
-    metal::simdgroup_matrix<T, 8, 8> low[TILE_OWN];
-    metal::simdgroup_matrix<T, 8, 8> right[TILE_BLOCKS];
-    metal::simdgroup_float8x8 weight;
-    tile_own<true>(high, tile_at(keys, part), simdgroup % TILE_SIMDGROUPS, inner);
-    tile_right<false>(right, own_values, inner, 0);
-    metal::simdgroup_load(weight, weights + part * TILE + inner * 8, 0);
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_OWN; ++r) {
-      metal::simdgroup_float8x8 key = matrix_as<float>(high[r]);
-      key.thread_elements() *= weight.thread_elements();
-      high[r] = matrix_as<T>(key);
-      metal::simdgroup_float8x8 rounded = matrix_as<float>(high[r]);
-      key.thread_elements() -= rounded.thread_elements();
-      low[r] = matrix_as<T>(key);
-    }
-#pragma clang loop unroll(full)
-    for (int c = 0; c < TILE_BLOCKS; c += 2) {
-      tile_multiply<T, T>(rest, low, right[c], right[c + 1], c);
-      tile_multiply<T, T>(rest, high, right[c], right[c + 1], c);
+    for (int w = 0; w < 4; ++w) {
+      metal::simdgroup_load(
+          state.at[w / 2][r][w % 2], source + r * 8 * wide + w * 8, wide, metal::ulong2(0, 0), true);
     }
   }
 }
 
-template <typename T, typename TG, typename Tile, typename Source>
-METAL_FUNC void state_read(
-    thread tile_sum& state, thread state_raw<T, TG>&, Tile, Source source, tile_place place) {
-  auto own = source.at + place.simdgroup * TILE_ROWS * source.stride;
+template <typename Destination>
+METAL_FUNC void state_store(thread own_state& state, Destination destination, int wide) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_OWN; ++r) {
+  for (int r = 0; r < TILE_BLOCKS; ++r) {
 #pragma clang loop unroll(full)
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      metal::simdgroup_load(state.at[r][c], own + r * 8 * source.stride + c * 8, source.stride);
+    for (int w = 0; w < 4; ++w) {
+      metal::simdgroup_store(
+          state.at[w / 2][r][w % 2], destination + r * 8 * wide + w * 8, wide, metal::ulong2(0, 0), true);
     }
   }
 }
 
-template <typename T, typename TG, typename Tile, typename Destination>
-METAL_FUNC void state_write(
-    thread tile_sum& state, thread state_raw<T, TG>&, Tile, Destination destination, tile_place place) {
-  auto own = destination.at + place.simdgroup * TILE_ROWS * destination.stride;
+// To blocks of T, `wide` of them in a row for 8 keys.
+template <typename T, typename Blocks>
+METAL_FUNC void state_keep(thread own_state& state, Blocks blocks, int wide) {
+  blocks_store<false, true, T>(state.at[0], blocks, wide, TILE_BLOCKS, 2);
+  blocks_store<false, true, T>(state.at[1], blocks + 2 * BLOCK, wide, TILE_BLOCKS, 2);
+}
+
+// The state times a chunk's decay, or 0 where nothing carries.
+METAL_FUNC void state_fade(
+    thread own_state& state, thread own_state& rest, thread const carry_decay& decay, bool carries) {
+  if (!carries) {
+    state_clear(state);
+    state_clear(rest);
+  } else if (decay.base != 0.0f) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_OWN; ++r) {
+    for (int v = 0; v < 2; ++v) {
 #pragma clang loop unroll(full)
-    for (int c = 0; c < TILE_BLOCKS; ++c) {
-      metal::simdgroup_store(state.at[r][c], own + r * 8 * destination.stride + c * 8, destination.stride);
+      for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma clang loop unroll(full)
+        for (int w = 0; w < 2; ++w) {
+          rest.at[v][r][w].thread_elements() += decay.change * state.at[v][r][w].thread_elements();
+        }
+      }
+    }
+  } else {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 2; ++v) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma clang loop unroll(full)
+        for (int w = 0; w < 2; ++w) {
+          rest.at[v][r][w].thread_elements() = decay.change * state.at[v][r][w].thread_elements();
+        }
+      }
+    }
+    state_clear(state);
+  }
+}
+
+// state += rest, as carry_settle.
+METAL_FUNC void state_settle(thread own_state& state, thread own_state& rest) {
+#pragma clang loop unroll(full)
+  for (int v = 0; v < 2; ++v) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < TILE_BLOCKS; ++r) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < 2; ++w) {
+        carry_settle(state.at[v][r][w], rest.at[v][r][w]);
+      }
+    }
+  }
+}
+
+// rest += values^T * weighted keys, of the own tile of each.
+template <typename TK, typename TV, typename Keys, typename Values>
+METAL_FUNC void state_product(thread own_state& rest, Keys high, Keys low, Values values) {
+#pragma clang loop unroll(full)
+  for (int inner = 0; inner < TILE_BLOCKS; inner += 2) {
+    metal::simdgroup_matrix<TV, 8, 8> left[2][2][2];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 2; ++v) {
+      tile_left<true>(left[v][0], values, v * 2, inner);
+      tile_left<true>(left[v][1], values, v * 2, inner + 1);
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < TILE_BLOCKS; r += 2) {
+      metal::simdgroup_matrix<TK, 8, 8> lower[2][2];
+      metal::simdgroup_matrix<TK, 8, 8> upper[2][2];
+      tile_square<false>(lower, low, inner, r);
+      tile_square<false>(upper, high, inner, r);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < 2; ++v) {
+        multiply_2x2x2<TV, TK>(rest.at[v][r], rest.at[v][r + 1], left[v][0], left[v][1], lower);
+        multiply_2x2x2<TV, TK>(rest.at[v][r], rest.at[v][r + 1], left[v][0], left[v][1], upper);
+      }
     }
   }
 }

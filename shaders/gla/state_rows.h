@@ -18,10 +18,10 @@ struct state_rows {
   float own_values[TILE_ROWS];
 };
 
-template <bool BACK, bool RESETS, bool PER_KEY, typename TK, typename TV, typename TG, typename Source>
+template <bool RESETS, bool PER_KEY, typename TK, typename TV, typename TG, typename Source>
 METAL_FUNC void state_fetch(
-    thread state_rows<PER_KEY, TK, TV, TG>& rows, Source source, int L, int chunk, int simdgroup, int lane) {
-  const tile_place place = {0, state_steps<BACK>(L, chunk, 0), simdgroup, lane};
+    thread state_rows<PER_KEY, TK, TV, TG>& rows, Source source, int steps, int simdgroup, int lane) {
+  const tile_place place = {0, steps, simdgroup, lane};
   gates_fetch<PER_KEY, RESETS, TG>(rows.gates, source.gates, source.reset, place.end, place);
   tile_fetch<TK>(rows.keys, source.keys, place);
   tile_fetch<TV>(rows.values, source.values, place);
@@ -43,7 +43,6 @@ METAL_FUNC void state_weigh(
     Gates gates,
     Weights weights,
     float factor,
-    int,
     tile_place place) {
   rows_read<RESETS, TK>(rows.own_keys, rows.keys, place.begin, place.end, place.simdgroup);
   rows_read<RESETS, TV>(rows.own_values, rows.values, place.begin, place.end, place.simdgroup);
@@ -59,65 +58,24 @@ METAL_FUNC void state_weigh(
       rows.own_keys, rows.own_keys, factor, gates, weights, place.simdgroup, place.lane);
 }
 
-// What the chunk leaves is known to every simdgroup.
-template <bool PER_KEY, typename TK, typename TV, typename TG, typename Notes>
-METAL_FUNC void state_left(thread state_rows<PER_KEY, TK, TV, TG>&, thread carry_decay&, Notes, int) {}
-
 // Keys and values to their tiles.
-template <
-    bool RESETS,
-    bool PER_KEY,
-    typename TK,
-    typename TV,
-    typename TG,
-    typename Tile,
-    typename Weights,
-    typename Notes>
+template <bool PER_KEY, typename TK, typename TV, typename TG, typename Tile>
 METAL_FUNC void state_keep(
-    thread state_rows<PER_KEY, TK, TV, TG>& rows,
-    Tile keys,
-    Tile values,
-    Weights,
-    Notes,
-    int,
-    tile_place place) {
+    thread state_rows<PER_KEY, TK, TV, TG>& rows, Tile keys, Tile values, tile_place place) {
   tile_keep(values, rows.own_values, 1.0f, place.simdgroup, place.lane);
   tile_keep(keys, rows.own_keys, 1.0f, place.simdgroup, place.lane);
 }
 
-// rest += the chunk's keys^T * values.
-template <bool PER_KEY, typename TK, typename TV, typename TG, typename Tile, typename Weights>
-METAL_FUNC void state_product(
-    thread tile_sum& rest,
-    thread state_rows<PER_KEY, TK, TV, TG>&,
-    Tile keys,
-    Tile values,
-    Weights,
-    int,
-    int simdgroup) {
-  tile_product<true, false, float, TV>(rest, keys, values, simdgroup);
-}
-
-// The own rows of a state from device memory and to it, through a tile of floats where there is one.
-template <bool PER_KEY, typename TK, typename TV, typename TG, typename Tile, typename Source>
-METAL_FUNC void state_read(
-    thread tile_sum& state,
-    thread state_rows<PER_KEY, TK, TV, TG>&,
-    Tile tile,
-    Source source,
-    tile_place place) {
+// The own rows of a state from device memory and to it, through a tile.
+template <typename Tile, typename Source>
+METAL_FUNC void state_read(thread tile_sum& state, Tile tile, Source source, tile_place place) {
   tile_load<float>(tile, source, 1.0f, place);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);
   tile_get(state, tile, place.simdgroup);
 }
 
-template <bool PER_KEY, typename TK, typename TV, typename TG, typename Tile, typename Destination>
-METAL_FUNC void state_write(
-    thread tile_sum& state,
-    thread state_rows<PER_KEY, TK, TV, TG>&,
-    Tile tile,
-    Destination destination,
-    tile_place place) {
+template <typename Tile, typename Destination>
+METAL_FUNC void state_write(thread tile_sum& state, Tile tile, Destination destination, tile_place place) {
   metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);
   tile_put(state, tile, place.simdgroup);
   metal::simdgroup_barrier(metal::mem_flags::mem_threadgroup);

@@ -2,8 +2,8 @@
 // sum over keys of q[i] k[j] g[j+1] ... g[i] for j <= i. Forward: o[i] = sum over j of W[i][j] v[j] + scale *
 // q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
-// gates after j. RATED: v[j] is values[j] times the second of rates of step j, else rates is not read. Yang
-// et al. 2024, arXiv:2312.06635, section 4.
+// gates after j. RATED: v[j] is values[j] times the second of rates of step j. READY: rates are what
+// gates.metal makes, else they are not read. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -33,13 +33,15 @@ template <
     bool REVERSE,
     bool RATED,
     bool RAW,
+    bool READY,
     bool HAS_RESET>
 [[kernel]] void gla_values(
     const device TQ* q,            // [B, L, Hk, Dk]
     const device TK* k,            // [B, L, Hk, Dk]
     const device TV* values,       // [B, L, H, Dv]
     const device TG* g,            // [B, L, H] or [B, L, H, Dk]
-    const device TR* rates,        // [B, L, H] or [B, L, H, Dk] or [B, H, CHUNKS, 3, 32]
+    const device TR* rates,        // [B, L, H] or [B, L, H, Dk] or [B, H, CHUNKS, 3, 32] or
+                                   // [B, H, CHUNKS, 4, 32]
     const device bool* reset,      // [B, L]
     const device float* scale,     // [1]
     const device TS* chunk_state,  // [B, H, STATES, KEYS / 8, VALUES / 8, 8, 8] or
@@ -54,6 +56,7 @@ template <
   constexpr int COLUMNS = (Dv + 7) / 8;
   constexpr bool WHOLE = ROWS % (2 * TILE_BLOCKS) == 0 && COLUMNS % (2 * TILE_BLOCKS) == 0;
   constexpr int SIZE = RAW ? RAW_SIZE : TILE_SIZE;
+  using Gate = conditional_t<READY, float, TG>;
   using Tile = conditional_t<RAW, TS, float>;
   threadgroup Tile left[2 * SIZE];
   threadgroup Tile right[2 * SIZE];
@@ -81,7 +84,9 @@ template <
   const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
   const long own_head = static_cast<long>(batch) * H + head;
   auto state = chunk_state + (own_head * states + max(chunk - unkept, 0)) * ROWS * COLUMNS * BLOCK;
-  auto own_rates = rates + (RATED ? ((own_head * chunks + chunk) * 3 + 1) * TILE : 0);
+  auto own_rates = rates + (READY   ? (own_head * chunks + chunk) * 4 * TILE
+                            : RATED ? ((own_head * chunks + chunk) * 3 + 1) * TILE
+                                    : 0);
   const float factor = scale[0];
 
   int begin = 0;
@@ -94,8 +99,14 @@ template <
 
     // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
     // All that a pass needs is fetched before it begins.
-    gates_part<false, TG> own_gates;
-    gates_fetch_once<HAS_RESET, TG>(own_gates, view_of(g + row, H, 1), resets, steps, place);
+    gates_part<false, Gate> own_gates;
+    float kept = 0.0f;
+    if (READY) {
+      own_gates.at[0] = static_cast<Gate>(own_rates[lane]);
+      kept = static_cast<float>(own_rates[(REVERSE ? 2 : 1) * TILE + lane]);
+    } else {
+      gates_fetch_once<HAS_RESET, Gate>(own_gates, view_of(g + row, H, 1), resets, steps, place);
+    }
     for (int value = 0; value < Dv; value += 2 * TILE) {
       simdgroup_float8x8 scores[TILE_OWN][TILE_OWN];
       column_sum sum;
@@ -107,8 +118,14 @@ template <
       for (int key = 0; key < Dk; key += 2 * TILE) {
         conditional_t<RAW, raw_column_rows<TS>, column_rows<TQ>> own_q;
         conditional_t<RAW, raw_column_rows<TS>, column_rows<TK>> own_k;
-        columns_fetch(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
-        columns_fetch(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
+        const bool reads_q = value == 0 || !REVERSE;
+        const bool reads_k = value == 0 || REVERSE;
+        if (reads_q) {
+          columns_fetch(own_q, view_of(q_row + key, Hk * Dk, Dk - key), place);
+        }
+        if (reads_k) {
+          columns_fetch(own_k, view_of(k_row + key, Hk * Dk, Dk - key), place);
+        }
         column_state<TS> own_state;
         auto entry = state + (key / 8 * COLUMNS + value / 8) * BLOCK;
         const int rows = ROWS - key / 8;
@@ -117,9 +134,13 @@ template <
           columns_fetch_state<WHOLE, TS>(own_state, blocks_of(entry, COLUMNS, rows, columns), simdgroup);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
-        columns_keep(left, own_q, place);
-        columns_keep(right, own_k, place);
-        gates_keep<false, TG>(gates, own_gates, simdgroup, lane);
+        if (reads_q) {
+          columns_keep(left, own_q, place);
+        }
+        if (reads_k) {
+          columns_keep(right, own_k, place);
+        }
+        gates_keep<false, Gate>(gates, own_gates, simdgroup, lane);
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // What was fetched ahead is in registers, which have no index.
 #pragma clang loop unroll(full)
@@ -148,8 +169,9 @@ template <
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {
         scores_decay<HAS_RESET, COLUMN_ROWS>(weights, gates, rate * factor, simdgroup, lane);
-        const float kept =
-            REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
+        if (!READY) {
+          kept = REVERSE ? gates_between<HAS_RESET>(gates, TILE, lane) : gates_upto<HAS_RESET>(gates, lane);
+        }
         for (int c = simdgroup; c < 8; c += COLUMN_SIMDGROUPS) {
           decays[lane * ROW_STRIDE + c] = REVERSE ? kept : factor * kept;
         }

@@ -4,6 +4,7 @@ import itertools
 import re
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlx.core as mx
 
@@ -42,6 +43,7 @@ def of(specs, manifest, wanted=None):
             op = Op(spec, metal)
             for inputs in filter(_takes(op), _calls(op)):
                 _collect(op, inputs, instances, units, found, manifest)
+            _add_elsewhere(spec, instances)
         except LoaderError as error:
             found.add(refusal(error, manifest))
         except ArithmeticError as error:
@@ -69,19 +71,43 @@ def _takes(op):
 
 def _collect(op, inputs, instances, units, found, manifest):
     plan = op.plan(inputs, _options(op))
-    variant = [v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs))][0]
     stored = _export(op, inputs)
-    for step, launch in _launched(variant, plan):
-        path = (op.spec.root / "shaders" / f"{step.kernel}.metal").resolve()
-        kernel = kernel_source.read(path, op.spec.root.resolve())
-        values = dict(launch.arguments["template"])
-        arguments = ", ".join(_argument(values[p.name]) for p in kernel.template)
-        template_id = f"{kernel.name}<{arguments}>" if kernel.template else None
+    for step, launch in _launched(_variant(op, inputs), plan):
+        path, kernel, template_id = _instance(op, step, launch)
         instances.setdefault(path, {})[template_id] = None
         found |= set(contract.grid(launch, step, op.spec, manifest))
         for text in _units(stored, kernel):
             text = _relative(text, op.spec.root)
-            units.setdefault(re.sub(r"custom_kernel_\w+", "", text) + arguments, Source(path, text, is_unit=True))
+            key = re.sub(r"custom_kernel_\w+", "", text) + str(template_id)
+            units.setdefault(key, Source(path, text, is_unit=True))
+
+
+def _instance(op, step, launch):
+    """(kernel file, kernel, template-id) of a launch."""
+    path = (op.spec.root / "shaders" / f"{step.kernel}.metal").resolve()
+    kernel = kernel_source.read(path, op.spec.root.resolve())
+    values = dict(launch.arguments["template"])
+    arguments = ", ".join(_argument(values[p.name]) for p in kernel.template)
+    return path, kernel, f"{kernel.name}<{arguments}>" if kernel.template else None
+
+
+def _add_elsewhere(spec, instances):
+    """Add those of kernels that nothing leads to on Apple GPUs, only calls on NVIDIA GPUs in the dtypes of models."""
+    op = Op(spec, SimpleNamespace(**{**vars(metal), "NAME": "cuda"}))
+    optional = [array.name for array in spec.optional]
+    known = set(instances)
+    for dims, present in itertools.product(spec.examples, (optional, [])):
+        inputs = _zeros(op, dict(B=2, L=64, **dims), present, "bfloat16")
+        if _takes(op)(inputs):
+            plan = op.plan(inputs, _options(op))
+            for step, launch in _launched(_variant(op, inputs), plan):
+                path, _, template_id = _instance(op, step, launch)
+                if path not in known:
+                    instances.setdefault(path, {})[template_id] = None
+
+
+def _variant(op, inputs):
+    return next(v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs)))
 
 
 def _launched(variant, plan):
@@ -135,7 +161,7 @@ def _scope(op, inputs):
                 dims.setdefault(axis.text, size)
     dims |= {option.name: option.default for option in op.spec.options}
     dtypes = {a.name: inputs[a.name].dtype if a.name in inputs else DTYPES[a.dtypes[0]] for a in op.spec.inputs}
-    return Scope(dims, shapes, dtypes, "metal")
+    return Scope(dims, shapes, dtypes, op.engine.NAME)
 
 
 def _argument(value):
