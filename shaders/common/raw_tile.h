@@ -31,15 +31,6 @@ METAL_FUNC uint raw_join(T first, T second) {
   return as_type<ushort>(first) | static_cast<uint>(as_type<ushort>(second)) << 16;
 }
 
-// Both as floats; those of bfloat are the upper halves of floats.
-template <typename T>
-METAL_FUNC metal::float2 raw_floats(uint pair) {
-  if (metal::is_same_v<T, bfloat>) {
-    return metal::float2(as_type<float>(pair << 16), as_type<float>(pair & 0xffff0000u));
-  }
-  return metal::float2(as_type<metal::vec<T, 2>>(pair));
-}
-
 // They move as one where all pairs from `at` on lie well, if rows have an even number of numbers.
 #ifdef __HAVE_SIMDGROUP_TILES__
 template <typename T, typename Pointer>

@@ -74,6 +74,15 @@ METAL_FUNC void state_fetch(
   fetched.less = steps > 0 ? gates[3 * TILE] : 0.0f;
 }
 
+// Two neighbours in a number as floats; those of bfloat are the upper halves of floats.
+template <typename T>
+METAL_FUNC metal::float2 raw_floats(uint pair) {
+  if (metal::is_same_v<T, bfloat>) {
+    return metal::float2(as_type<float>(pair << 16), as_type<float>(pair & 0xffff0000u));
+  }
+  return metal::float2(as_type<metal::vec<T, 2>>(pair));
+}
+
 // The keys times their weights and `factor` to two tiles each, whose sum is precise enough for a state of
 // floats. With RESETS steps outside of [place.begin, place.end) count as 0.
 template <bool RESETS, typename TK, typename TV, typename Tile>
