@@ -44,8 +44,9 @@ def test_ssd_of_many_spans():
 
 @pytest.mark.full("it compiles programs of its own")
 @pytest.mark.parametrize("L", [9, 64, 200])
-def test_gla_of_several_slices_of_keys(L):
-    """And of several of values, in chunks of 64 steps of which the last may be half a chunk or less."""
+@pytest.mark.parametrize("Dk, Dv", [(64, 64), (128, 192)])
+def test_gla_of_small_and_large_states(L, Dk, Dv):
+    """Large ones come with several slices of keys and of values, in chunks of 64 steps; the last may be half of one."""
     op = planned_as(loader.get("gla"), "cuda")
     for present in ([array.name for array in op.spec.optional], []):
-        check(op, draw(op, {"B": 2, "L": L, "H": 2, "Hk": 1, "Dk": 128, "Dv": 192}, present, model_dtypes(op)))
+        check(op, draw(op, {"B": 2, "L": L, "H": 2, "Hk": 1, "Dk": Dk, "Dv": Dv}, present, model_dtypes(op)))

@@ -14,11 +14,12 @@ class Piece:
 
     `inputs`, which has an `initial_state`, holds arrays by name, and `options` the values of the op's options. A step
     that has run on the same arrays does not run again: a whole pass goes on from what `leaving` and `entering` ran of
-    it, and shares with the other two what does not depend on the state.
+    it, and shares with the other two what does not depend on the state. With `again` the backward passes make again
+    what `adjoint` reads of forward and no state enters, since all results of forward wait for that.
     """
 
-    def __init__(self, op, inputs, options):
-        self.op, self.inputs, self._values = op, inputs, options
+    def __init__(self, op, inputs, options, again=False):
+        self.op, self.inputs, self._values, self._again = op, inputs, options, again
         self._done = []
 
     @property
@@ -99,7 +100,18 @@ class Piece:
             return None, arrays
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.op.spec.outputs, cotangents))
-        return made, arrays
+        return made, self._run(self._stateless(made) if self._again else (), arrays)
+
+    def _stateless(self, made):
+        """The steps of `forward` that read no state and make what those of `adjoint` read."""
+        entered, found = {START}, []
+        read = {name for step in self.op.steps(made, "adjoint") for name in step.reads}
+        for step in self.op.steps(made, "forward"):
+            if entered.intersection(step.reads):
+                entered.update(step.makes)
+            elif read.intersection(step.makes):
+                found.append(step)
+        return found
 
     def _run(self, steps, arrays, after=()):
         """Run steps of a pass; `arrays` gets what they make. A step that reads nothing of one that waits for `after`
