@@ -113,8 +113,9 @@ METAL_FUNC void columns_product_state(
   }
 }
 
-// sum += left * (the own columns of right).
-template <typename A, typename B, typename Left, typename Right>
+// sum += left * (the own columns of right) or, TRANSPOSED, left^T * them. LOWER: left is lower triangular in
+// blocks.
+template <bool LOWER, bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
 METAL_FUNC void columns_product(thread column_sum& sum, Left left, Right right, int simdgroup) {
   auto own = columns_tile(right, simdgroup);
 #ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
@@ -125,25 +126,7 @@ METAL_FUNC void columns_product(thread column_sum& sum, Left left, Right right, 
     tile_right<false>(b, own, inner, columns_block(simdgroup));
 #pragma clang loop unroll(full)
     for (int r = 0; r < TILE_BLOCKS; r += 2) {
-      columns_multiply<false, A, B>(sum, left, b[0], b[1], r, inner);
-    }
-  }
-}
-
-// sum += left * (the own columns of right) or, TRANSPOSED, left^T * them, where left is lower triangular in
-// blocks.
-template <bool TRANSPOSED, typename A, typename B, typename Left, typename Right>
-METAL_FUNC void columns_product_lower(thread column_sum& sum, Left left, Right right, int simdgroup) {
-  auto own = columns_tile(right, simdgroup);
-#ifdef __HAVE_SIMDGROUP_BLOCKS__  // As in tile_product.
-#pragma clang loop unroll(full)
-#endif
-  for (int inner = 0; inner < TILE_BLOCKS; ++inner) {
-    metal::simdgroup_matrix<typename tile_kind<Right>::type, 8, 8> b[TILE_OWN];
-    tile_right<false>(b, own, inner, columns_block(simdgroup));
-#pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_BLOCKS; r += 2) {
-      if (TRANSPOSED ? inner >= r : inner < r + 2) {
+      if (!LOWER || (TRANSPOSED ? inner >= r : inner < r + 2)) {
         columns_multiply<TRANSPOSED, A, B>(sum, left, b[0], b[1], r, inner);
       }
     }

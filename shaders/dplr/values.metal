@@ -76,12 +76,12 @@ template <typename TV, int Dk, int Dv, int H, bool REVERSE, bool HAS_RESET>
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_product_lower<REVERSE, float, TV>(sum, weights, tiles, simdgroup);
+    columns_product<true, REVERSE, float, TV>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_keep(tiles, results, place);
     columns_load_lower(weights, solved_mix + at * LOWER_SIZE, simdgroup, lane);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    columns_product_lower<REVERSE, float, float>(sum, weights, tiles, simdgroup);
+    columns_product<true, REVERSE, float, float>(sum, weights, tiles, simdgroup);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     columns_put(sum, tiles, simdgroup, tile_numbers<float>());
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -14,10 +14,12 @@
 constexpr constant int STATE_OWNERS = 4;
 constexpr constant int STATE_ROWS = TILE / STATE_OWNERS;
 
-// By two blocks of values, then by block of keys.
-struct own_state {
-  metal::simdgroup_float8x8 at[2][TILE_BLOCKS][2];
-};
+// Blocks of keys for the first 16 values, then for the others.
+using own_state = walk_state<2, 2 * TILE_BLOCKS>;
+
+METAL_FUNC void state_clear(thread own_state& state) {
+  walk_clear<2, 2 * TILE_BLOCKS>(state);
+}
 
 // Where the rows of a sequence are, and its chunks' gates as gates.metal has them.
 template <typename Keys, typename Values, typename Gates>
@@ -104,91 +106,55 @@ METAL_FUNC void state_keep_keys(
   }
 }
 
-METAL_FUNC void state_clear(thread own_state& state) {
-#pragma clang loop unroll(full)
-  for (int v = 0; v < 2; ++v) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-      walk_clear<2>(state.at[v][r]);
-    }
-  }
-}
-
 // From rows of `wide` values for a key each, and to them.
 template <typename Source>
 METAL_FUNC void state_load(thread own_state& state, Source source, int wide) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma clang loop unroll(full)
-    for (int w = 0; w < 4; ++w) {
-      metal::simdgroup_load(
-          state.at[w / 2][r][w % 2], source + r * 8 * wide + w * 8, wide, metal::ulong2(0, 0), true);
-    }
+  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
+    auto row = source + r % TILE_BLOCKS * 8 * wide + r / TILE_BLOCKS * 16;
+    metal::simdgroup_load(state.at[r][0], row, wide, metal::ulong2(0, 0), true);
+    metal::simdgroup_load(state.at[r][1], row + 8, wide, metal::ulong2(0, 0), true);
   }
 }
 
 template <typename Destination>
 METAL_FUNC void state_store(thread own_state& state, Destination destination, int wide) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma clang loop unroll(full)
-    for (int w = 0; w < 4; ++w) {
-      metal::simdgroup_store(
-          state.at[w / 2][r][w % 2], destination + r * 8 * wide + w * 8, wide, metal::ulong2(0, 0), true);
-    }
+  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
+    auto row = destination + r % TILE_BLOCKS * 8 * wide + r / TILE_BLOCKS * 16;
+    metal::simdgroup_store(state.at[r][0], row, wide, metal::ulong2(0, 0), true);
+    metal::simdgroup_store(state.at[r][1], row + 8, wide, metal::ulong2(0, 0), true);
   }
 }
 
 // To blocks of T, `wide` of them in a row for 8 keys.
 template <typename T, typename Blocks>
 METAL_FUNC void state_keep(thread own_state& state, Blocks blocks, int wide) {
-  blocks_store<false, true, T>(state.at[0], blocks, wide, TILE_BLOCKS, 2);
-  blocks_store<false, true, T>(state.at[1], blocks + 2 * BLOCK, wide, TILE_BLOCKS, 2);
+#pragma clang loop unroll(full)
+  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
+    const int first = r % TILE_BLOCKS * wide + r / TILE_BLOCKS * 2;
+    block_store<false, T>(state.at[r][0], blocks, first);
+    block_store<false, T>(state.at[r][1], blocks, first + 1);
+  }
 }
 
 // The state times a chunk's decay, or 0 where nothing carries.
 METAL_FUNC void state_fade(
     thread own_state& state, thread own_state& rest, thread const carry_decay& decay, bool carries) {
+  const bool stays = carries && decay.base != 0.0f;
   if (!carries) {
     state_clear(state);
-    state_clear(rest);
-  } else if (decay.base != 0.0f) {
-#pragma clang loop unroll(full)
-    for (int v = 0; v < 2; ++v) {
-#pragma clang loop unroll(full)
-      for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma clang loop unroll(full)
-        for (int w = 0; w < 2; ++w) {
-          rest.at[v][r][w].thread_elements() += decay.change * state.at[v][r][w].thread_elements();
-        }
-      }
-    }
-  } else {
-#pragma clang loop unroll(full)
-    for (int v = 0; v < 2; ++v) {
-#pragma clang loop unroll(full)
-      for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma clang loop unroll(full)
-        for (int w = 0; w < 2; ++w) {
-          rest.at[v][r][w].thread_elements() = decay.change * state.at[v][r][w].thread_elements();
-        }
-      }
-    }
-    state_clear(state);
   }
-}
-
-// state += rest, as carry_settle.
-METAL_FUNC void state_settle(thread own_state& state, thread own_state& rest) {
+  if (!stays) {
+    state_clear(rest);
+  }
 #pragma clang loop unroll(full)
-  for (int v = 0; v < 2; ++v) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_BLOCKS; ++r) {
-#pragma clang loop unroll(full)
-      for (int w = 0; w < 2; ++w) {
-        carry_settle(state.at[v][r][w], rest.at[v][r][w]);
-      }
-    }
+  for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
+    rest.at[r][0].thread_elements() += decay.change * state.at[r][0].thread_elements();
+    rest.at[r][1].thread_elements() += decay.change * state.at[r][1].thread_elements();
+  }
+  if (!stays) {
+    state_clear(state);
   }
 }
 
@@ -211,8 +177,9 @@ METAL_FUNC void state_product(thread own_state& rest, Keys high, Keys low, Value
       tile_square<false>(upper, high, inner, r);
 #pragma clang loop unroll(full)
       for (int v = 0; v < 2; ++v) {
-        multiply_2x2x2<TV, TK>(rest.at[v][r], rest.at[v][r + 1], left[v][0], left[v][1], lower);
-        multiply_2x2x2<TV, TK>(rest.at[v][r], rest.at[v][r + 1], left[v][0], left[v][1], upper);
+        const int own = v * TILE_BLOCKS + r;
+        multiply_2x2x2<TV, TK>(rest.at[own], rest.at[own + 1], left[v][0], left[v][1], lower);
+        multiply_2x2x2<TV, TK>(rest.at[own], rest.at[own + 1], left[v][0], left[v][1], upper);
       }
     }
   }

@@ -146,7 +146,7 @@ template <
       if (step + part < chunks) {
         if (part == 0 || !LONG) {
           // The product before is ready by now. A 0 that is not kept gives way to the state after it.
-          state_settle(S, rest);
+          walk_settle<2, 2 * TILE_BLOCKS>(S, rest);
           if (!ALONE) {
             state_keep<TS>(S, entry, COLUMNS);
             entry += (REVERSE ? -1 : step + part < unkept ? 0 : 1) * SIZE;
@@ -159,7 +159,7 @@ template <
       }
     }
   }
-  state_settle(S, rest);
+  walk_settle<2, 2 * TILE_BLOCKS>(S, rest);
   if (!REVERSE || HAS_INITIAL_STATE) {
     state_store(S, final_state + corner, Dv);
   }

@@ -182,7 +182,7 @@ template <
       columns_keep(left, own_values, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_scale<HAS_RESET>(sum, decays);
-      columns_product_lower<REVERSE, TS, TV>(sum, weights, left, simdgroup);
+      columns_product<true, REVERSE, TS, TV>(sum, weights, left, simdgroup);
       columns_put(sum, right, simdgroup, tile_numbers<Tile>());
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_write<TO>(right, view_of(out_row + value, H * Dv, Dv - value), place, tile_numbers<Tile>());

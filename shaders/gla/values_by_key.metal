@@ -173,7 +173,7 @@ template <
       }
       columns_keep(tiles, own_values, place);
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_product_lower<REVERSE, TS, TV>(sum, weights, tiles, simdgroup);
+      columns_product<true, REVERSE, TS, TV>(sum, weights, tiles, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       columns_put(sum, tiles, simdgroup, tile_numbers<float>());
       threadgroup_barrier(mem_flags::mem_threadgroup);

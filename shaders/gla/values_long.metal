@@ -172,9 +172,9 @@ template <
         columns_scale<HAS_RESET>(sum[t], decays + t * TILE * ROW_STRIDE);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      columns_product_lower<false, TS, TV>(sum[0], weights, key_tiles, simdgroup);
-      columns_product<TS, TV>(sum[1], tile_at(weights, 1), key_tiles, simdgroup);
-      columns_product_lower<false, TS, TV>(sum[1], tile_at(weights, 2), tile_at(key_tiles, 2), simdgroup);
+      columns_product<true, false, TS, TV>(sum[0], weights, key_tiles, simdgroup);
+      columns_product<false, false, TS, TV>(sum[1], tile_at(weights, 1), key_tiles, simdgroup);
+      columns_product<true, false, TS, TV>(sum[1], tile_at(weights, 2), tile_at(key_tiles, 2), simdgroup);
 #pragma clang loop unroll(full)
       for (int t = 0; t < HALVES; ++t) {
         columns_put(sum[t], tile_at(query_tiles, t * 2), simdgroup, tile_numbers<TQ>());
