@@ -1,6 +1,7 @@
 """The manifest's choices for NVIDIA GPUs, run by the engine in use, which takes what tensor cores would do as Metal: a
 CPU runs all threads of a group between two barriers, in an order in which a barrier that lacks shows."""
 
+import mlx.core as mx
 import pytest
 from oracle import check, draw, first, model_dtypes, planned_as
 
@@ -50,3 +51,28 @@ def test_gla_of_small_and_large_states(L, Dk, Dv):
     op = planned_as(loader.get("gla"), "cuda")
     for present in ([array.name for array in op.spec.optional], []):
         check(op, draw(op, {"B": 2, "L": L, "H": 2, "Hk": 1, "Dk": Dk, "Dv": Dv}, present, model_dtypes(op)))
+
+
+@pytest.mark.full("it compiles programs of its own")
+@pytest.mark.parametrize("Dk, Dv", [(64, 64), (64, 128)])
+def test_gates_of_gla_do_not_cross_a_reset(Dk, Dv):
+    """A gate that is no number changes nothing on the other side of a reset, in its chunk or another."""
+    op = planned_as(loader.get("gla"), "cuda")
+    drawn = draw(op, {"B": 1, "L": 150, "H": 1, "Hk": 1, "Dk": Dk, "Dv": Dv}, (), model_dtypes(op))
+    for bad, at in [(10, 40), (31, 32), (70, 100), (20, 10), (50, 40)]:
+        other = slice(at, None) if bad < at else slice(0, at)
+        found = []
+        for gate in (0.5, float("nan")):
+            g = mx.array(drawn["g"])
+            g[:, bad] = gate
+            inputs = {**drawn, "g": g, "reset": mx.arange(150)[None] == at}
+
+            def function(v):
+                return op(**{**inputs, "v": v}, return_state=True)
+
+            y, state = function(inputs["v"])
+            cotangents = [mx.zeros_like(y), mx.zeros_like(state)]
+            cotangents[0][:, other] = 1
+            (grad_v,) = mx.vjp(function, [inputs["v"]], cotangents)[1]
+            found.append([y[:, other], grad_v[:, other], *([state] if bad < at else [])])
+        assert all(mx.array_equal(x, y) for x, y in zip(*found)), (bad, at)

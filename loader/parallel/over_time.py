@@ -94,7 +94,7 @@ class _Call:
         inputs = dict(zip(self.names, primals))
         results, entering, rows = rest[: -size - 1], rest[-size - 1], rest[-size:]
         pieces = [rows[i : i + 3] for i in range(0, size, 3)]
-        piece = Piece(self.op, {**inputs, START: entering}, self.options, again=self.place > 0)
+        piece = Piece(self.op, {**inputs, START: entering}, self.options, again=self.place > 0 and not self.now)
         last = _state(self.op)
         nothing = mx.zeros_like(entering)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]

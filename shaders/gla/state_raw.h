@@ -46,7 +46,7 @@ struct state_chunk {
   float less;
 };
 
-// The steps of a chunk; none of one that is not there.
+// The number of steps in a chunk; 0 for a chunk outside the sequence.
 METAL_FUNC int state_steps(int L, int chunk) {
   return chunk < 0 ? 0 : metal::clamp(L - chunk * TILE, 0, TILE);
 }
@@ -142,6 +142,7 @@ METAL_FUNC void state_keep(thread own_state& state, Blocks blocks, int wide) {
 METAL_FUNC void state_fade(
     thread own_state& state, thread own_state& rest, thread const carry_decay& decay, bool carries) {
   const bool stays = carries && decay.base != 0.0f;
+  const float change = carries ? decay.change : 0.0f;
   if (!carries) {
     state_clear(state);
   }
@@ -150,8 +151,8 @@ METAL_FUNC void state_fade(
   }
 #pragma clang loop unroll(full)
   for (int r = 0; r < 2 * TILE_BLOCKS; ++r) {
-    rest.at[r][0].thread_elements() += decay.change * state.at[r][0].thread_elements();
-    rest.at[r][1].thread_elements() += decay.change * state.at[r][1].thread_elements();
+    rest.at[r][0].thread_elements() += change * state.at[r][0].thread_elements();
+    rest.at[r][1].thread_elements() += change * state.at[r][1].thread_elements();
   }
   if (!stays) {
     state_clear(state);

@@ -3,7 +3,7 @@
 // q'[i] . S, where S entered the chunk and q' is q times the gates up to i. REVERSE: grad_v[j] = sum over i
 // of W[i][j] grad_o[i] + k'[j] . S, where S is the adjoint of the state that leaves and k' is k times the
 // gates after j. RATED: v[j] is values[j] times the second of rates of step j. READY: rates are what
-// gates.metal makes, else they are not read. Yang et al. 2024, arXiv:2312.06635, section 4.
+// gates.metal makes. With neither, rates are not read. Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A threadgroup owns a chunk of one head. A chunk is cut at its resets; what lies outside a piece counts as
 // 0.
@@ -102,7 +102,8 @@ template <
     gates_part<false, Gate> own_gates;
     float kept = 0.0f;
     if (READY) {
-      own_gates.at[0] = static_cast<Gate>(own_rates[lane]);
+      const bool outside = HAS_RESET && lane < steps && !there;
+      own_gates.at[0] = outside ? static_cast<Gate>(0.0f) : static_cast<Gate>(own_rates[lane]);
       kept = static_cast<float>(own_rates[(REVERSE ? 2 : 1) * TILE + lane]);
     } else {
       gates_fetch_once<HAS_RESET, Gate>(own_gates, view_of(g + row, H, 1), resets, steps, place);

@@ -10,6 +10,7 @@
 
 #include "../common/blocks.h"
 #include "../common/columns.h"
+#include "../common/gates.h"
 #include "../common/raw_columns.h"
 #include "strips.h"
 
@@ -79,7 +80,8 @@ template <
 
   const float gate = gate_rows[simdgroup % HALVES * second + lane];
   const float entering = gate_rows[TILE + lane];
-  const float entering_second = gate_rows[2 * TILE - 1] * gate_rows[second + TILE + lane];
+  const float entering_second =
+      decayed_both<HAS_RESET>(gate_rows[2 * TILE - 1], gate_rows[second + TILE + lane]);
   threadgroup_barrier(mem_flags::mem_threadgroup);
   if (simdgroup < HALVES) {
     own_gates[simdgroup * TILE + lane] = gate;

@@ -107,7 +107,7 @@ def _add_elsewhere(spec, instances):
 
 
 def _variant(op, inputs):
-    return next(v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs)))
+    return [v for v in op.spec.variants if v.when is None or v.when(_scope(op, inputs))][0]
 
 
 def _launched(variant, plan):
