@@ -67,7 +67,7 @@ def test_gates_of_gla_do_not_cross_a_reset(Dk, Dv):
             g[:, bad] = gate
             inputs = {**drawn, "g": g, "reset": mx.arange(150)[None] == at}
 
-            def function(v):
+            def function(v, inputs=inputs):
                 return op(**{**inputs, "v": v}, return_state=True)
 
             y, state = function(inputs["v"])

@@ -125,7 +125,7 @@ METAL_FUNC void strips_decay(
   }
 }
 
-// They go, rounded to T, to three tiles: those of the first chunk, of both and of the second.
+// Stores the scores, rounded to T, in three tiles: first chunk by first, second by first, second by second.
 template <typename T, typename Tiles>
 METAL_FUNC void strips_put(thread strip_scores& scores, Tiles tiles, int simdgroup) {
 #pragma clang loop unroll(full)
