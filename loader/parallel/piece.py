@@ -14,8 +14,9 @@ class Piece:
 
     `inputs`, which has an `initial_state`, holds arrays by name, and `options` the values of the op's options. A step
     that has run on the same arrays does not run again: a whole pass goes on from what `leaving` and `entering` ran of
-    it, and shares with the other two what does not depend on the state. With `again` the backward passes make again
-    what `adjoint` reads of forward and no state enters, since all results of forward wait for that.
+    it, and shares with the other two what does not depend on the state. With `again` the backward passes
+    recompute the arrays that `adjoint` reads and no state enters: MLX evaluates all results of forward together, so the
+    saved ones wait for the state.
     """
 
     def __init__(self, op, inputs, options, again=False):

@@ -38,6 +38,12 @@ METAL_FUNC rows_view<Pointer> view_of(Pointer at, int stride, int columns) {
   return rows_view<Pointer>{at, stride, columns};
 }
 
+// The rows of a view from `row` on, from one of its columns on.
+template <typename View>
+METAL_FUNC View rows_from(View view, int row, int column = 0) {
+  return View{view.at + static_cast<long>(row) * view.stride + column, view.stride, view.columns - column};
+}
+
 // The type of a tile's numbers: floats, but for the raw tiles of raw_tile.h.
 template <typename Tile>
 struct tile_kind {

@@ -1,7 +1,7 @@
-// gla, one gate a step: what kernels need of the gates of a chunk of 32 steps, once for all of them. A row
-// each of: the gates; P[i] = g[0] ... g[i]; E[j] = g[j+1] ... g[31]; and first the product of all gates less
-// 1, which may be imprecise where it is far from 0. A reset counts as a gate of 0, a step that is not there
-// as 1. Yang et al. 2024, arXiv:2312.06635, section 4.
+// gla, one gate a step: products of the gates of a chunk of 32 steps, made once for all kernels that read
+// them. Four rows of 32: the gates g; P[i] = g[0] ... g[i]; E[j] = g[j+1] ... g[31]; and 32 times P[31] - 1,
+// which may be imprecise where it is far from 0. A reset counts as a gate of 0, a step past the end as 1.
+// Yang et al. 2024, arXiv:2312.06635, section 4.
 //
 // A simdgroup owns a chunk of one head, a lane a step.
 #include <metal_stdlib>

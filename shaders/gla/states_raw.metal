@@ -72,7 +72,7 @@ template <
   const int unkept = STARTS ? 0 : min(1, kept - 1);
   const float factor = REVERSE ? scale[0] : 1.0f;
   auto resets = reset + (HAS_RESET ? sequence : 0);
-  auto source = state_source_of(
+  auto source = chunk_source_of(
       view_of(keys + (sequence * Hk + head / (H / Hk)) * Dk + key, Hk * Dk, 64),
       view_of(values + (sequence * H + head) * Dv + value, H * Dv, 64),
       gates + state * chunks * 4 * TILE,
@@ -93,10 +93,10 @@ template <
   // The rows of the next chunks are on their way while these are multiplied.
   auto entry = chunk_state + (state * (kept - unkept) + (REVERSE ? kept - 1 : 0)) * SIZE +
                (own_key / 8 * COLUMNS + own_value / 8) * BLOCK;
-  state_chunk<TK, TV> fetched[STAGED];
+  chunk_rows<TK, TV> fetched[STAGED];
 #pragma clang loop unroll(full)
   for (int part = 0; part < STAGED; ++part) {
-    state_fetch<REVERSE>(fetched[part], source, REVERSE ? chunks - 1 - part : part, simdgroup, lane);
+    chunk_fetch<REVERSE>(fetched[part], source, REVERSE ? chunks - 1 - part : part, simdgroup, lane);
   }
 
   for (int step = 0; step < chunks; step += STAGED) {
@@ -108,7 +108,7 @@ template <
     for (int part = 0; part < STAGED; ++part) {
       // What comes before a reset (REVERSE: after it) does not reach the end.
       const int chunk = REVERSE ? chunks - 1 - step - part : step + part;
-      const int steps = state_steps(L, chunk);
+      const int steps = chunk_steps(L, chunk);
       auto own_resets = resets + (HAS_RESET ? chunk * TILE : 0);
       const int cut = first_reset<HAS_RESET>(own_resets, steps);
       place[part] = tile_place{
@@ -128,7 +128,7 @@ template <
     threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma clang loop unroll(full)
     for (int part = 0; part < STAGED; ++part) {
-      state_keep_keys<HAS_RESET>(
+      chunk_keep_keys<HAS_RESET>(
           tile_at(high, part * 2), tile_at(low, part * 2), fetched[part], weight[part], place[part]);
       raw_keep<HAS_RESET>(tile_at(tiles, part * 2), fetched[part].values, place[part]);
     }
@@ -136,7 +136,7 @@ template <
 #pragma clang loop unroll(full)
       for (int part = 0; part < STAGED; ++part) {
         const int ahead = step + STAGED + part;
-        state_fetch<REVERSE>(fetched[part], source, REVERSE ? chunks - 1 - ahead : ahead, simdgroup, lane);
+        chunk_fetch<REVERSE>(fetched[part], source, REVERSE ? chunks - 1 - ahead : ahead, simdgroup, lane);
       }
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -145,10 +145,10 @@ template <
     for (int part = 0; part < STAGED; ++part) {
       if (step + part < chunks) {
         if (part == 0 || !LONG) {
-          // The product before is ready by now. A 0 that is not kept gives way to the state after it.
+          // (1) and (2): the product before is ready by now. The next state overwrites a 0 that is not kept.
           walk_settle<2, 2 * TILE_BLOCKS>(S, rest);
           if (!ALONE) {
-            state_keep<TS>(S, entry, COLUMNS);
+            state_store_blocks<TS>(S, entry, COLUMNS);
             entry += (REVERSE ? -1 : step + part < unkept ? 0 : 1) * SIZE;
           }
           state_fade(S, rest, left[part], carries[part]);

@@ -1,6 +1,5 @@
-// Scores of two chunks of 32 steps at once, a square of 16 x 16 at a time: a strip is 16 steps. Products of
-// gates that lie within a strip stand in a table, those of different strips are products of three: no
-// division, so gates may be 0.
+// Scores of 64 steps, a square of 16 x 16 at a time: a strip is 16 steps. A table has the products of gates
+// within a strip; between strips they are products of three. There is no division, so gates may be 0.
 #pragma once
 
 #include <metal_stdlib>
@@ -12,7 +11,7 @@
 
 constexpr constant int STRIP = 16;
 constexpr constant int STRIPS = 4;
-// As many squares, on and below the diagonal, as a simdgroup of four has at most.
+// Four simdgroups share the squares on and below the diagonal; each has three at most.
 constexpr constant int SQUARES = 3;
 
 struct strip_square {
@@ -31,10 +30,19 @@ METAL_FUNC strip_square square_of(int simdgroup, int number) {
   return square;
 }
 
-// Of the strip with a simdgroup's number: M[i][j] = g[j+1] ... g[i], a row of 16 for each i, and the products
-// of the strip's gates up to each step and after it.
-template <bool RESETS, typename Gates, typename Table>
-METAL_FUNC void strip_products(Gates gates, Table table, Gates upto, Gates after, int simdgroup, int lane) {
+// Products of a strip's gates: M[i][j] = g[j+1] ... g[i], a row of 16 for each step i, and the products up to
+// each step and after it.
+template <typename Products>
+struct strip_gates {
+  Products table;
+  Products upto;
+  Products after;
+};
+
+// Makes those of the strip with a simdgroup's number.
+template <bool RESETS, typename Products>
+METAL_FUNC void strip_products(
+    thread const strip_gates<Products>& products, Products gates, int simdgroup, int lane) {
   const int step = lane % STRIP;
   const int first = simdgroup * STRIP;
   float product = 1.0f;
@@ -45,12 +53,12 @@ METAL_FUNC void strip_products(Gates gates, Table table, Gates upto, Gates after
     product = i <= step ? decayed<RESETS>(product, gate) : product;
     weight = i <= step ? 1.0f : decayed<RESETS>(weight, gate);
     if (lane < STRIP) {
-      table[(first + i) * STRIP + step] = i < step ? 0.0f : weight;
+      products.table[(first + i) * STRIP + step] = i < step ? 0.0f : weight;
     }
   }
   if (lane < STRIP) {
-    upto[first + step] = product;
-    after[first + step] = weight;
+    products.upto[first + step] = product;
+    products.after[first + step] = weight;
   }
 }
 
@@ -88,14 +96,12 @@ METAL_FUNC void strips_add(thread strip_scores& scores, Tiles queries, Tiles key
   }
 }
 
-// The weight of a score of steps i and j, squares apart or on the diagonal, is the product of the gates
-// between.
-template <bool RESETS, typename Gates, typename Table>
+// Multiplies the score of steps i and j by `factor` and the gates between them; the table has the product of
+// those within a strip.
+template <bool RESETS, typename Products>
 METAL_FUNC void strips_decay(
     thread strip_scores& scores,
-    Table table,
-    Gates upto,
-    Gates after,
+    thread const strip_gates<Products>& products,
     float factor,
     thread const steps_place& place,
     int simdgroup) {
@@ -104,7 +110,7 @@ METAL_FUNC void strips_decay(
     const strip_square square = square_of(simdgroup, n);
     float between = factor;
     for (int strip = square.column + 1; strip < square.row; ++strip) {
-      between = decayed_both<RESETS>(between, upto[strip * STRIP + STRIP - 1]);
+      between = decayed_both<RESETS>(between, products.upto[strip * STRIP + STRIP - 1]);
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < 2; ++r) {
@@ -115,8 +121,10 @@ METAL_FUNC void strips_decay(
           const int row = square.row * STRIP + r * 8 + place.row[e];
           const int column = c * 8 + place.column[e];
           const float apart = decayed_both<RESETS>(
-              between, decayed_both<RESETS>(upto[row], after[square.column * STRIP + column]));
-          const float weight = square.row == square.column ? factor * table[row * STRIP + column] : apart;
+              between,
+              decayed_both<RESETS>(products.upto[row], products.after[square.column * STRIP + column]));
+          const float weight =
+              square.row == square.column ? factor * products.table[row * STRIP + column] : apart;
           const float score = scores.at[n][c][r].thread_elements()[e];
           scores.at[n][c][r].thread_elements()[e] = weight == 0.0f ? 0.0f : weight * score;
         }

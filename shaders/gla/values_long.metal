@@ -17,7 +17,7 @@
 using namespace metal;
 
 constexpr constant int HALVES = 2;
-constexpr constant int LONG = HALVES * TILE;
+constexpr constant int LONG_CHUNK = HALVES * TILE;
 
 template <
     typename TQ,
@@ -46,10 +46,10 @@ template <
   threadgroup TQ query_tiles[HALVES * 2 * RAW_SIZE];
   threadgroup TK key_tiles[HALVES * 2 * RAW_SIZE];
   threadgroup float products[3 * RAW_SIZE / 2];
-  threadgroup float decays[LONG * ROW_STRIDE];
-  threadgroup float own_gates[LONG];
-  threadgroup float upto[LONG];
-  threadgroup float after[LONG];
+  threadgroup float decays[LONG_CHUNK * ROW_STRIDE];
+  threadgroup float own_gates[LONG_CHUNK];
+  threadgroup float upto[LONG_CHUNK];
+  threadgroup float after[LONG_CHUNK];
 
   const int L = v_shape[1];
   const int lane = thread_position_in_threadgroup.x;
@@ -58,9 +58,9 @@ template <
   const int head = threadgroup_position_in_grid.y;
   const long batch = threadgroup_position_in_grid.z;
   const int chunks = (L + TILE - 1) / TILE;
-  const int pairs = (L + LONG - 1) / LONG;
-  const int steps = min(LONG, L - chunk * LONG);
-  const long first = batch * L + chunk * LONG;
+  const int pairs = (L + LONG_CHUNK - 1) / LONG_CHUNK;
+  const int steps = min(LONG_CHUNK, L - chunk * LONG_CHUNK);
+  const long first = batch * L + chunk * LONG_CHUNK;
   const long own_head = batch * H + head;
   auto q_row = q + (first * Hk + head / (H / Hk)) * Dk;
   auto k_row = k + (first * Hk + head / (H / Hk)) * Dk;
@@ -69,20 +69,20 @@ template <
   auto resets = reset + (HAS_RESET ? first : 0);
   const int states = pair_state_shape[2];
   const int unkept = pairs - states;
-  const bool from_zero = chunk < unkept;  // what it reads of another's state is dropped
+  const bool from_zero = chunk < unkept;  // the product with another chunk's state is dropped
   auto state = pair_state + (own_head * states + max(chunk - unkept, 0)) * Dk * Dv;
-  // Of a chunk that is not there the one before stands in; no row reads it.
+  // A missing second half reads the first half's gates; its rows are not stored.
   auto gate_rows = gates + (own_head * chunks + chunk * HALVES) * 4 * TILE;
   const int second = steps > TILE ? 4 * TILE : 0;
   const float factor = scale[0];
   auto weights = reinterpret_cast<threadgroup TS*>(products);
+  const strip_gates<threadgroup float*> strips = {products, upto, after};
   const steps_place elements = steps_placed(products + simdgroup * BLOCK, lane);
 
   const float gate = gate_rows[simdgroup % HALVES * second + lane];
   const float entering = gate_rows[TILE + lane];
   const float entering_second =
       decayed_both<HAS_RESET>(gate_rows[2 * TILE - 1], gate_rows[second + TILE + lane]);
-  threadgroup_barrier(mem_flags::mem_threadgroup);
   if (simdgroup < HALVES) {
     own_gates[simdgroup * TILE + lane] = gate;
   }
@@ -98,7 +98,8 @@ template <
         {begin, min(end, TILE), simdgroup, lane}, {begin - TILE, end - TILE, simdgroup, lane}};
     const bool meets_state = begin == 0 && !(HAS_RESET && resets[0]);
 
-    // 64 values at once: what their steps read of the state, 64 keys at once, and with the first the scores.
+    // (1), 64 values at a time: the product of queries and state, 64 keys at a time, and with the first
+    // values the scores.
     for (int value = 0; value < Dv; value += 2 * TILE) {
       strip_scores scores;
       column_sum sum[HALVES];
@@ -136,7 +137,7 @@ template <
           }
         }
         if (value == 0 && key == 0) {
-          strip_products<HAS_RESET>(own_gates, products, upto, after, simdgroup, lane);
+          strip_products<HAS_RESET>(strips, own_gates, simdgroup, lane);
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
 #pragma clang loop unroll(full)
@@ -159,7 +160,7 @@ template <
         }
       }
       if (value == 0) {
-        strips_decay<HAS_RESET>(scores, products, upto, after, factor, elements, simdgroup);
+        strips_decay<HAS_RESET>(scores, strips, factor, elements, simdgroup);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
       if (value == 0) {

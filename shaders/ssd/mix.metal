@@ -141,11 +141,11 @@ template <
       span_rows<RAW, TV, sizes::ROWS, sizes::VALUE_TILES> own_v;
       span_rows<RAW, TQ, sizes::ROWS, sizes::TILES> own_q[STAGED];
       span_rows<RAW, TK, sizes::ROWS, sizes::TILES> own_k[STAGED];
-      span_fetch<AHEAD>(own_v, span_from(all_v, piece.row), rows);
-      span_fetch<AHEAD>(own_q[0], span_from(all_q, piece.row), rows);
-      span_fetch<AHEAD>(own_k[0], span_from(all_k, piece.row), rows);
-      span_fetch<(STAGED == 2)>(own_q[STAGED - 1], span_from(all_q, piece.row, 64), rows);
-      span_fetch<(STAGED == 2)>(own_k[STAGED - 1], span_from(all_k, piece.row, 64), rows);
+      span_fetch<AHEAD>(own_v, rows_from(all_v, piece.row), rows);
+      span_fetch<AHEAD>(own_q[0], rows_from(all_q, piece.row), rows);
+      span_fetch<AHEAD>(own_k[0], rows_from(all_k, piece.row), rows);
+      span_fetch<(STAGED == 2)>(own_q[STAGED - 1], rows_from(all_q, piece.row, 64), rows);
+      span_fetch<(STAGED == 2)>(own_k[STAGED - 1], rows_from(all_k, piece.row, 64), rows);
 
       // The decays of the piece. A rate a step costs as much to load as a row, so one simdgroup does.
       const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
@@ -160,7 +160,7 @@ template <
         logs[lane] = decays.log_upto;
         rates[lane] = rate;
       }
-      span_fetch<!AHEAD>(own_v, span_from(all_v, piece.row), rows);
+      span_fetch<!AHEAD>(own_v, rows_from(all_v, piece.row), rows);
       span_keep(value_tiles, own_v, rows);
 
       // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
@@ -178,12 +178,12 @@ template <
           if (slice < sizes::SLICES) {
             if (slice % STAGED == 0) {
               if (slice > 0) {
-                span_fetch<AHEAD>(own_q[0], span_from(all_q, piece.row, slice * 64), rows);
-                span_fetch<AHEAD>(own_k[0], span_from(all_k, piece.row, slice * 64), rows);
+                span_fetch<AHEAD>(own_q[0], rows_from(all_q, piece.row, slice * 64), rows);
+                span_fetch<AHEAD>(own_k[0], rows_from(all_k, piece.row, slice * 64), rows);
                 threadgroup_barrier(mem_flags::mem_threadgroup);
               }
-              span_fetch<!AHEAD>(own_q[0], span_from(all_q, piece.row, slice * 64), rows);
-              span_fetch<!AHEAD>(own_k[0], span_from(all_k, piece.row, slice * 64), rows);
+              span_fetch<!AHEAD>(own_q[0], rows_from(all_q, piece.row, slice * 64), rows);
+              span_fetch<!AHEAD>(own_k[0], rows_from(all_k, piece.row, slice * 64), rows);
               span_keep(query_tiles, own_q[0], rows);
               span_keep(key_tiles, own_k[0], rows);
               if (STAGED == 2) {
@@ -220,16 +220,16 @@ template <
       const tile_place summed = {share > 0 ? rows.begin : 0, share > 0 ? rows.end : 0, simdgroup, lane};
       span_columns<TO, sizes::ROWS, sizes::VALUE_TILES> others;
       if (DOTS != DOTS_NONE) {
-        span_fetch<AHEAD>(partners, span_from(all_partners, piece.row), rows);
+        span_fetch<AHEAD>(partners, rows_from(all_partners, piece.row), rows);
       }
-      span_fetch<(AHEAD && SHARE > 1)>(others, span_from(all_mixed, piece.row), summed);
+      span_fetch<(AHEAD && SHARE > 1)>(others, rows_from(all_mixed, piece.row), summed);
       steps_scale<SPAN_WIDE, true>(out, reads, elements);
       scores_put(scores, pairs, simdgroup);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
       span_sum<sizes::OWNERS, sizes::PARTS>(out, scratch, simdgroup);
       if (DOTS != DOTS_NONE) {
-        span_fetch<!AHEAD>(partners, span_from(all_partners, piece.row), rows);
+        span_fetch<!AHEAD>(partners, rows_from(all_partners, piece.row), rows);
         span_keep(key_tiles, partners, rows);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -263,8 +263,8 @@ template <
         span_put(out, scratch, owner);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      span_fetch<(!AHEAD && SHARE > 1)>(others, span_from(all_mixed, piece.row), summed);
-      span_store<(SHARE > 1)>(scratch, others, span_from(all_mixed, piece.row), rows);
+      span_fetch<(!AHEAD && SHARE > 1)>(others, rows_from(all_mixed, piece.row), summed);
+      span_store<(SHARE > 1)>(scratch, others, rows_from(all_mixed, piece.row), rows);
       piece = span_next<REVERSE, HAS_RESET>(tiles, resets, piece);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);

@@ -37,12 +37,6 @@ struct span_columns {
 template <bool RAW, typename T, int ROWS, int TILES>
 using span_rows = metal::conditional_t<RAW, raw_rows<T, ROWS, TILES>, span_columns<T, ROWS, TILES>>;
 
-// The rows of a view from `row` on, from one of its columns on.
-template <typename View>
-METAL_FUNC View span_from(View view, int row, int column = 0) {
-  return View{view.at + static_cast<long>(row) * view.stride + column, view.stride, view.columns - column};
-}
-
 // They come from `source`, 0 in rows and columns that are not there, if NOW: before others that arrive
 // meanwhile, or right before they are kept, where registers do not hold them so long.
 template <bool NOW, typename T, int ROWS, int TILES, typename Source>

@@ -88,7 +88,7 @@ template <
     span_rows<RAW, TK, sizes::ROWS, sizes::TILES> own_keys[STAGED];
     span_fetch<true>(own_values, tile_values, rows);
     for (int s = 0; s < STAGED; ++s) {
-      span_fetch<true>(own_keys[s], span_from(tile_keys, 0, s * 64), rows);
+      span_fetch<true>(own_keys[s], rows_from(tile_keys, 0, s * 64), rows);
     }
     // The decays. A rate a step costs as much to load as a row, so one simdgroup does.
     const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
@@ -110,7 +110,7 @@ template <
     for (int slice = 0; slice < sizes::SLICES; ++slice) {
       if (slice % STAGED == 0) {
         if (slice > 0) {
-          span_fetch<true>(own_keys[0], span_from(tile_keys, 0, slice * 64), rows);
+          span_fetch<true>(own_keys[0], rows_from(tile_keys, 0, slice * 64), rows);
           threadgroup_barrier(mem_flags::mem_threadgroup);
         }
         for (int s = 0; s < STAGED; ++s) {
