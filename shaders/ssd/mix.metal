@@ -7,7 +7,8 @@
 //   grad_u (2) B, C, grad_y; u      grad_delta's part, o[j] . u[j] without the factor delta[j] of (2)
 //   grad_C (1) grad_y, u, B; C      the pairs that cross step t, of a tile and those before it
 //   grad_B (2) u, grad_y, C; B      o[j] . B[j] of the pairs that end in a later tile
-// q, k are [B, L, heads, R], v is [B, L, heads, V]. Dao and Gu 2024, arXiv:2405.21060, section 6.
+// q, k are [B, L, heads, R], v is [B, L, heads, V]. The scores q . k of heads that share B and C are what
+// scores.metal makes of these; TURNED they are a head's own. Dao and Gu 2024, arXiv:2405.21060, section 6.
 //
 // A threadgroup owns 64 values of a span of SPAN * 32 steps, of SHARE heads one after the other, whose
 // outputs add up. It walks over the span tile by tile with the state S in registers: with P[i] the decay of a
@@ -56,6 +57,7 @@ template <
     const device TK* k,              // [B, L, G, N] or [B, L, H, Dh]
     const device TV* v,              // [B, L, G, N] or [B, L, H, Dh]
     const device TP* partner,        // [B, L, G, N] or [B, L, H, Dh]
+    const device float* scores,      // [B, G, CHUNKS, 32, 32]
     const device Delta* delta,       // [B, L, H]
     const device TypeA* A,           // [H, N] or [H]
     const device bool* reset,        // [B, L]
@@ -94,9 +96,10 @@ template <
   const int group = threadgroup_position_in_grid.x % sizes::GROUPS;
   const int value = group * SPAN_VALUES;
   const long batch = threadgroup_position_in_grid.z;
-  const int spans = (L + SPAN * TILE - 1) / (SPAN * TILE);
+  const int chunks = (L + TILE - 1) / TILE;
+  const int spans = (chunks + SPAN - 1) / SPAN;
   const int legs = (spans + LEG - 1) / LEG;
-  const span_tiles tiles = {span * SPAN, min(SPAN, (L + TILE - 1) / TILE - span * SPAN), L};
+  const span_tiles tiles = {span * SPAN, min(SPAN, chunks - span * SPAN), L};
   const span_entry entry = span_entered<LEG, REVERSE>(span, spans);
   const bool leads = span == 0 && batch == 0 && threadgroup_position_in_grid.y == 0;
   if (DOTS == DOTS_NONE && leads && simdgroup == 0 && lane == 0) {
@@ -116,6 +119,8 @@ template <
     auto all_partners = view_of(partner + v_first, V_HEADS * V, V - value);
     auto all_q = view_of(q + (batch * L * Q_HEADS + head / (H / Q_HEADS)) * R, Q_HEADS * R, R);
     auto all_k = view_of(k + (batch * L * K_HEADS + head / (H / K_HEADS)) * R, K_HEADS * R, R);
+    auto all_scores =
+        view_of(scores + (batch * Q_HEADS + head / (H / Q_HEADS)) * chunks * TILE * TILE, TILE, TILE);
     auto all_mixed =
         view_of(mixed + (batch * L * OUT_HEADS + out_head) * V + value, OUT_HEADS * V, V - value);
 
@@ -147,6 +152,11 @@ template <
       span_fetch<(STAGED == 2)>(own_q[STAGED - 1], rows_from(all_q, piece.row, 64), rows);
       span_fetch<(STAGED == 2)>(own_k[STAGED - 1], rows_from(all_k, piece.row, 64), rows);
 
+      float own_scores[sizes::ROWS];
+      if (!TURNED) {
+        tile_fetch<float>(own_scores, rows_from(all_scores, piece.row), rows);
+      }
+
       // The decays of the piece. A rate a step costs as much to load as a row, so one simdgroup does.
       const bool live = simdgroup == 0 && lane >= rows.begin && lane < rows.end;
       const long step = batch * L + piece.row + lane;
@@ -163,12 +173,12 @@ template <
       span_fetch<!AHEAD>(own_v, rows_from(all_v, piece.row), rows);
       span_keep(value_tiles, own_v, rows);
 
-      // (3) and (4), and the scores of the tile's pairs, 64 columns of q and k at a time.
+      // (3) and (4), and TURNED the scores of the tile's pairs, 64 columns of q and k at a time.
       steps_values<SPAN_WIDE> out;
       steps_values<SPAN_WIDE> written;
-      pair_scores<sizes::SIMDGROUPS> scores;
+      pair_scores<sizes::SIMDGROUPS> squares;
       steps_clear<SPAN_WIDE>(out);
-      scores_clear(scores);
+      scores_clear(squares);
       for (int owning = 0; owning < sizes::PARTS; ++owning) {
 #pragma clang loop unroll(full)
         for (int own = 0; own < DEEP && own < sizes::SLICES; ++own) {
@@ -196,10 +206,10 @@ template <
               span_values(written, value_tiles, owner);
               steps_scale<SPAN_WIDE, HAS_RESET>(written, writes, elements);
             }
-            if (REVERSE) {
-              scores_add<sizes::BLOCKS, TK, TQ>(scores, keys, queries, simdgroup);
-            } else {
-              scores_add<sizes::BLOCKS, TQ, TK>(scores, queries, keys, simdgroup);
+            if (TURNED && REVERSE) {
+              scores_add<sizes::BLOCKS, TK, TQ>(squares, keys, queries, simdgroup);
+            } else if (TURNED) {
+              scores_add<sizes::BLOCKS, TQ, TK>(squares, queries, keys, simdgroup);
             }
             if (owning == part) {
               const int block = own * sizes::BLOCKS;
@@ -224,9 +234,14 @@ template <
       }
       span_fetch<(AHEAD && SHARE > 1)>(others, rows_from(all_mixed, piece.row), summed);
       steps_scale<SPAN_WIDE, true>(out, reads, elements);
-      scores_put(scores, pairs, simdgroup);
+      if (TURNED) {
+        scores_put(squares, pairs, simdgroup);
+      }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      pairs_weigh<!REVERSE, sizes::ROWS>(pairs, logs, rates, rows);
+      if (TURNED) {
+        tile_rows<sizes::ROWS>(own_scores, pairs, simdgroup, lane);
+      }
+      pairs_weigh<!REVERSE>(pairs, own_scores, logs, rates, rows);
       span_sum<sizes::OWNERS, sizes::PARTS>(out, scratch, simdgroup);
       if (DOTS != DOTS_NONE) {
         span_fetch<!AHEAD>(partners, rows_from(all_partners, piece.row), rows);

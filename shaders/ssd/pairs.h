@@ -70,18 +70,19 @@ METAL_FUNC void scores_put(thread pair_scores<SIMDGROUPS>& scores, Pairs pairs, 
   }
 }
 
-// pairs[i][j] *= M[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above the diagonal
-// and outside of the piece.
+// pairs[i][j] = M[i][j] scores[i][j] for the rows of a simdgroup, RATED with the rate of step j too; 0 above
+// the diagonal and outside of the piece.
 template <bool RATED, int ROWS, typename Pairs, typename Steps>
-METAL_FUNC void pairs_weigh(Pairs pairs, Steps logs, Steps rates, tile_place rows) {
+METAL_FUNC void pairs_weigh(
+    Pairs pairs, thread float (&scores)[ROWS], Steps logs, Steps rates, tile_place rows) {
   const float from = logs[rows.lane];
   const float rate = RATED ? rates[rows.lane] : 1.0f;
 #pragma clang loop unroll(full)
   for (int s = 0; s < ROWS; ++s) {
     const int i = rows.simdgroup * ROWS + s;
-    const int cell = i * TILE_STRIDE + rows.lane;
     const bool counts = rows.lane <= i && rows.lane >= rows.begin && i < rows.end;
-    pairs[cell] = counts ? pairs[cell] * (metal::precise::exp(logs[i] - from) * rate) : 0.0f;
+    const float weight = metal::precise::exp(logs[i] - from) * rate;
+    pairs[i * TILE_STRIDE + rows.lane] = counts ? scores[s] * weight : 0.0f;
   }
 }
 
