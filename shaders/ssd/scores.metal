@@ -1,5 +1,5 @@
-// ssd with one A a head, the scores of a tile's pairs of steps, which heads that share B and C share too:
-//   scores[i][j] = C[i] . B[j] for j <= i.
+// ssd with one A a head, the scores of a tile's pairs of steps, one set for all heads that share B and C.
+//   scores[i][j] = sum over n of C[i][n] B[j][n] for j <= i
 // Dao and Gu 2024, arXiv:2405.21060, section 6.
 //
 // A threadgroup owns a tile of 32 steps of one group, whose keys it takes 32 at a time.

@@ -155,4 +155,4 @@ def _headers():
     """Metal's library as the cuda engine has it, but for its matrices."""
     library = dialect("cuda") / "metal_stdlib.h"
     matrices = _MATRICES.read_text().replace("#pragma once", "")
-    return inline(library.read_text().replace('#include "simdgroup_matrix.h"', matrices), library, INCLUDE)
+    return inline(library.read_text().replace('#include "simdgroup_blocks.h"', matrices), library, INCLUDE)

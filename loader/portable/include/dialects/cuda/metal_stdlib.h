@@ -7,6 +7,6 @@
 #include "../../library/matrix.h"
 #include "../../library/pack.h"
 #include "atomic.h"
-#include "simdgroup_matrix.h"
+#include "simdgroup_blocks.h"
 #include "mlx.h"
 #include "constants.h"
