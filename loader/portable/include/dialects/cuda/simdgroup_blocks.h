@@ -4,8 +4,8 @@
 #include "simdgroup_matrix.h"
 
 namespace metal {
-// A matrix from 64 numbers, `at` numbers behind `blocks`, a multiple of two, so that pairs move as one. A
-// lane's own place comes first: what is constant of `at` then is part of the instruction.
+// A matrix from 64 numbers, `at` numbers behind `blocks`, a multiple of two, so that pairs move as one. A lane's own
+// place comes first: what is constant of `at` then is part of the instruction.
 #define __HAVE_SIMDGROUP_BLOCKS__ 1
 template <bool TRANSPOSED, typename T, typename Pointer>
 void simdgroup_load_block(simdgroup_matrix<T>& d, Pointer blocks, int at) {
@@ -46,9 +46,9 @@ float simdgroup_inner_part(const simdgroup_matrix<T>& a, const simdgroup_matrix<
   const float2 x = msl::converted<float>(a.loaded()), y = msl::converted<float>(b.loaded());
   return x[0] * y[0] + x[1] * y[1];
 }
-// N matrices, 1, 2 or 4, from rows of 16-bit numbers in threadgroup memory, `stride` numbers apart, a
-// multiple of 8 as `rows`, `next` and `further` are. `next` lies between two matrices, `further` between two pairs. They
-// are for the left or the RIGHT of products and nothing else. TRANSPOSED: the transposes of what lies there.
+// N matrices, 1, 2 or 4, from rows of 16-bit numbers in threadgroup memory, `stride` numbers apart, a multiple of 8 as
+// `rows`, `next` and `further` are. `next` lies between two matrices, `further` between two pairs. They are for the left
+// or the RIGHT of products and nothing else. TRANSPOSED: the transposes of what lies there.
 #define __HAVE_SIMDGROUP_TILES__ 1
 template <bool RIGHT, bool TRANSPOSED, typename T, int N, typename Pointer>
 void simdgroup_load_tiles(simdgroup_matrix<T> (&d)[N], Pointer rows, int stride, int next, int further) {
