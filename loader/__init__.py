@@ -27,8 +27,14 @@ except ImportError as error:
 
 from . import manifest, reference
 from .errors import BackendError, CompileError, LoaderError, ManifestError, ValidationError, suggest
-from .integrations.mlx_lm import patch_mlx_lm, patched_mlx_lm, unpatch_mlx_lm
-from .integrations.mlx_vlm import patch_mlx_vlm, patched_mlx_vlm, unpatch_mlx_vlm
+from .integrations import (
+    patch_mlx_lm,
+    patch_mlx_vlm,
+    patched_mlx_lm,
+    patched_mlx_vlm,
+    unpatch_mlx_lm,
+    unpatch_mlx_vlm,
+)
 from .op import Op
 from .packed import reset_from_cu_seqlens
 from .portable import engines, kernel

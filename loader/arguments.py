@@ -40,6 +40,14 @@ OPTIONS = {
 }
 
 
+def check_array(who, name, x):
+    """Refuse what is no array of MLX."""
+    if not isinstance(x, mx.array):
+        raise TypeError(
+            f"[{who}] expected {name} to be an mlx.core.array but got {type(x).__name__}; convert it with mx.array."
+        )
+
+
 def check_stream(name, stream):
     """Refuse what MLX cannot run on."""
     if stream is not None and not isinstance(stream, Stream):

@@ -2,9 +2,7 @@
 
 import inspect
 
-import mlx.core as mx
-
-from .arguments import OPTIONS, shown
+from .arguments import OPTIONS, check_array, shown
 from .errors import suggest
 
 
@@ -30,11 +28,7 @@ class Reader:
                 given[name] = value
         inputs = {name: given[name] for name in self.inputs if name in given}
         for name, x in inputs.items():
-            if not isinstance(x, mx.array):
-                raise TypeError(
-                    f"[{self.name}] expected {name} to be an mlx.core.array but got {type(x).__name__}; "
-                    "convert it with mx.array."
-                )
+            check_array(self.name, name, x)
         return inputs, tuple(
             [self._value(o, given[o.name]) if o.name in given else default for o, default in self._options]
         )

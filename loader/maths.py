@@ -15,15 +15,15 @@ def over_time(steps: Sequence[mx.array], like: mx.array) -> mx.array:
     return mx.stack(list(steps), axis=1).astype(like.dtype) if steps else mx.zeros_like(like)
 
 
-def fresh(state: mx.array, reset: mx.array, value: float = 0) -> mx.array:
-    """The state [B, ...], replaced by `value` where `reset` [B] holds.
+def fresh(state: mx.array, reset: mx.array | None, t: int, value: float = 0) -> mx.array:
+    """The state [B, ...] before step `t`, replaced by `value` where `reset` [B, L], if there is one, holds.
 
     It selects by an index: the gradient of mx.where multiplies by 0, which would let a NaN through.
     """
-    if state.size == 0:  # MLX's gather divides by the size
+    if reset is None or state.size == 0:  # MLX's gather divides by the size
         return state
     choices = mx.stack([state, mx.full(state.shape, value, state.dtype)])
-    chosen = mx.stop_gradient(reset).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
+    chosen = mx.stop_gradient(reset[:, t]).astype(mx.int32).reshape(1, -1, *(1 for _ in state.shape[1:]))
     return mx.take_along_axis(choices, mx.broadcast_to(chosen, (1, *state.shape)), axis=0)[0]
 
 
@@ -35,3 +35,10 @@ def exp(x: mx.array) -> mx.array:
 def sigmoid(x: mx.array) -> mx.array:
     """1 / (1 + e^-x); mx.sigmoid of float64 is no better than that of float32."""
     return (1 + mx.tanh(x / 2)) / 2 if x.dtype == mx.float64 else mx.sigmoid(x)
+
+
+def bounded_sqrt(x: mx.array, limit: float) -> mx.array:
+    """The square root, with a derivative of at most `limit`."""
+    edge = (0.5 / limit) ** 2
+    near = mx.stop_gradient(mx.sqrt(x)) + limit * (x - mx.stop_gradient(x))
+    return mx.where(x < edge, near, mx.sqrt(mx.maximum(x, edge)))

@@ -4,7 +4,9 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from . import get, parallel, reference
-from .arguments import integer
+from .arguments import check_array, integer
+from .masks import keep, take, valid
+from .maths import bounded_sqrt
 
 _STEEPEST = 1000.0
 
@@ -48,13 +50,13 @@ class CausalConv(nn.Module):
         order = mx.argsort(mx.where(mask, 0, length) + mx.arange(length), axis=1)  # padding last
         rank = mx.cumsum(mask.astype(mx.int32), axis=1)
         last = mask.sum(axis=1, keepdims=True) + mx.arange(taps - 1)
-        x, reset = (None if each is None else _take(_only(mask, each), order) for each in (x, reset))
+        x, reset = (None if each is None else take(keep(mask, each), order) for each in (x, reset))
         y, _ = self._convolve(x, past, reset)
-        past = _take(mx.concatenate([past, x], axis=1), last)
+        past = take(mx.concatenate([past, x], axis=1), last)
         if reset is not None:
             sequence = mx.pad(mx.cumsum(reset.astype(mx.int32), axis=1), [(0, 0), (taps - 1, 0)])
-            past = _only(_take(sequence, last) == sequence[:, -1:], past)
-        return _only(mask, _take(y, mx.maximum(rank - 1, 0))), past
+            past = keep(take(sequence, last) == sequence[:, -1:], past)
+        return keep(mask, take(y, mx.maximum(rank - 1, 0))), past
 
     def _convolve(self, x, past, reset):
         """y and the next `past`, in the dtypes to which MLX's arithmetic would promote them."""
@@ -145,7 +147,7 @@ class RGLRU(nn.Module):
         mask = _steps("RGLRU", x, self.width, reset, mask, lengths)
         past, state = self._cached(cache, len(x))
         if mask is not None:
-            x, reset = _only(mask, x), None if reset is None else reset & mask
+            x, reset = keep(mask, x), None if reset is None else reset & mask
         gate, u = mx.split(_linear(self.enter, x), 2, axis=-1)
         scan = get("rglru")
         if self._group is not None:
@@ -156,12 +158,12 @@ class RGLRU(nn.Module):
         u, past = self.conv(u, past, reset, mask=mask)
         a, b = self.coefficients(u)
         if mask is not None:
-            a, b = mx.where(mask[..., None], a, 1), _only(mask, b)
+            a, b = keep(mask, a, 1), keep(mask, b)
         h, state = scan(a, b, initial_state=state, reset=reset, return_state=True)
         if cache is not None:
             cache[0], cache[1] = past, state
         y = _linear(self.leave, nn.gelu_approx(gate) * h)
-        return y if mask is None else _only(mask, y)
+        return y if mask is None else keep(mask, y)
 
     def _cached(self, cache, batch):
         """The last inputs of the convolution and h from a cache, or None if it is empty."""
@@ -187,7 +189,7 @@ class RGLRU(nn.Module):
         """a, float32, and b of h[t] = a[t] h[t-1] + b[t] for `u` [B, L, hidden], the output of the convolution."""
         r, i = self.gates(u)
         log_a = -self.C * nn.softplus(self.decay.astype(mx.float32)) * r.astype(mx.float32)
-        scale = _sqrt(-mx.expm1(2 * log_a))
+        scale = bounded_sqrt(-mx.expm1(2 * log_a), _STEEPEST)
         return mx.exp(log_a), (scale * i * u).astype(u.dtype)
 
     def gates(self, u: mx.array) -> tuple[mx.array, mx.array]:
@@ -213,16 +215,6 @@ def _linear(layer, x):
     return mx.zeros((*x.shape[:-1], y.shape[-1]), y.dtype)
 
 
-def _only(where, x):
-    """`x` [B, L, ...] where `where` [B, L] holds and zeros elsewhere."""
-    return mx.where(where.reshape(where.shape + (1,) * (x.ndim - 2)), x, mx.zeros((), x.dtype))
-
-
-def _take(x, steps):
-    """The steps [B, N] of `x` [B, L, ...]."""
-    return mx.take_along_axis(x, steps.reshape(steps.shape + (1,) * (x.ndim - 2)), axis=1)
-
-
 def _steps(layer, x, width, reset, mask, lengths):
     """The mask of the steps that are not padding, None if all are; raises for arguments of a wrong type or shape."""
     _check(layer, "x", x, mx.floating, {"B": None, "L": None, "width": width})
@@ -230,19 +222,14 @@ def _steps(layer, x, width, reset, mask, lengths):
     for name, each in (("reset", reset), ("mask", mask)):
         if each is not None:
             _check(layer, name, each, mx.bool_, {"B": batch, "L": length})
-    if lengths is None:
-        return mask
-    _check(layer, "lengths", lengths, mx.integer, {"B": batch})
-    within = mx.arange(length) < lengths[:, None]
-    return within if mask is None else within & mask
+    if lengths is not None:
+        _check(layer, "lengths", lengths, mx.integer, {"B": batch})
+    return valid(mask, lengths, length)
 
 
 def _check(layer, name, x, kind, axes):
     """Raise unless `x` is an array of this kind of dtype and of the sizes `axes`; None is any size."""
-    if not isinstance(x, mx.array):
-        raise TypeError(
-            f"[{layer}] expected {name} to be an mlx.core.array but got {type(x).__name__}; convert it with mx.array."
-        )
+    check_array(layer, name, x)
     if not mx.issubdtype(x.dtype, kind):
         kind, got = (str(each).rpartition(".")[2] for each in (kind, x.dtype))
         raise TypeError(f"[{layer}] expected {name} to be of dtype {kind} but got {got}.")
@@ -260,11 +247,3 @@ def _count(layer, name, value):
     if count < 1:
         raise ValueError(f"[{layer}] expected {name} to be positive but got {count}.")
     return count
-
-
-def _sqrt(x):
-    """sqrt(x) with a derivative of at most `_STEEPEST`."""
-    edge = (0.5 / _STEEPEST) ** 2
-    root = mx.stop_gradient(mx.sqrt(x))
-    near = root + _STEEPEST * (x - mx.stop_gradient(x))
-    return mx.where(x < edge, near, mx.sqrt(mx.maximum(x, edge)))

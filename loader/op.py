@@ -193,14 +193,19 @@ class Op:
     def backward_pass(self, made, arrays, options, results, cotangents):
         """One gradient an input of a plan; `arrays` are inputs and float options by name."""
         if not self.engine.ready((*arrays.values(), *results, *cotangents)):
-            return self._reference_gradients(arrays, options, cotangents)
-        inputs = [array for array in self.spec.inputs if array.name in arrays]
+            arrays |= {f"grad_{n}": x for n, x in self.reference_gradients(arrays, options, cotangents).items()}
+            return self._gradients(arrays)
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.spec.outputs, cotangents))
         self._launch(made, "backward", arrays)
+        return self._gradients(arrays)
+
+    def _gradients(self, arrays):
+        """The gradient of each input among `arrays`, where it is grad_<name>; zeros for an input that has none."""
         return tuple(
             arrays[f"grad_{array.name}"] if array.differentiable else mx.zeros_like(arrays[array.name])
-            for array in inputs
+            for array in self.spec.inputs
+            if array.name in arrays
         )
 
     def _launch(self, made, which, arrays):
@@ -215,19 +220,14 @@ class Op:
             made.prepared.add(which)
         return getattr(made, which)
 
-    def _reference_gradients(self, inputs, options, cotangents):
-        names = [array.name for array in self.spec.inputs if array.name in inputs and array.differentiable]
+    def reference_gradients(self, inputs, options, cotangents):
+        """The gradients of the inputs that have one, by name, through the reference."""
+        names = self.spec.differentiated(inputs)
 
         def function(*arrays):
             return self.call_reference({**inputs, **dict(zip(names, arrays))}, options)
 
-        _, gradients = mx.vjp(function, [inputs[name] for name in names], list(cotangents))
-        found = dict(zip(names, gradients))
-        return tuple(
-            found.get(array.name, mx.zeros_like(inputs[array.name]))
-            for array in self.spec.inputs
-            if array.name in inputs
-        )
+        return dict(zip(names, mx.vjp(function, [inputs[name] for name in names], list(cotangents))[1]))
 
     def run(self, inputs, options):
         """All outputs, differentiable: by the kernels, or by the reference where they cannot run."""

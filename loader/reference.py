@@ -8,6 +8,8 @@ precision in float64 too, so references use those of `maths`.
 
 import mlx.core as mx
 
+from .masks import take as _take
+from .maths import bounded_sqrt as _bounded_sqrt
 from .maths import exp as _exp
 from .maths import fresh as _fresh
 from .maths import over_time as _over_time
@@ -22,8 +24,7 @@ def rglru(a, b, initial_state=None, reset=None):
     h = mx.zeros((batch, channels), value.dtype) if initial_state is None else initial_state
     states = []
     for t in range(length):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         h = decay[:, t] * h + value[:, t]
         states.append(h)
     return _over_time(states, b), h
@@ -36,8 +37,7 @@ def rotlru(a, cos, sin, b, initial_state=None, reset=None):
     h = mx.zeros((batch, channels), value.dtype) if initial_state is None else initial_state
     states = []
     for t in range(length):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         u, w = h[:, ::2], h[:, 1::2]
         turned = mx.stack([cosine[:, t] * u - sine[:, t] * w, sine[:, t] * u + cosine[:, t] * w], axis=-1)
         h = (decay[:, t, :, None] * turned).reshape(batch, channels) + value[:, t]
@@ -53,9 +53,7 @@ def associative_scan(x, initial_state=None, reset=None, operator=0, reverse=Fals
     batch, length, channels = x.shape
     h, states = initial_state, []
     for t in reversed(range(length)) if reverse else range(length):
-        if reset is not None and h is not None:
-            h = _fresh(h, reset[:, t], identity)
-        h = value[:, t] if h is None else combine(h, value[:, t])
+        h = value[:, t] if h is None else combine(_fresh(h, reset, t, identity), value[:, t])
         states.append(h)
     h = mx.full((batch, channels), identity, value.dtype) if h is None else h
     return _over_time(states[::-1] if reverse else states, x), h
@@ -77,10 +75,10 @@ def short_conv(x, weight, bias=None, initial_state=None, reset=None, silu=False)
         at = mx.arange(length + reach)
         now = sequence[:, reach:]
         windows = [
-            _steps(inputs, mx.where(sequence[:, i : i + length] == now, at[i : i + length], length + reach))
+            _take(inputs, mx.where(sequence[:, i : i + length] == now, at[i : i + length], length + reach))
             for i in range(len(taps))
         ]
-        state = _steps(inputs, mx.where(sequence[:, length:] == now[:, -1:], at[length:], length + reach))
+        state = _take(inputs, mx.where(sequence[:, length:] == now[:, -1:], at[length:], length + reach))
     y = sum((tap * window for tap, window in zip(taps, windows)), mx.zeros_like(value))
     y = y if bias is None else y + _wide(bias)
     return (_silu(y) if silu else y).astype(x.dtype), state
@@ -96,8 +94,7 @@ def ssd(u, delta, B, C, A, initial_state=None, reset=None):
     h = mx.zeros(shape, value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         gate = _exp(step[:, t, :, None] * decay)
         drive = (step[:, t, :, None] * value[:, t])[..., None] * key[:, t, :, None]
         h = gate[:, :, None] * h + drive
@@ -118,8 +115,7 @@ def rglru_gated(u, delta, A, initial_state=None, reset=None, sqrt_grad_limit=100
     h = mx.zeros((batch, *base.shape), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         time = step[:, t, :, None]
         power = mx.where(closed, mx.stop_gradient(time) * -1e38, time * decay)
         gate = mx.where(closed & (time == 1), base, _exp(power))
@@ -151,8 +147,7 @@ def selective_scan(
     h = mx.zeros((u.shape[0], *A.shape), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(u.shape[1]):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         drive = (step[:, t] * value[:, t])[..., None] * key[:, t, None]
         h = _exp(step[:, t, :, None] * decay) * h + drive
         y = (h * query[:, t, None]).sum(axis=-1)
@@ -172,8 +167,7 @@ def gla(q, k, v, g, initial_state=None, reset=None, scale=1.0):
     h = mx.zeros((batch, heads, k.shape[3], values), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
-        if reset is not None:
-            h = _fresh(h, reset[:, t])
+        h = _fresh(h, reset, t)
         h = gate[:, t] * h + key[:, t, ..., None] * value[:, t, :, None]
         outputs.append(scale * (query[:, t, ..., None] * h).sum(axis=-2))
     return _over_time(outputs, v), h
@@ -190,8 +184,7 @@ def gated_delta(q, k, v, g, beta, erase=None, initial_state=None, reset=None, sc
     S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
-        if reset is not None:
-            S = _fresh(S, reset[:, t])
+        S = _fresh(S, reset, t)
         S = gate[:, t] * S
         error = value[:, t] - (S * read[:, t, :, None]).sum(axis=-1)
         S = S + (rate[:, t, :, None] * error)[..., None] * key[:, t, :, None]
@@ -209,8 +202,7 @@ def dplr(q, k, v, a, b, g, initial_state=None, reset=None, scale=1.0):
     S = mx.zeros((batch, heads, values, k.shape[3]), value.dtype) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
-        if reset is not None:
-            S = _fresh(S, reset[:, t])
+        S = _fresh(S, reset, t)
         update = (S * read[:, t, :, None]).sum(axis=-1)
         written = update[..., None] * added[:, t, :, None] + value[:, t, ..., None] * key[:, t, :, None]
         S = gate[:, t] * S + written
@@ -242,17 +234,6 @@ def _per_head(x, heads):
     """[B, L, G, N] as [B, L, H, N]: each head gets its group's values; zeros if G is 0."""
     groups = x.shape[2]
     return mx.repeat(x, heads // groups, axis=2) if groups else mx.zeros((*x.shape[:2], heads, x.shape[3]), x.dtype)
-
-
-def _bounded_sqrt(x, limit):
-    """sqrt(x), whose derivative is at most `limit`."""
-    root = mx.stop_gradient(mx.sqrt(x))
-    return root + (x - mx.stop_gradient(x)) / mx.maximum(2 * root, 1 / limit)
-
-
-def _steps(x, at):
-    """The steps `at` [B, N] of x [B, L, D]."""
-    return mx.take_along_axis(x, mx.broadcast_to(at[..., None], (*at.shape, x.shape[2])), axis=1)
 
 
 def _silu(x):

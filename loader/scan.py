@@ -7,6 +7,7 @@ from typing import TypeVar
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 
+from .arguments import check_array
 from .errors import suggest
 from .operators import OPERATORS
 
@@ -73,11 +74,7 @@ def _check(leaves, axis):
         raise TypeError(f"[associative_scan] expected axis to be an int but got {axis!r}.")
     lengths = {}
     for name, x in leaves.items():
-        if not isinstance(x, mx.array):
-            raise TypeError(
-                f"[associative_scan] expected {name} to be an mlx.core.array but got {type(x).__name__}; "
-                "convert it with mx.array."
-            )
+        check_array("associative_scan", name, x)
         if not -x.ndim <= axis < x.ndim:
             raise ValueError(f"[associative_scan] expected {name} to have an axis {axis} but its shape is {x.shape}.")
         lengths[name] = x.shape[axis]

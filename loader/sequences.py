@@ -35,7 +35,7 @@ def every_state(op, inputs, options):
     steps, made, state = _split(op.spec, inputs, [1] * length), [None] * length, inputs.get(INITIAL)
     for t in reversed(range(length)) if _backward(op.spec, options) else range(length):
         made[t] = op.run(_from(op.spec, steps[t], state), options)
-        state = made[t][_at_state(op.spec)]
+        state = made[t][op.spec.at_state]
     return tuple(
         mx.stack(each, axis=1) if array.name == STATE else mx.concatenate(each, axis=array.axis(TIME))
         for array, each in zip(op.spec.outputs, zip(*made))
@@ -60,7 +60,7 @@ def by_sequence(op, inputs, options, cu_seqlens, states):
     if start is None and not states:
         marks = _marks(bounds, length, backward, packed.get("reset"))
         return op.run(_ordered(spec, packed | {"reset": marks}), options)
-    shape = (len(bounds) - 1, *made.outputs[_at_state(spec)][1:])
+    shape = (len(bounds) - 1, *made.outputs[spec.at_state][1:])
     if start is not None and start.shape != shape:
         raise ValueError(
             f"[{spec.name}] expected {INITIAL} to have shape {shape}, a state a sequence, but got {start.shape}."
@@ -74,13 +74,13 @@ def by_sequence(op, inputs, options, cu_seqlens, states):
 def _fresh(op, packed, options, shape):
     """The state [1, ...] before any step: the reference's final state of no steps, or zeros."""
     if op.has_reference:
-        return op.call_reference(_split(op.spec, packed, [0, _length(op.spec, packed)])[0], options)[_at_state(op.spec)]
+        return op.call_reference(cut(op, packed, 0, 0), options)[op.spec.at_state]
     return mx.zeros((1, *shape[1:]))
 
 
 def _run(op, packed, options, state, rounds):
     """All outputs of the op on a row, computed by rounds; `state` has one state for each sequence."""
-    spec, at_state = op.spec, _at_state(op.spec)
+    spec, at_state = op.spec, op.spec.at_state
     if not rounds:
         return [state if a.name == STATE else x for a, x in zip(spec.outputs, op.run(packed, options))]
     order = np.concatenate([np.add.outer(firsts, np.arange(size)).ravel() for size, _, firsts in rounds])
@@ -133,10 +133,6 @@ def _length(spec, inputs):
     return next(x.shape[a.axis(TIME)] for a, x in _timed(spec.inputs, inputs))
 
 
-def _at_state(spec):
-    return [a.name for a in spec.outputs].index(STATE)
-
-
 def _ordered(spec, named):
     """Inputs by name in the manifest's order, as the passes of an op take them."""
     return {a.name: named[a.name] for a in spec.inputs if a.name in named}
@@ -148,11 +144,17 @@ def _from(spec, inputs, state):
     return _ordered(spec, rest if state is None else rest | {INITIAL: state})
 
 
+def cut(op, inputs, start, stop):
+    """The inputs of the time steps from start to stop."""
+    timed = _timed(op.spec.inputs, inputs)
+    return inputs | {a.name: mx.split(x, [start, stop], axis=a.axis(TIME))[1] for a, x in timed}
+
+
 def _split(spec, inputs, sizes):
     """The inputs of consecutive pieces of time."""
     ends = np.cumsum(sizes)[:-1].tolist()
-    cut = {a.name: mx.split(x, ends, axis=a.axis(TIME)) for a, x in _timed(spec.inputs, inputs)}
-    return [inputs | {name: pieces[i] for name, pieces in cut.items()} for i in range(len(sizes))]
+    pieces = {a.name: mx.split(x, ends, axis=a.axis(TIME)) for a, x in _timed(spec.inputs, inputs)}
+    return [inputs | {name: each[i] for name, each in pieces.items()} for i in range(len(sizes))]
 
 
 def _reordered(arrays, named, order):

@@ -163,6 +163,15 @@ class OpSpec:
         return INITIAL in {a.name for a in self.inputs} and STATE in {a.name for a in self.outputs}
 
     @cached_property
+    def at_state(self):
+        """Which of the outputs is the final state."""
+        return [array.name for array in self.outputs].index(STATE)
+
+    def differentiated(self, inputs):
+        """The names of those of `inputs`, by name, that have a gradient."""
+        return [array.name for array in self.inputs if array.name in inputs and array.differentiable]
+
+    @cached_property
     def steps(self):
         """Every kernel step of every variant."""
         steps = (s for v in self.variants for steps in v.passes for s in steps)

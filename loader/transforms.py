@@ -42,7 +42,7 @@ def passes(op, plan, present, options):
 
     @forward.vjp
     def _(primals, cotangents, results):
-        primals = _several(primals)
+        primals = several(primals)
         cotangents = [x.astype(y.dtype) for x, y in zip(cotangents[:outputs], results)]
         gradients = backward(*primals, *results, *cotangents)
         fitted = tuple(_fit(spec, *each) for each in zip(inputs, primals, gradients))
@@ -58,13 +58,14 @@ def passes(op, plan, present, options):
         _folding(lambda a: of(a).forward(*a), lambda arrays: (*inputs, *floats), lambda arrays: of(arrays).plan.results)
     )
     backward.vmap(_folding(lambda a: of(a).backward(*a), backward_inputs, lambda arrays: inputs))
-    forward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
-    backward.jvp(_refusal(spec, "forward-mode derivatives (jvp)"))
-    backward.vjp(_refusal(spec, "second-order gradients"))
+    lacking = f"[{spec.name}] has no {{}}; {spec.name}.reference(...) does, in plain MLX."
+    forward.jvp(refusal(lacking.format("forward-mode derivatives (jvp)")))
+    backward.jvp(refusal(lacking.format("forward-mode derivatives (jvp)")))
+    backward.vjp(refusal(lacking.format("second-order gradients")))
     return Passes(plan, forward, backward)
 
 
-def _several(given):
+def several(given):
     """The arguments as a tuple; MLX passes a single argument as it is."""
     return given if isinstance(given, (tuple, list)) else (given,)
 
@@ -79,9 +80,11 @@ def _fit(spec, array: Array, primal, gradient):
     return gradient.astype(primal.dtype)
 
 
-def _refusal(spec, what):
+def refusal(message):
+    """A rule that raises, for a transformation that a function does not have."""
+
     def refuse(*_):
-        raise NotImplementedError(f"[{spec.name}] has no {what}; {spec.name}.reference(...) does, in plain MLX.")
+        raise NotImplementedError(message)
 
     return refuse
 
@@ -91,7 +94,7 @@ def _folding(function, inputs_of, outputs_of):
     axis."""
 
     def rule(arrays, axes):
-        arrays, axes = _several(arrays), _several(axes)
+        arrays, axes = several(arrays), several(axes)
         count = next(x.shape[axis] for x, axis in zip(arrays, axes) if axis is not None)
         single = [x if axis is None else mx.take(x, 0, axis=axis) for x, axis in zip(arrays, axes)]
         specs, made = inputs_of(single), outputs_of(single)

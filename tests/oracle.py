@@ -11,10 +11,11 @@ import pytest
 import loader
 from loader import testing
 from loader.expression import DTYPES
+from loader.sequences import cut
 from loader.testing.inputs import cases, draw, dtype_mixes, option_sets, rank_sets
 from loader.testing.kernels import bound, call, check, error, run
 from loader.testing.kernels import poisoned as with_nan
-from loader.testing.truth import carries, cut, truth, truth_in_pieces
+from loader.testing.truth import truth, truth_in_pieces
 
 __all__ = [
     "BOUNDS",
@@ -64,7 +65,7 @@ LENGTHS = (1, 7, 63, 100, 500)
 
 def carrying():
     """The names of the ops that can continue from a final state."""
-    return [name for name in loader.names() if carries(loader.get(name))]
+    return [name for name in loader.names() if loader.get(name).spec.carries]
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def public_functions():
 
 # What ops are made of, for engines and for loader.parallel.
 INSIDE = {"arrays", "backward_pass", "call_reference", "forward_pass", "passes", "plan", "present", "read"}
-INSIDE |= {"run", "run_backward", "run_forward", "steps"}
+INSIDE |= {"reference_gradients", "run", "run_backward", "run_forward", "steps"}
 
 
 @pytest.mark.skipif(loader.backend() == "reference", reason="there is no kernel to look at")

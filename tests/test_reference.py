@@ -46,3 +46,26 @@ def test_reference_gradients_are_finite_differences(name):
                 way = mx.random.normal(x.shape).astype(mx.float64)
                 up, down = (loss({**inputs, array.name: x + step * way}) for step in (1e-6, -1e-6))
                 assert np.isclose(((up - down) / 2e-6).item(), (gradient * way).sum().item(), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_second_derivatives_of_a_reference_are_finite_differences(name):
+    op = loader.get(name)
+    with mx.stream(mx.cpu):
+        inputs = wide(draw(op, {"B": 1, "L": 3, **op.spec.examples[0]}, [array.name for array in op.spec.optional]))
+        names = op.spec.differentiated(inputs)
+
+        def loss(*arrays):
+            outputs = op._reference(**{**inputs, **dict(zip(names, arrays))})
+            return sum((y * mx.cos(mx.arange(y.size).reshape(y.shape))).sum() for y in outputs)
+
+        x = [inputs[n] for n in names]
+        way = [mx.random.normal(each.shape).astype(mx.float64) for each in x]
+
+        def slope(*arrays):
+            gradients = mx.grad(loss, list(range(len(names))))(*arrays)
+            return sum((g * w).sum() for g, w in zip(gradients, way))
+
+        up, down = (slope(*(each + step * w for each, w in zip(x, way))) for step in (1e-6, -1e-6))
+        curve = sum((g * w).sum() for g, w in zip(mx.grad(slope, list(range(len(names))))(*x), way))
+        assert np.isclose(((up - down) / 2e-6).item(), curve.item(), rtol=1e-5, atol=1e-7)

@@ -13,10 +13,11 @@ from mlx_vlm.models.mamba import language as mamba
 from mlx_vlm.models.qwen3_5 import gated_delta as qwen3_5
 from mlx_vlm.models.recurrent_gemma import language as recurrent_gemma
 from mlx_vlm.models.rwkv7 import language as rwkv7
-from mlx_vlm.models.ssm import compute_dt
 
+from ..masks import keep
 from . import recurrences
-from .recurrences import from_two_tokens, only, where
+from .recurrences import from_two_tokens, only
+from .shared_routes import shared_routes
 
 
 def _tokens(q, *_, **__):
@@ -81,40 +82,11 @@ def _delta(q, k, v, g, beta, state, mask, steps, cache=None, cache_index=1, same
         return cache.update_recurrent(cache_index, q.shape[1], update)
     if mask is not None:
         q, k, v, beta = only(mask, q, k, v, beta)
-        g = where(mask, g, 1)
+        g = keep(mask, g, 1)
     o, state, states = recurrences.gated_delta(q, k, v, g, beta, state, steps or 0)
     if steps is None:
         return o, state
     return o, state, mx.zeros((len(state), 0, *state.shape[1:])) if states is None else states
-
-
-@from_two_tokens(ssm.ssm_update, recurrences.unmasked_length, op_on=("cuda",))
-def ssm_update(
-    hidden_states,
-    A_log,
-    B,
-    C,
-    D,
-    dt,
-    dt_bias,
-    state=None,
-    time_step_limit=(0.001, 100.0),
-    mask=None,
-    lengths=None,
-):
-    """y [B, L, H, Dh] and the state [B, H, Dh, N]; a step that `mask` [B, L] or `lengths` [B] leaves out leaves the
-    state and gives 0."""
-
-    def delta_of(dt):
-        return compute_dt(dt, dt_bias, time_step_limit)
-
-    return recurrences.ssd(hidden_states, A_log, B, C, D, dt, delta_of, state, mask, lengths)
-
-
-@from_two_tokens(recurrent_gemma.rnn_scan, lambda x, *_, **__: x.shape[1])
-def rnn_scan(x, a, h0):
-    """y [B, L, D] in x's dtype and the state [B, D]."""
-    return recurrences.rglru(x, a, h0)
 
 
 @from_two_tokens(mamba.MambaBlock._process_sequence, lambda self, x, *_, **__: x.shape[1])
@@ -123,33 +95,9 @@ def mamba_sequence(self, x, convolution_cache, state_cache):
     return recurrences.mamba(self, x, convolution_cache, state_cache, swiglu)
 
 
-@from_two_tokens(jamba.JambaMambaMixer.ssm_step, lambda self, x, *_, **__: x.shape[1])
-def jamba_scan(self, x, A, state=None):
-    """y [B, L, D] and the state [B, D, N] of JambaMambaMixer."""
-    return recurrences.jamba(self, x, A, state)
-
-
-@from_two_tokens(bailing_moe_linear.recurrent_gla, lambda q, *_, **__: q.shape[2])
-def recurrent_gla(q, k, v, g, scale, h=None):
-    """y [B, H, L, Dv] of q and k [B, H, L, Dk], v [B, H, L, Dv] and one log decay a head, g [H]; the state
-    [B, H, Dk, Dv]."""
-    return recurrences.gla_as_given(q, k, v, g, scale, h)
-
-
-@from_two_tokens(rwkv7.Rwkv7TimeMixing._wkv7, lambda self, r, *_, **__: r.shape[1])
-def wkv7(self, r, w, k, v, a, b, state):
-    """y [B, L, H, D] in r's dtype and the state [B, H, D, D]."""
-    return recurrences.rwkv7(r, w, k, v, a, b, state)
-
-
-ROUTES = {
+ROUTES = shared_routes(ssm, recurrent_gemma, jamba, bailing_moe_linear, rwkv7) | {
     "mlx_vlm.models.gated_delta.gated_delta_update": gated_delta_update,
     "mlx_vlm.models.qwen3_5.gated_delta.gated_delta_update": qwen3_5_gated_delta_update,
     "mlx_vlm.models.qwen3_5.gated_delta.gated_delta_update_with_states": qwen3_5_gated_delta_update_with_states,
-    "mlx_vlm.models.ssm.ssm_update": ssm_update,
-    "mlx_vlm.models.recurrent_gemma.language.rnn_scan": rnn_scan,
     "mlx_vlm.models.mamba.language.MambaBlock._process_sequence": mamba_sequence,
-    "mlx_vlm.models.jamba.language.JambaMambaMixer.ssm_step": jamba_scan,
-    "mlx_vlm.models.bailing_moe_linear.language.recurrent_gla": recurrent_gla,
-    "mlx_vlm.models.rwkv7.language.Rwkv7TimeMixing._wkv7": wkv7,
 }

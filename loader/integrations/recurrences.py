@@ -9,6 +9,7 @@ import mlx.core as mx
 from mlx import nn
 
 from .. import backend, get
+from ..masks import keep, valid
 
 _MOST_STATES = 8
 
@@ -67,7 +68,7 @@ def ssd(hidden_states, A_log, B, C, D, dt, delta_of, state, mask, lengths):
         hidden_states, B, C, dt = only(mask, hidden_states, B, C, dt)
     delta = delta_of(dt)
     if mask is not None:
-        delta = where(mask, delta, 0)
+        delta = keep(mask, delta, 0)
     decay = -mx.exp(A_log.astype(mx.float32))
     y, state = get("ssd")(hidden_states, delta, B, C, decay, initial_state=single(state), return_state=True)
     return y + hidden_states * D[:, None], state
@@ -86,7 +87,7 @@ def gla(q, k, v, g, scale, h, mask=None):
     decay = mx.broadcast_to(mx.exp(g.astype(mx.float32)), v.shape[:3])
     if mask is not None:
         q, k, v = only(mask, q, k, v)
-        decay = where(mask, decay, 1)
+        decay = keep(mask, decay, 1)
     y, state = get("gla")(q, k, v, decay, initial_state=single(h), scale=scale, return_state=True)
     return mx.swapaxes(y, 1, 2), state
 
@@ -151,20 +152,7 @@ def _jamba_norms(block, delta, B, C):
 
 def only(mask, *arrays):
     """`arrays` with 0 for what padding holds: even a NaN times 0, forward or backward, would reach the valid steps."""
-    return [where(mask, x, 0) for x in arrays]
-
-
-def where(mask, x, other):
-    """`x` [B, L, ...] where `mask` [B, L] holds, and `other`, a number, elsewhere."""
-    return mx.where(mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), x, mx.array(other, x.dtype))
-
-
-def valid(mask, lengths, length):
-    """The mask [B, L] of the steps that neither `mask` nor `lengths` [B] leaves out, or None."""
-    if lengths is None:
-        return mask
-    within = mx.arange(length) < lengths[:, None]
-    return within if mask is None else within & mask.astype(mx.bool_)
+    return [keep(mask, x) for x in arrays]
 
 
 def result_type(*arrays):

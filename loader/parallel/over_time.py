@@ -7,6 +7,7 @@ import mlx.core as mx
 
 from ..op import Op
 from ..spec import STATE
+from ..transforms import refusal, several
 from . import transitions
 from .collectives import all_gather, choose, pack, tied, unpack
 from .piece import START, Piece
@@ -42,7 +43,7 @@ class _Call:
 
     def __init__(self, op, group, inputs, options, return_state):
         self.op, self.group, self.names, self.options = op, group, tuple(inputs), options
-        self.state = op.plan(inputs, options).outputs[_state(op)]
+        self.state = op.plan(inputs, options).outputs[op.spec.at_state]
         self.now = not op.engine.LAZY and op.engine.ready(list(inputs.values()))
         values = {option.name: value for option, value in zip(op.spec.options, options)}
         self.transition = transitions.find(op.spec, values)
@@ -57,10 +58,9 @@ class _Call:
         count = len(self.op.spec.outputs)
 
         def gradient(kept, primals, cotangents, results):
-            primals = primals if isinstance(primals, (tuple, list)) else (primals,)
             cotangents = [x.astype(y.dtype) for x, y in zip(cotangents[:count], results)]
             backward = self._custom(self._backward, self._refusal("second-order gradients"))
-            return tuple(backward(*primals, *results[count:], *cotangents))
+            return tuple(backward(*several(primals), *results[count:], *cotangents))
 
         return self._custom(self._forward, gradient)
 
@@ -95,7 +95,7 @@ class _Call:
         results, entering, rows = rest[: -size - 1], rest[-size - 1], rest[-size:]
         pieces = [rows[i : i + 3] for i in range(0, size, 3)]
         piece = Piece(self.op, {**inputs, START: entering}, self.options, again=self.place > 0 and not self.now)
-        last = _state(self.op)
+        last = self.op.spec.at_state
         nothing = mx.zeros_like(entering)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
         adjoint = piece.entering if self.ends else piece.adjoint
@@ -167,12 +167,4 @@ class _Call:
         return [unpack(gathered[rank], [x.shape for x in arrays]) for rank in self.ranks]
 
     def _refusal(self, what):
-        def refuse(*_):
-            raise NotImplementedError(f"[{self.op.spec.name} over time] has no {what}.")
-
-        return refuse
-
-
-def _state(op):
-    """Which of the outputs is the final state."""
-    return [array.name for array in op.spec.outputs].index(STATE)
+        return refusal(f"[{self.op.spec.name} over time] has no {what}.")

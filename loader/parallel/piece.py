@@ -1,7 +1,5 @@
 """The passes of an op on one rank's piece of time, each as far as it is asked for."""
 
-import mlx.core as mx
-
 from .. import plan
 from ..spec import INITIAL, STATE
 from .collectives import behind
@@ -33,7 +31,7 @@ class Piece:
         inputs = {**self.inputs, **changed}
         made = self._plan(inputs)
         if made is None:
-            return self.op.call_reference(inputs, self._values)[self._state]
+            return self.op.call_reference(inputs, self._values)[self.op.spec.at_state]
         return self._run(self.op.steps(made, "state"), self.op.arrays(inputs, self._values))[STATE]
 
     def beside(self, name):
@@ -66,7 +64,7 @@ class Piece:
         """The gradient of the state that entered, and nothing else; `results` are those of `forward`."""
         made, arrays = self._cotangents(results, cotangents)
         if made is None:
-            return self._reference_gradients([START], cotangents)[START]
+            return self.op.reference_gradients(self.inputs, self._values, cotangents)[START]
         return self._run(self.op.steps(made, "adjoint"), arrays)[BEGIN]
 
     def entering(self, results, cotangents):
@@ -78,16 +76,12 @@ class Piece:
 
     def backward(self, results, cotangents, after=()):
         """The gradients of the inputs that have one, by name; steps still to run wait for the arrays `after`."""
-        names = [a.name for a in self.op.spec.inputs if a.name in self.inputs and a.differentiable]
         made, arrays = self._cotangents(results, cotangents)
         if made is None:
-            return self._reference_gradients(names, cotangents)
+            return self.op.reference_gradients(self.inputs, self._values, cotangents)
         self._run(self.op.steps(made, "backward"), arrays, after)
+        names = self.op.spec.differentiated(self.inputs)
         return {name: arrays[f"grad_{name}"].astype(self.inputs[name].dtype) for name in names}
-
-    @property
-    def _state(self):
-        return [array.name for array in self.op.spec.outputs].index(STATE)
 
     def _plan(self, inputs):
         """The plan of a call whose kernels can run now, else None."""
@@ -133,12 +127,6 @@ class Piece:
                 self._done.append((step, read, outputs))
             arrays.update(zip(step.makes, outputs))
         return arrays
-
-    def _reference_gradients(self, names, cotangents):
-        def function(*arrays):
-            return self.op.call_reference({**self.inputs, **dict(zip(names, arrays))}, self._values)
-
-        return dict(zip(names, mx.vjp(function, [self.inputs[name] for name in names], list(cotangents))[1]))
 
 
 def _alike(arrays, others):

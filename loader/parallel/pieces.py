@@ -5,6 +5,7 @@ from typing import TypeVar
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
+from ..transforms import several
 from .collectives import all_gather, all_sum, choose, pack, unpack
 
 _Tree = TypeVar("_Tree")
@@ -139,6 +140,6 @@ def _sums(group, after=()):
 
     @forward.vjp
     def _(primals, cotangents, results):
-        return _sums(group, kept)(*(cotangents if isinstance(cotangents, (tuple, list)) else [cotangents]))
+        return _sums(group, kept)(*several(cotangents))
 
     return forward

@@ -2,7 +2,8 @@
 
 import mlx.core as mx
 
-from .recipe import last, one_late, prefixes, recipe, replace, run
+from ..masks import replace
+from .recipe import last, one_late, prefixes, recipe, run
 
 
 @recipe(state="B H Dk Dv", q="B L H Dk", g="B L H Dk", v="B L H Dv")

@@ -2,7 +2,8 @@
 
 import mlx.core as mx
 
-from .recipe import begun, recipe, replace, run
+from ..masks import replace
+from .recipe import begun, recipe, run
 
 
 @recipe(

@@ -5,7 +5,8 @@ import math
 import mlx.core as mx
 import numpy as np
 
-from .recipe import begun, last, recipe, replace, run
+from ..masks import replace
+from .recipe import begun, last, recipe, run
 
 # A turn in the fixed point that angles add up in: they wrap around without error, however many steps there are.
 _TURN = 2.0**32

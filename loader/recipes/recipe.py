@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 
 from .. import get
+from ..arguments import check_array
 from ..operators import OPERATORS
 
 _TIME = "L"
@@ -93,13 +94,6 @@ def prefixes(operator, x, initial_state=None, reset=None):
     return get("associative_scan")(flat, operator=number, initial_state=start, reset=reset).reshape(x.shape)
 
 
-def replace(where, x, value):
-    """`x` [B, L, ...] with `value` where `where` [B, L] holds; `where` may be None."""
-    if where is None:
-        return x
-    return mx.where(where.reshape(where.shape + (1,) * (x.ndim - 2)), mx.array(value, x.dtype), x)
-
-
 def one_late(x, first=None):
     """`x` [B, L, ...] a step later, without its last step and with `first` [B, ...], or its own first, before it."""
     first = x[:, :1] if first is None else mx.expand_dims(first, 1)
@@ -163,11 +157,7 @@ def _check(name, shapes, states, arguments):
 
 
 def _fit(name, argument, x, choices, dtype, sizes):
-    if not isinstance(x, mx.array):
-        got = type(x).__name__
-        raise TypeError(
-            f"[{name}] expected {argument} to be an mlx.core.array but got {got}; convert it with mx.array."
-        )
+    check_array(name, argument, x)
     if x.dtype != dtype if dtype else not mx.issubdtype(x.dtype, mx.floating):
         expected = str(dtype).rpartition(".")[2] if dtype else "float32, float16 or bfloat16"
         raise TypeError(f"[{name}] expected {argument} to have dtype {expected} but got {x.dtype}.")

@@ -2,7 +2,8 @@
 
 import mlx.core as mx
 
-from .recipe import recipe, replace, run
+from ..masks import replace
+from .recipe import recipe, run
 
 
 @recipe(state="B H Dk Dv", r="B L H Dk", k="B L H Dk", v="B L H Dv", w="B L H Dk", u="H Dk")

@@ -2,7 +2,8 @@
 
 import mlx.core as mx
 
-from .recipe import last, one_late, prefixes, recipe, replace, sums
+from ..masks import replace
+from .recipe import last, one_late, prefixes, recipe, sums
 
 
 @recipe(state=("B H Dk Dv", "B H Dk", "B H"), q="B L Hk Dk", k="B L Hk Dk", v="B L H Dv", i="B L H", f="B L H")

@@ -15,7 +15,7 @@ from ..op import Op
 from ..plan import scope_of
 from ..spec import FLOATS
 from . import inputs as drawn
-from .truth import carries, differentiated, truth, truth_in_pieces
+from .truth import truth, truth_in_pieces
 
 # rms(got - want) / rms(want) that an op promises, by the dtype of the result, where its entry has no `bounds`.
 BOUNDS = {"float32": 1e-5, "float16": 2e-3, "bfloat16": 1e-2}
@@ -99,7 +99,7 @@ def compare(op: Op, inputs: Mapping[str, mx.array]) -> list[Found]:
     shaped = call(op.reference, op, inputs)
     cotangents = [mx.array(rng.normal(size=y.shape).astype(np.float32)).astype(y.dtype) for y in shaped]
     outputs, gradients = run(op, inputs, cotangents)
-    long = carries(op) and len(shaped) == 2 and shaped[0].shape[1] > _LONG
+    long = op.spec.carries and len(shaped) == 2 and shaped[0].shape[1] > _LONG
     want_outputs, want_gradients = (truth_in_pieces if long else truth)(op, inputs, cotangents)
     found = [_found(op, inputs, a.name, got, want) for a, got, want in zip(op.spec.outputs, outputs, want_outputs)]
     for name, got in gradients.items():
@@ -121,7 +121,7 @@ def _found(op, inputs, name, got, want):
 
 def run(op, inputs, cotangents):
     """(outputs, gradients by name) of the op: all outputs, and both passes where it has two."""
-    names = differentiated(op, inputs) if all(variant.backward for variant in op.spec.variants) else []
+    names = op.spec.differentiated(inputs) if all(variant.backward for variant in op.spec.variants) else []
 
     def function(*arrays):
         return call(op, op, {**inputs, **dict(zip(names, arrays))})

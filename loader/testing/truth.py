@@ -2,12 +2,13 @@
 
 import mlx.core as mx
 
-from ..spec import STATE, TIME
+from ..sequences import cut
+from ..spec import TIME
 
 
 def truth(op, inputs, cotangents, **options):
     """(outputs, gradients of the float inputs by name) of the recurrence in float64."""
-    names = differentiated(op, inputs)
+    names = op.spec.differentiated(inputs)
     fixed = {name: x for name, x in inputs.items() if name not in names}
     options = {option.name: option.default for option in op.spec.options} | options
     with mx.stream(mx.cpu):
@@ -21,31 +22,8 @@ def truth(op, inputs, cotangents, **options):
     return outputs, dict(zip(names, gradients))
 
 
-def differentiated(op, inputs):
-    """The names of the inputs that have a gradient."""
-    return [array.name for array in op.spec.inputs if array.name in inputs and array.differentiable]
-
-
-def carries(op):
-    """Whether an op can continue from its final state at any step. gated_delta_chunk_state cannot: its g adds up
-    within a chunk."""
-    return any(array.name == "initial_state" for array in op.spec.inputs) and any(
-        array.name == STATE for array in op.spec.outputs
-    )
-
-
-def cut(op, inputs, start, stop):
-    """The inputs of the time steps from start to stop."""
-    found = {}
-    for array in op.spec.inputs:
-        if array.name in inputs:
-            at, x = array.axis(TIME), inputs[array.name]
-            found[array.name] = x if at is None else mx.split(x, [start, stop], axis=at)[1]
-    return found
-
-
 def truth_in_pieces(op, inputs, cotangents, piece=256):
-    """As `truth`, in pieces of time, for an op that `carries` and has one other output: MLX's gradient of a slice
+    """As `truth`, in pieces of time, for an op that carries a state and has one other output: MLX's gradient of a slice
     has the size of the whole array, so without pieces time and memory would grow with L * L."""
     starts = list(range(0, cotangents[0].shape[1], piece))
     pieces = [cut(op, inputs, at, at + piece) for at in starts]

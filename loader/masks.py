@@ -1,0 +1,31 @@
+"""Steps of arrays [B, L, ...] by masks [B, L] and by their numbers."""
+
+import mlx.core as mx
+
+
+def keep(mask, x, other=0):
+    """`x` where `mask` holds, and `other`, a number, elsewhere, also where `x` has a NaN there."""
+    return mx.where(_spread(mask, x), x, mx.array(other, x.dtype))
+
+
+def replace(mask, x, value):
+    """`x` with `value`, a number, where `mask` holds; `mask` may be None."""
+    return x if mask is None else mx.where(_spread(mask, x), mx.array(value, x.dtype), x)
+
+
+def take(x, steps):
+    """The steps [B, N] of `x`."""
+    return mx.take_along_axis(x, _spread(steps, x), axis=1)
+
+
+def valid(mask, lengths, length):
+    """The mask of the steps that neither `mask` nor `lengths` [B] leaves out, or None."""
+    if lengths is None:
+        return mask
+    within = mx.arange(length) < lengths[:, None]
+    return within if mask is None else within & mask.astype(mx.bool_)
+
+
+def _spread(mask, x):
+    """`mask` with as many axes as `x`."""
+    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
