@@ -17,7 +17,7 @@ from loader.operators import OPERATORS
 NAMES = tuple(OPERATORS)
 MLX = dict(add=mx.cumsum, mul=mx.cumprod, max=mx.cummax, min=mx.cummin, logaddexp=mx.logcumsumexp)
 each_operator = pytest.mark.parametrize("name", NAMES)
-MANY = pytest.mark.full("each operator, dtype and option is a program of its own")
+CALLS = [(("initial_state", "reset"), dtype) for dtype in ("float32", "float16", "bfloat16")] + [((), "float32")]
 each_way = pytest.mark.parametrize("reverse", [False, True], ids=["", "reverse"])
 
 
@@ -75,8 +75,7 @@ def check(name, inputs, reverse):
 @each_operator
 @each_way
 @pytest.mark.parametrize("length", first(1, [63, 1, 260], "each operator and length is a program of its own"))
-@pytest.mark.parametrize("dtype", ["float32", *(pytest.param(dtype, marks=MANY) for dtype in ("float16", "bfloat16"))])
-@pytest.mark.parametrize("present", [pytest.param((), marks=MANY), ("initial_state", "reset")], ids=["", "all"])
+@pytest.mark.parametrize("present, dtype", first(1, CALLS, "each dtype and option is a program of its own"))
 def test_parity(name, reverse, length, dtype, present):
     check(name, drawn(name, length, present, dtype), reverse)
 

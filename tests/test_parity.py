@@ -14,7 +14,7 @@ from loader.testing.inputs import batch
 def _cases():
     for name in loader.names():
         op = loader.get(name)
-        for dtypes, present, examples in cases(op, op.spec.examples, pairs=len(op.spec.required) <= 2):
+        for dtypes, present, examples in cases(op, op.spec.examples):
             label = "-".join((name, *dtypes.values(), *present))
             few = len(present) == len(op.spec.optional) and set(dtypes.values()) <= {"float32"}
             marks = () if few else pytest.mark.full("each mix of dtypes and options is a program of its own")

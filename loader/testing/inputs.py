@@ -46,15 +46,15 @@ def _random(rng, array, shape, dtype):
 
 
 def dtype_mixes(op):
-    """Mixes of dtypes to test: all, for up to two float inputs; for more, equal dtypes, and each input alone in
-    float32."""
+    """Mixes of dtypes to test: all, for up to two float inputs; for more, equal dtypes, and so many of float32 beside
+    16 bits that every two inputs differ in one."""
     floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
     if len(floats) <= 2:
         mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
     else:
         mixes = [(d,) * len(floats) for d in floats[0].dtypes]
-        for odd, half in zip(range(len(floats)), itertools.cycle(("float16", "bfloat16"))):
-            mixes.append(tuple("float32" if i == odd else half for i in range(len(floats))))
+        for bit, half in zip(range((len(floats) - 1).bit_length()), itertools.cycle(("float16", "bfloat16"))):
+            mixes.append(tuple("float32" if i >> bit & 1 else half for i in range(len(floats))))
     return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
 
 
@@ -70,13 +70,10 @@ def rank_sets(op):
     return [{}] + [{array.name: choice} for array in op.spec.inputs for choice in range(1, len(array.shapes))]
 
 
-def cases(op, sizes, pairs=False):
+def cases(op, sizes):
     """(dtype mix, options, sizes) to test: every subset of the options in float32, all or none of them in the other
-    mixes, and the sizes in turn; with `pairs` each mix with each subset, in float32 at every size."""
+    mixes, and the sizes in turn."""
     mixes, sets = dtype_mixes(op), option_sets(op)
-    if pairs:
-        every = enumerate(itertools.product(mixes, sets))
-        return [(m, p, sizes if m == mixes[0] else (sizes[i % len(sizes)],)) for i, (m, p) in every]
     few = [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
     return [(mix, present, (sizes[-1 - i % len(sizes)],)) for i, (mix, present) in enumerate(few)]
 
