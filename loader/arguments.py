@@ -41,7 +41,7 @@ OPTIONS = {
 
 
 def check_array(who, name, x):
-    """Refuse what is no array of MLX."""
+    """Raise TypeError unless `x` is an mlx.core.array."""
     if not isinstance(x, mx.array):
         raise TypeError(
             f"[{who}] expected {name} to be an mlx.core.array but got {type(x).__name__}; convert it with mx.array."

@@ -4,7 +4,7 @@ import mlx.core as mx
 
 
 def keep(mask, x, other=0):
-    """`x` where `mask` holds, and `other`, a number, elsewhere, also where `x` has a NaN there."""
+    """`x` where `mask` holds, and `other`, a number, elsewhere, whatever `x` holds there."""
     return mx.where(_spread(mask, x), x, mx.array(other, x.dtype))
 
 
@@ -26,6 +26,6 @@ def valid(mask, lengths, length):
     return within if mask is None else within & mask.astype(mx.bool_)
 
 
-def _spread(mask, x):
-    """`mask` with as many axes as `x`."""
-    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+def _spread(by_step, x):
+    """An array [B, N] with as many axes as `x`."""
+    return by_step.reshape(by_step.shape + (1,) * (x.ndim - by_step.ndim))

@@ -39,6 +39,6 @@ def sigmoid(x: mx.array) -> mx.array:
 
 def bounded_sqrt(x: mx.array, limit: float) -> mx.array:
     """The square root, with a derivative of at most `limit`."""
-    edge = (0.5 / limit) ** 2
-    near = mx.stop_gradient(mx.sqrt(x)) + limit * (x - mx.stop_gradient(x))
-    return mx.where(x < edge, near, mx.sqrt(mx.maximum(x, edge)))
+    steep = x <= (0.5 / limit) ** 2
+    line = mx.stop_gradient(mx.sqrt(x)) + limit * (x - mx.stop_gradient(x))
+    return mx.where(steep, line, mx.sqrt(mx.where(steep, 1, x)))

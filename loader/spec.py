@@ -159,16 +159,17 @@ class OpSpec:
 
     @cached_property
     def carries(self):
-        """Whether the op can continue from the final state of another call."""
+        """Whether the op can continue from the final state of another call. gated_delta_chunk_state cannot: its g adds
+        up within a chunk."""
         return INITIAL in {a.name for a in self.inputs} and STATE in {a.name for a in self.outputs}
 
     @cached_property
     def at_state(self):
-        """Which of the outputs is the final state."""
+        """The index of the final state among the outputs."""
         return [array.name for array in self.outputs].index(STATE)
 
     def differentiated(self, inputs):
-        """The names of those of `inputs`, by name, that have a gradient."""
+        """The names of the differentiable inputs among `inputs`, arrays by name."""
         return [array.name for array in self.inputs if array.name in inputs and array.differentiable]
 
     @cached_property

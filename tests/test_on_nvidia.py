@@ -36,10 +36,10 @@ def test_selective_scan_of_many_channels():
 
 @pytest.mark.full("it compiles programs of its own")
 def test_ssd_of_many_spans():
-    """So many that a threadgroup walks over two of them."""
+    """So many that a threadgroup walks over two of them, with heads of whole tiles and with small ones."""
     op = planned_as(loader.get("ssd"), "cuda")
-    for present in ([array.name for array in op.spec.optional], []):
-        sizes = {"B": 107, "L": 520, "H": 2, "G": 1, "Dh": 8, "N": 33}
+    for present, heads in (([array.name for array in op.spec.optional], (64, 64)), ([], (8, 33))):
+        sizes = {"B": 107, "L": 520, "H": 2, "G": 1, **dict(zip(("Dh", "N"), heads))}
         check(op, draw(op, sizes, present, model_dtypes(op), ranks=RANKS["ssd"]))
 
 

@@ -17,6 +17,7 @@ def _cases():
         for dtypes, present, examples in cases(op, op.spec.examples):
             label = "-".join((name, *dtypes.values(), *present))
             few = len(present) == len(op.spec.optional) and set(dtypes.values()) <= {"float32"}
+            examples = op.spec.examples if few and len(op.spec.required) <= 2 else examples
             marks = () if few else pytest.mark.full("each mix of dtypes and options is a program of its own")
             yield pytest.param(name, dtypes, present, examples, id=label, marks=marks)
 

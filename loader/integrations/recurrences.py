@@ -109,13 +109,13 @@ def rwkv7(r, w, k, v, a, b, state):
 def mamba(block, x, conv_cache, state_cache, swiglu):
     """The whole sequence of a MambaBlock x [B, L, width] and its caches after it."""
     x, z = mx.split(block.in_proj(x), 2, axis=-1)
-    keep = block.conv_kernel_size - 1
-    x = mx.pad(x, [(0, 0), (keep, 0), (0, 0)]) if conv_cache is None else mx.concatenate([conv_cache, x], axis=1)
+    past = block.conv_kernel_size - 1
+    x = mx.pad(x, [(0, 0), (past, 0), (0, 0)]) if conv_cache is None else mx.concatenate([conv_cache, x], axis=1)
     A = -mx.exp(block.A_log)
     decayed = state_cache is not None or z.shape[1] > 1  # a first token has no state to decay
     dtype = result_type(x, A if decayed else None, state_cache)
     y, state = _selective_scan(block, nn.silu(block.conv1d(x)), A, state_cache, _mamba_norms, dtype)
-    return block.out_proj(swiglu(z, y)), (x[:, -keep:], state)
+    return block.out_proj(swiglu(z, y)), (x[:, -past:], state)
 
 
 def jamba(block, x, A, state):

@@ -46,15 +46,15 @@ def _random(rng, array, shape, dtype):
 
 
 def dtype_mixes(op):
-    """Mixes of dtypes to test: all, for up to two float inputs; for more, equal dtypes, and so many of float32 beside
-    16 bits that every two inputs differ in one."""
+    """Mixes of dtypes to test: all, for up to two float inputs; for more, equal dtypes, and mixes of float32 with a
+    type of 16 bits such that each input is float32 in one and any two inputs differ in one."""
     floats = [array for array in op.spec.required if array.differentiable and len(array.dtypes) > 1]
     if len(floats) <= 2:
         mixes = itertools.product(floats[0].dtypes if floats else (), repeat=len(floats))
     else:
         mixes = [(d,) * len(floats) for d in floats[0].dtypes]
-        for bit, half in zip(range((len(floats) - 1).bit_length()), itertools.cycle(("float16", "bfloat16"))):
-            mixes.append(tuple("float32" if i >> bit & 1 else half for i in range(len(floats))))
+        for bit, half in zip(range(len(floats).bit_length()), itertools.cycle(("float16", "bfloat16"))):
+            mixes.append(tuple("float32" if i >> bit & 1 else half for i in range(1, len(floats) + 1)))
     return [dict(zip((array.name for array in floats), mix)) for mix in mixes]
 
 

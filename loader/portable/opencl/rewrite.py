@@ -13,6 +13,12 @@ _LITERAL = re.compile(
 _ALIAS = re.compile(rf"\busing\s+(\w+)\s*=\s*{_ANY_VECTOR}\s*;|\btypedef\s+{_ANY_VECTOR}\s+(\w+)\s*;")
 _OPERATOR = re.compile(r"\boperator\s+(?:metal::|simd::)?([a-z]+)([234])\s*(?=\()")
 _PARAMETERS = re.compile(r"[<,]\s*(?:typename|class)\s+(\w+)")
+# Packed vectors that are aligned vectors here; the others are structs.
+_PACKED = {
+    f"packed_{kind}{size}"
+    for kind in "float half bfloat char uchar short ushort int uint long ulong".split()
+    for size in (2, 4)
+}
 _ELEMENTS = re.compile(r"\b(float|half|bfloat|u?(?:char|short|int|long))[234]\b|\bvec\s*<\s*(\w+)")
 # `thread` after the parameters of a member function: temporaries lie in no space.
 _MEMBER = re.compile(r"(?<=\))(\s*(?:const\s+)?)thread\b(?=\s*[{:;=])")
@@ -51,7 +57,9 @@ def rewrite(source: str, context: str = "", converts: bool = False) -> str:
     `context` is source compiled before it: aliases of vector types declared there are known here. `converts` says that
     a template parameter may be a vector of other elements than what becomes one.
     """
-    names = {"vec"} | {name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name}
+    names = {"vec", *_PACKED} | {
+        name for match in _ALIAS.findall(blank(context + "\n" + source)) for name in match if name
+    }
     # Between half and bfloat OpenCL converts by way of float alone.
     source = edit(source, [(m.start(), m.end(), f"msl::to<{m[1]}>") for m in _HALVES.finditer(blank(source))])
     source = edit(source, [(m.start(), m.end(), f"bfloat({m[1]}f)") for m in _LITERAL.finditer(blank(source))])

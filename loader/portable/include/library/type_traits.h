@@ -2,6 +2,16 @@
 // bfloat count as floating point whatever the compiler takes them for.
 #pragma once
 
+namespace msl {
+template <typename T>
+struct given_type {
+  using type = T;
+};
+// T, for an argument that follows another's type instead of choosing it: `atomic_store_explicit(p, 0, ...)` compiles.
+template <typename T>
+using given = typename given_type<T>::type;
+}  // namespace msl
+
 namespace metal {
 MSL_TRANSFORM(add_const, const T)
 MSL_TRANSFORM(add_pointer, __remove_reference_t(T)*)

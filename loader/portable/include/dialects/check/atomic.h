@@ -22,28 +22,20 @@ typedef atomic<bool> atomic_bool;
 typedef atomic<float> atomic_float;
 typedef atomic<ulong> atomic_ulong;
 
-template <typename T>
-struct same_type {
-  using type = T;
-};
-// An argument that follows the type of the atomic instead of choosing it.
-template <typename T>
-using given = typename same_type<T>::type;
-
 #define MSL_CHANGE(name, space, ...)                                           \
   template <typename T>                                                        \
   enable_if_t<one_of<T, __VA_ARGS__>, T> atomic_fetch_##name##_explicit(       \
-      volatile space atomic<T>* object, given<T> operand, memory_order order);
+      volatile space atomic<T>* object, msl::given<T> operand, memory_order order);
 #define MSL_ATOMICS(space)                                                                                      \
   template <typename T>                                                                                         \
-  void atomic_store_explicit(volatile space atomic<T>* object, given<T> desired, memory_order order);           \
+  void atomic_store_explicit(volatile space atomic<T>* object, msl::given<T> desired, memory_order order);      \
   template <typename T>                                                                                         \
   T atomic_load_explicit(const volatile space atomic<T>* object, memory_order order);                           \
   template <typename T>                                                                                         \
-  T atomic_exchange_explicit(volatile space atomic<T>* object, given<T> desired, memory_order order);           \
+  T atomic_exchange_explicit(volatile space atomic<T>* object, msl::given<T> desired, memory_order order);      \
   template <typename T>                                                                                         \
   bool atomic_compare_exchange_weak_explicit(volatile space atomic<T>* object, thread T* expected,              \
-                                             given<T> desired, memory_order success, memory_order failure);     \
+                                             msl::given<T> desired, memory_order success, memory_order failure);\
   MSL_CHANGE(add, space, int, uint, float)                                                                      \
   MSL_CHANGE(sub, space, int, uint, float)                                                                      \
   MSL_CHANGE(min, space, int, uint)                                                                             \

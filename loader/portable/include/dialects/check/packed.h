@@ -4,73 +4,28 @@
 #include "vector.h"
 
 namespace metal {
-// Every name of two, three or four letters: `M` is called with each letter after `p`, level by level.
-#define MSL_XY_A(M, p) M(p##x) M(p##y)
-#define MSL_XY_B(M, p) M(p##x) M(p##y)
-#define MSL_XY_C(M, p) M(p##x) M(p##y)
-#define MSL_XY_D(M, p) M(p##x) M(p##y)
-#define MSL_XYZ_A(M, p) M(p##x) M(p##y) M(p##z)
-#define MSL_XYZ_B(M, p) M(p##x) M(p##y) M(p##z)
-#define MSL_XYZ_C(M, p) M(p##x) M(p##y) M(p##z)
-#define MSL_XYZ_D(M, p) M(p##x) M(p##y) M(p##z)
-#define MSL_XYZW_A(M, p) M(p##x) M(p##y) M(p##z) M(p##w)
-#define MSL_XYZW_B(M, p) M(p##x) M(p##y) M(p##z) M(p##w)
-#define MSL_XYZW_C(M, p) M(p##x) M(p##y) M(p##z) M(p##w)
-#define MSL_XYZW_D(M, p) M(p##x) M(p##y) M(p##z) M(p##w)
-#define MSL_RG_A(M, p) M(p##r) M(p##g)
-#define MSL_RG_B(M, p) M(p##r) M(p##g)
-#define MSL_RG_C(M, p) M(p##r) M(p##g)
-#define MSL_RG_D(M, p) M(p##r) M(p##g)
-#define MSL_RGB_A(M, p) M(p##r) M(p##g) M(p##b)
-#define MSL_RGB_B(M, p) M(p##r) M(p##g) M(p##b)
-#define MSL_RGB_C(M, p) M(p##r) M(p##g) M(p##b)
-#define MSL_RGB_D(M, p) M(p##r) M(p##g) M(p##b)
-#define MSL_RGBA_A(M, p) M(p##r) M(p##g) M(p##b) M(p##a)
-#define MSL_RGBA_B(M, p) M(p##r) M(p##g) M(p##b) M(p##a)
-#define MSL_RGBA_C(M, p) M(p##r) M(p##g) M(p##b) M(p##a)
-#define MSL_RGBA_D(M, p) M(p##r) M(p##g) M(p##b) M(p##a)
-
 #define MSL_TWO(name) __declspec(property(get = get2, put = put2)) vec<T, 2> name;
 #define MSL_THREE(name) __declspec(property(get = get3, put = put3)) vec<T, 3> name;
 #define MSL_FOUR(name) __declspec(property(get = get4, put = put4)) vec<T, 4> name;
-#define MSL_SWIZZLES(L)                                          \
-  MSL_##L##_A(MSL_2_##L, ) MSL_##L##_A(MSL_3_##L, ) MSL_##L##_A(MSL_4_##L, )
-#define MSL_2_XY(p) MSL_XY_B(MSL_TWO, p)
-#define MSL_3_XY(p) MSL_XY_B(MSL_3_XY_, p)
-#define MSL_3_XY_(p) MSL_XY_C(MSL_THREE, p)
-#define MSL_4_XY(p) MSL_XY_B(MSL_4_XY_, p)
-#define MSL_4_XY_(p) MSL_XY_C(MSL_4_XY__, p)
-#define MSL_4_XY__(p) MSL_XY_D(MSL_FOUR, p)
-#define MSL_2_XYZ(p) MSL_XYZ_B(MSL_TWO, p)
-#define MSL_3_XYZ(p) MSL_XYZ_B(MSL_3_XYZ_, p)
-#define MSL_3_XYZ_(p) MSL_XYZ_C(MSL_THREE, p)
-#define MSL_4_XYZ(p) MSL_XYZ_B(MSL_4_XYZ_, p)
-#define MSL_4_XYZ_(p) MSL_XYZ_C(MSL_4_XYZ__, p)
-#define MSL_4_XYZ__(p) MSL_XYZ_D(MSL_FOUR, p)
-#define MSL_2_XYZW(p) MSL_XYZW_B(MSL_TWO, p)
-#define MSL_3_XYZW(p) MSL_XYZW_B(MSL_3_XYZW_, p)
-#define MSL_3_XYZW_(p) MSL_XYZW_C(MSL_THREE, p)
-#define MSL_4_XYZW(p) MSL_XYZW_B(MSL_4_XYZW_, p)
-#define MSL_4_XYZW_(p) MSL_XYZW_C(MSL_4_XYZW__, p)
-#define MSL_4_XYZW__(p) MSL_XYZW_D(MSL_FOUR, p)
-#define MSL_2_RG(p) MSL_RG_B(MSL_TWO, p)
-#define MSL_3_RG(p) MSL_RG_B(MSL_3_RG_, p)
-#define MSL_3_RG_(p) MSL_RG_C(MSL_THREE, p)
-#define MSL_4_RG(p) MSL_RG_B(MSL_4_RG_, p)
-#define MSL_4_RG_(p) MSL_RG_C(MSL_4_RG__, p)
-#define MSL_4_RG__(p) MSL_RG_D(MSL_FOUR, p)
-#define MSL_2_RGB(p) MSL_RGB_B(MSL_TWO, p)
-#define MSL_3_RGB(p) MSL_RGB_B(MSL_3_RGB_, p)
-#define MSL_3_RGB_(p) MSL_RGB_C(MSL_THREE, p)
-#define MSL_4_RGB(p) MSL_RGB_B(MSL_4_RGB_, p)
-#define MSL_4_RGB_(p) MSL_RGB_C(MSL_4_RGB__, p)
-#define MSL_4_RGB__(p) MSL_RGB_D(MSL_FOUR, p)
-#define MSL_2_RGBA(p) MSL_RGBA_B(MSL_TWO, p)
-#define MSL_3_RGBA(p) MSL_RGBA_B(MSL_3_RGBA_, p)
-#define MSL_3_RGBA_(p) MSL_RGBA_C(MSL_THREE, p)
-#define MSL_4_RGBA(p) MSL_RGBA_B(MSL_4_RGBA_, p)
-#define MSL_4_RGBA_(p) MSL_RGBA_C(MSL_4_RGBA__, p)
-#define MSL_4_RGBA__(p) MSL_RGBA_D(MSL_FOUR, p)
+// Every swizzle of 2 to 4 letters: each level appends each letter to the prefix `p`.
+#define MSL_NAMES_2(a, b) MSL_SECOND_2(a, a, b) MSL_SECOND_2(b, a, b)
+#define MSL_SECOND_2(p, a, b) MSL_THIRD_2(p##a, a, b) MSL_THIRD_2(p##b, a, b)
+#define MSL_THIRD_2(p, a, b) MSL_TWO(p) MSL_FOURTH_2(p##a, a, b) MSL_FOURTH_2(p##b, a, b)
+#define MSL_FOURTH_2(p, a, b) MSL_THREE(p) MSL_FOUR(p##a) MSL_FOUR(p##b)
+#define MSL_NAMES_3(a, b, c) MSL_SECOND_3(a, a, b, c) MSL_SECOND_3(b, a, b, c) MSL_SECOND_3(c, a, b, c)
+#define MSL_SECOND_3(p, a, b, c) MSL_THIRD_3(p##a, a, b, c) MSL_THIRD_3(p##b, a, b, c) MSL_THIRD_3(p##c, a, b, c)
+#define MSL_THIRD_3(p, a, b, c) \
+  MSL_TWO(p) MSL_FOURTH_3(p##a, a, b, c) MSL_FOURTH_3(p##b, a, b, c) MSL_FOURTH_3(p##c, a, b, c)
+#define MSL_FOURTH_3(p, a, b, c) MSL_THREE(p) MSL_FOUR(p##a) MSL_FOUR(p##b) MSL_FOUR(p##c)
+#define MSL_NAMES_4(a, b, c, d) \
+  MSL_SECOND_4(a, a, b, c, d) MSL_SECOND_4(b, a, b, c, d) MSL_SECOND_4(c, a, b, c, d) MSL_SECOND_4(d, a, b, c, d)
+#define MSL_SECOND_4(p, a, b, c, d)                           \
+  MSL_THIRD_4(p##a, a, b, c, d) MSL_THIRD_4(p##b, a, b, c, d) \
+  MSL_THIRD_4(p##c, a, b, c, d) MSL_THIRD_4(p##d, a, b, c, d)
+#define MSL_THIRD_4(p, a, b, c, d)                                     \
+  MSL_TWO(p) MSL_FOURTH_4(p##a, a, b, c, d) MSL_FOURTH_4(p##b, a, b, c, d) \
+  MSL_FOURTH_4(p##c, a, b, c, d) MSL_FOURTH_4(p##d, a, b, c, d)
+#define MSL_FOURTH_4(p, a, b, c, d) MSL_THREE(p) MSL_FOUR(p##a) MSL_FOUR(p##b) MSL_FOUR(p##c) MSL_FOUR(p##d)
 
 // Of two packed vectors, and of a packed vector and a vector.
 #define MSL_PACKED_OPERATOR(op, N)                                    \
@@ -110,8 +65,8 @@ namespace metal {
   void put2(vec<T, 2>);                                                                 \
   void put3(vec<T, 3>);                                                                 \
   void put4(vec<T, 4>);                                                                 \
-  MSL_SWIZZLES(L)                                                                       \
-  MSL_SWIZZLES(C)                                                                       \
+  MSL_NAMES_##N L                                                                       \
+  MSL_NAMES_##N C                                                                       \
   packed_vec operator+=(packed_vec);                                                    \
   packed_vec operator-=(packed_vec);                                                    \
   packed_vec operator*=(packed_vec);                                                    \
@@ -132,14 +87,14 @@ template <typename T>
 struct packed_vec<T, 2> {
   union { T x; T r; };
   union { T y; T g; };
-  MSL_PACKED_BODY(2, XY, RG)
+  MSL_PACKED_BODY(2, (x, y), (r, g))
 };
 template <typename T>
 struct packed_vec<T, 3> {
   union { T x; T r; };
   union { T y; T g; };
   union { T z; T b; };
-  MSL_PACKED_BODY(3, XYZ, RGB)
+  MSL_PACKED_BODY(3, (x, y, z), (r, g, b))
 };
 template <typename T>
 struct packed_vec<T, 4> {
@@ -147,7 +102,7 @@ struct packed_vec<T, 4> {
   union { T y; T g; };
   union { T z; T b; };
   union { T w; T a; };
-  MSL_PACKED_BODY(4, XYZW, RGBA)
+  MSL_PACKED_BODY(4, (x, y, z, w), (r, g, b, a))
 };
 #undef MSL_PACKED_BODY
 #undef MSL_PACKED_OPERATOR

@@ -21,14 +21,6 @@ namespace msl {
 // The type of T's bits, as CUDA's atomic functions have it.
 template <typename T>
 using bits_of = conditional<sizeof(T) == 8, unsigned long long, unsigned int>;
-// The value's type comes from the pointer alone, so that `atomic_store_explicit(p, 0, ...)` compiles.
-template <typename T>
-struct same_as {
-  using type = T;
-};
-template <typename T>
-using plain_value = typename same_as<T>::type;
-
 template <typename N, typename T>
 N* address(volatile metal::atomic<T>* object) { return (N*)(void*)object; }
 
@@ -75,28 +67,30 @@ namespace metal {
 template <typename T>
 T atomic_load_explicit(const volatile atomic<T>* object, memory_order) { return object->value; }
 template <typename T>
-void atomic_store_explicit(volatile atomic<T>* object, msl::plain_value<T> x, memory_order) { object->value = x; }
+void atomic_store_explicit(volatile atomic<T>* object, msl::given<T> x, memory_order) { object->value = x; }
 template <typename T>
-T atomic_exchange_explicit(volatile atomic<T>* object, msl::plain_value<T> x, memory_order) {
+T atomic_exchange_explicit(volatile atomic<T>* object, msl::given<T> x, memory_order) {
   return msl::update(object, [=](T) { return x; });
 }
 template <typename T>
 bool atomic_compare_exchange_weak_explicit(
-    volatile atomic<T>* object, msl::plain_value<T>* expected, msl::plain_value<T> x, memory_order, memory_order) {
+    volatile atomic<T>* object, msl::given<T>* expected, msl::given<T> x, memory_order, memory_order) {
   const T seen = msl::swap_if(object, *expected, x);
   const bool done = !msl::differ(seen, *expected);
   *expected = seen;
   return done;
 }
 
-#define MSL_FETCH(name, ...)                                                                           \
-  template <typename T>                                                                                \
-  T atomic_fetch_##name##_explicit(volatile atomic<T>* object, msl::plain_value<T> x, memory_order) {  \
-    __VA_ARGS__                                                                                        \
-  }                                                                                                    \
-  template <typename T>                                                                                \
-  void atomic_##name##_explicit(volatile atomic<T>* object, msl::plain_value<T> x, memory_order order) { \
-    atomic_fetch_##name##_explicit(object, x, order);                                                  \
+#define MSL_FETCH(name, ...)                                                                     \
+  template <typename T>                                                                          \
+  T atomic_fetch_##name##_explicit(volatile atomic<T>* object, msl::given<T> x, memory_order) {  \
+    __VA_ARGS__                                                                                  \
+  }
+#define MSL_ORDERED(name, better)                                                                  \
+  MSL_FETCH(name, return msl::update(object, [=](T old) { return x better old ? x : old; });)      \
+  template <typename T>                                                                            \
+  void atomic_##name##_explicit(volatile atomic<T>* object, msl::given<T> x, memory_order order) { \
+    atomic_fetch_##name##_explicit(object, x, order);                                              \
   }
 #define MSL_BITWISE(name, function)                                                                    \
   MSL_FETCH(name, using B = msl::bits_of<T>; return (T)function(msl::address<B>(object), (B)x);)
@@ -107,9 +101,10 @@ MSL_FETCH(sub, return (T)atomicAdd(msl::address<MSL_ADDEND>(object), (MSL_ADDEND
 MSL_BITWISE(and, atomicAnd)
 MSL_BITWISE(or, atomicOr)
 MSL_BITWISE(xor, atomicXor)
-MSL_FETCH(max, return msl::update(object, [=](T old) { return x > old ? x : old; });)
-MSL_FETCH(min, return msl::update(object, [=](T old) { return x < old ? x : old; });)
+MSL_ORDERED(max, >)
+MSL_ORDERED(min, <)
 #undef MSL_FETCH
+#undef MSL_ORDERED
 #undef MSL_BITWISE
 #undef MSL_ADDEND
 }  // namespace metal

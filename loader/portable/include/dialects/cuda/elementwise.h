@@ -57,17 +57,13 @@ template <typename T>
 using wide = conditional<is_small<T>, float, T>;
 }  // namespace msl
 
-// A function of floats, of any width: small floats are computed in float and rounded once.
-#define MSL_FLOAT_FUNCTION(name, ...)                                                       \
-  template <typename... A, msl::enable_if<msl::all_floats<A...>, int> = 0>                  \
-  msl::together_t<A...> name(const A&... x) {                                               \
-    using E = msl::element<msl::together_t<A...>>;                                          \
-    return msl::map<msl::together_t<A...>, float>(__VA_ARGS__, x...);                       \
+// A function of floats or of integers, of any width; E is the type of the result's elements.
+#define MSL_FUNCTION_OF(all, computed, name, ...)                            \
+  template <typename... A, msl::enable_if<msl::all<A...>, int> = 0>          \
+  msl::together_t<A...> name(const A&... x) {                                \
+    using E = msl::element<msl::together_t<A...>>;                           \
+    return msl::map<msl::together_t<A...>, computed>(__VA_ARGS__, x...);     \
   }
-// A function of integers, in the type of their elements.
-#define MSL_INTEGER_FUNCTION(name, ...)                                                     \
-  template <typename... A, msl::enable_if<msl::all_integers<A...>, int> = 0>                \
-  msl::together_t<A...> name(const A&... x) {                                               \
-    using E = msl::element<msl::together_t<A...>>;                                          \
-    return msl::map<msl::together_t<A...>, E>(__VA_ARGS__, x...);                           \
-  }
+// Small floats are computed in float and rounded once.
+#define MSL_FLOAT_FUNCTION(name, ...) MSL_FUNCTION_OF(all_floats, float, name, __VA_ARGS__)
+#define MSL_INTEGER_FUNCTION(name, ...) MSL_FUNCTION_OF(all_integers, E, name, __VA_ARGS__)

@@ -15,23 +15,16 @@ constexpr E top_of = cuda::std::numeric_limits<E>::max();
 template <typename E>
 constexpr E bottom_of = cuda::std::numeric_limits<E>::min();
 
+// For an unsigned E `y < 0` is never true.
 template <typename E>
 E add_saturated(E x, E y) {
-  E r = (E)((unsigned_of<E>)x + (unsigned_of<E>)y);
-  if constexpr (is_negative_type<E>) {
-    return y < 0 ? (r > x ? bottom_of<E> : r) : (r < x ? top_of<E> : r);
-  } else {
-    return r < x ? top_of<E> : r;
-  }
+  const E r = (E)((unsigned_of<E>)x + (unsigned_of<E>)y);
+  return y < 0 ? (r > x ? bottom_of<E> : r) : (r < x ? top_of<E> : r);
 }
 template <typename E>
 E subtract_saturated(E x, E y) {
-  E r = (E)((unsigned_of<E>)x - (unsigned_of<E>)y);
-  if constexpr (is_negative_type<E>) {
-    return y < 0 ? (r < x ? top_of<E> : r) : (r > x ? bottom_of<E> : r);
-  } else {
-    return x < y ? (E)0 : r;
-  }
+  const E r = (E)((unsigned_of<E>)x - (unsigned_of<E>)y);
+  return y < 0 ? (r < x ? top_of<E> : r) : (r > x ? bottom_of<E> : r);
 }
 template <typename E>
 E multiply_high(E x, E y) {

@@ -6,35 +6,14 @@
 
 namespace msl {
 // Bits of a size, for the operations that only move values.
-template <int Size>
-struct bits_of;
-template <>
-struct bits_of<1> {
-  using type = uchar;
-};
-template <>
-struct bits_of<4> {
-  using type = uint;
-};
-template <>
-struct bits_of<8> {
-  using type = ulong;
-};
 template <typename T>
-using bits = typename bits_of<sizeof(T)>::type;
-
-// The value's type comes from the pointer alone, so that `atomic_store_explicit(p, 0, ...)` compiles.
-template <typename T>
-struct not_deduced {
-  using type = T;
-};
-template <typename T>
-using plain = typename not_deduced<T>::type;
+using bits = metal::conditional_t<sizeof(T) == 1, uchar, metal::conditional_t<sizeof(T) == 4, uint, ulong>>;
 }  // namespace msl
 
 namespace metal {
 template <typename T>
 struct atomic {
+  static_assert(sizeof(T) != 2, "Metal has no atomic of 16 bits");
   T value;
 };
 
@@ -59,31 +38,20 @@ METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_
 
 #define MSL_BITS(space, object) ((volatile space msl::bits<T>*)&(object)->value)
 
-#define MSL_FETCH(space, name, builtin)                                                                 \
-  template <typename T>                                                                                 \
-  METAL_FUNC T atomic_fetch_##name##_explicit(volatile space atomic<T>* object, msl::plain<T> x, int) { \
-    return builtin(&object->value, x, __ATOMIC_RELAXED);                                                \
-  }                                                                                                     \
-  template <typename T>                                                                                 \
-  METAL_FUNC void atomic_##name##_explicit(volatile space atomic<T>* object, msl::plain<T> x, int) {    \
-    builtin(&object->value, x, __ATOMIC_RELAXED);                                                       \
+#define MSL_FETCH(space, name, ...)                                                                           \
+  template <typename T>                                                                                       \
+  METAL_FUNC T atomic_fetch_##name##_explicit(volatile space atomic<T>* object, msl::given<T> x, int order) { \
+    __VA_ARGS__                                                                                               \
   }
-#define MSL_FETCH_BITS(space, name, builtin)                                                            \
-  template <typename T>                                                                                 \
-  METAL_FUNC T atomic_fetch_##name##_explicit(volatile space atomic<T>* object, msl::plain<T> x, int) { \
-    return (T)builtin(MSL_BITS(space, object), (msl::bits<T>)x, __ATOMIC_RELAXED);                      \
-  }
+#define MSL_FETCH_BITS(space, name) \
+  MSL_FETCH(space, name, return (T)__atomic_fetch_##name(MSL_BITS(space, object), (msl::bits<T>)x, __ATOMIC_RELAXED);)
 #define MSL_FETCH_ORDERED(space, name, better)                                                             \
+  MSL_FETCH(                                                                                               \
+      space, name, T old = atomic_load_explicit(object, order);                                            \
+      while (x better old && !atomic_compare_exchange_weak_explicit(object, &old, x, order, order)) {      \
+      } return old;)                                                                                       \
   template <typename T>                                                                                    \
-  METAL_FUNC T atomic_fetch_##name##_explicit(                                                             \
-      volatile space atomic<T>* object, msl::plain<T> x, int order) {                                      \
-    T old = atomic_load_explicit(object, order);                                                           \
-    while (x better old && !atomic_compare_exchange_weak_explicit(object, &old, x, order, order)) {        \
-    }                                                                                                      \
-    return old;                                                                                            \
-  }                                                                                                        \
-  template <typename T>                                                                                    \
-  METAL_FUNC void atomic_##name##_explicit(volatile space atomic<T>* object, msl::plain<T> x, int order) { \
+  METAL_FUNC void atomic_##name##_explicit(volatile space atomic<T>* object, msl::given<T> x, int order) { \
     atomic_fetch_##name##_explicit(object, x, order);                                                      \
   }
 
@@ -93,11 +61,11 @@ METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_
     return __builtin_bit_cast(T, __atomic_load_n(MSL_BITS(const space, object), __ATOMIC_RELAXED));   \
   }                                                                                                   \
   template <typename T>                                                                               \
-  METAL_FUNC void atomic_store_explicit(volatile space atomic<T>* object, msl::plain<T> x, int) {     \
+  METAL_FUNC void atomic_store_explicit(volatile space atomic<T>* object, msl::given<T> x, int) {     \
     __atomic_store_n(MSL_BITS(space, object), __builtin_bit_cast(msl::bits<T>, x), __ATOMIC_RELAXED); \
   }                                                                                                   \
   template <typename T>                                                                               \
-  METAL_FUNC T atomic_exchange_explicit(volatile space atomic<T>* object, msl::plain<T> x, int) {     \
+  METAL_FUNC T atomic_exchange_explicit(volatile space atomic<T>* object, msl::given<T> x, int) {     \
     return __builtin_bit_cast(                                                                        \
         T,                                                                                            \
         __atomic_exchange_n(                                                                          \
@@ -105,7 +73,7 @@ METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_
   }                                                                                                   \
   template <typename T>                                                                               \
   METAL_FUNC bool atomic_compare_exchange_weak_explicit(                                              \
-      volatile space atomic<T>* object, msl::plain<T>* expected, msl::plain<T> x, int, int) {         \
+      volatile space atomic<T>* object, msl::given<T>* expected, msl::given<T> x, int, int) {         \
     msl::bits<T> seen = __builtin_bit_cast(msl::bits<T>, *expected);                                  \
     bool done = __atomic_compare_exchange_n(                                                          \
         MSL_BITS(space, object),                                                                      \
@@ -117,11 +85,11 @@ METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_
     *expected = __builtin_bit_cast(T, seen);                                                          \
     return done;                                                                                      \
   }                                                                                                   \
-  MSL_FETCH(space, add, __atomic_fetch_add)                                                           \
-  MSL_FETCH(space, sub, __atomic_fetch_sub)                                                           \
-  MSL_FETCH_BITS(space, and, __atomic_fetch_and)                                                      \
-  MSL_FETCH_BITS(space, or, __atomic_fetch_or)                                                        \
-  MSL_FETCH_BITS(space, xor, __atomic_fetch_xor)                                                      \
+  MSL_FETCH(space, add, return __atomic_fetch_add(&object->value, x, __ATOMIC_RELAXED);)              \
+  MSL_FETCH(space, sub, return __atomic_fetch_sub(&object->value, x, __ATOMIC_RELAXED);)              \
+  MSL_FETCH_BITS(space, and)                                                                          \
+  MSL_FETCH_BITS(space, or)                                                                           \
+  MSL_FETCH_BITS(space, xor)                                                                          \
   MSL_FETCH_ORDERED(space, max, >)                                                                    \
   MSL_FETCH_ORDERED(space, min, <)
 

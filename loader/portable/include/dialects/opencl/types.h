@@ -9,10 +9,7 @@ typedef char int8_t;
 
 // M(f, T) for T and its vectors, and for every type of a kind.
 #define MSL_WIDTHS(M, f, T) M(f, T) M(f, T##2) M(f, T##3) M(f, T##4)
-#define MSL_SMALL_FLOATS(M, f) MSL_WIDTHS(M, f, half) MSL_WIDTHS(M, f, bfloat)
-#define MSL_FLOATS(M, f) MSL_WIDTHS(M, f, float) MSL_SMALL_FLOATS(M, f)
 #define MSL_SIGNED(M, f) \
   MSL_WIDTHS(M, f, char) MSL_WIDTHS(M, f, short) MSL_WIDTHS(M, f, int) MSL_WIDTHS(M, f, long)
 #define MSL_UNSIGNED(M, f) \
   MSL_WIDTHS(M, f, uchar) MSL_WIDTHS(M, f, ushort) MSL_WIDTHS(M, f, uint) MSL_WIDTHS(M, f, ulong)
-#define MSL_INTEGERS(M, f) MSL_SIGNED(M, f) MSL_UNSIGNED(M, f)
