@@ -187,9 +187,9 @@ def test_small_inputs_are_checked_as_constant(mix):
     assert len(findings) == 1 and "first(scale)" in findings[0]
 
 
-@pytest.mark.full("make lint does the same, for all ops")
-def test_the_repository_is_clean():
-    assert run.everything([ROOT / "shaders/rglru", ROOT / "shaders/common", ROOT / "manifest.yaml"]) == []
+def test_an_op_of_ours_is_clean():
+    """`make lint` looks at all of them."""
+    assert run.everything([ROOT / "shaders/rglru"]) == []
 
 
 def test_a_waiver_needs_a_use_and_a_reason(tmp_path):
