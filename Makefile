@@ -10,7 +10,7 @@ FULL ?= 0
 export FULL
 
 SHORT := five to ten minutes the first time, three once kernels are compiled.
-LONG := 30 to 50 minutes the first time.
+LONG := 30 to 60 minutes the first time.
 
 .PHONY: demo test peers lint format bench apple docs release clean
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
+from ..masks import keep
 from ..transforms import several
 from .collectives import all_gather, all_sum, choose, pack, unpack
 
@@ -103,7 +104,7 @@ def _tail(x, steps, reset):
     if reset is not None:
         sequence = mx.cumsum(reset.astype(mx.int32), axis=1)
         kept = sequence == sequence[:, -1:]
-        x = mx.where(kept.reshape(*kept.shape, *(1,) * (x.ndim - 2)), x, 0)
+        x = keep(kept, x)
     x = x[:, max(0, x.shape[1] - steps) :]
     return mx.pad(x, [(0, 0), (steps - x.shape[1], 0), *((0, 0) for _ in x.shape[2:])])
 

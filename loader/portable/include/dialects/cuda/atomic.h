@@ -21,6 +21,7 @@ namespace msl {
 // The type of T's bits, as CUDA's atomic functions have it.
 template <typename T>
 using bits_of = conditional<sizeof(T) == 8, unsigned long long, unsigned int>;
+
 template <typename N, typename T>
 N* address(volatile metal::atomic<T>* object) { return (N*)(void*)object; }
 
