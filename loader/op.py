@@ -116,15 +116,15 @@ class Op:
             for array, at, ranks in self._timed:
                 x = inputs.get(array.name)
                 if x is not None:
-                    self._check_rank(array, x, at, ranks)
+                    if x.ndim not in ranks:
+                        raise self._wrong_rank(array, x, at)
                     inputs[array.name] = mx.expand_dims(x, at)
             results = self.run(inputs, options)
             return tuple([y if at is None else mx.squeeze(y, at) for y, at in zip(results, self._output_times)])
 
-    def _check_rank(self, array, x, at, ranks):
-        if x.ndim not in ranks:
-            axes = ", ".join(e.text for i, e in enumerate(array.shapes[0]) if i != at)
-            raise ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
+    def _wrong_rank(self, array, x, at):
+        axes = ", ".join(e.text for i, e in enumerate(array.shapes[0]) if i != at)
+        return ValueError(f"[{self.spec.name}.step] expected {array.name} to have shape ({axes}) but got {x.shape}.")
 
     def warm_up(self, *arrays: mx.array, backward: bool = True, **keywords: Any) -> None:
         """What `loader.warm_up` does."""
