@@ -53,6 +53,12 @@ def _only_full(item):
     return any(op not in mark.kwargs.get("but", ()) for mark in item.iter_markers("full"))
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_every_run():
+    """MLX draws by the clock otherwise."""
+    mx.random.seed(0)
+
+
 def pytest_generate_tests(metafunc):
     """A test with an argument `op` runs for every op of the manifest."""
     if "op" in metafunc.fixturenames:

@@ -53,7 +53,7 @@ def python(code, **environment):
         env={**{k: v for k, v in os.environ.items() if k != "LOADER_BACKEND"}, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     return done.stdout.strip(), done.stderr.strip()
 

@@ -213,7 +213,7 @@ def test_processes_that_need_one_program_at_once_compile_it_once(tmp_path):
     for process in racing:
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate(timeout=300)[0].split() for process in racing]
+    said = [process.communicate(timeout=600)[0].split() for process in racing]
     assert len({value for value, _, _ in said}) == 1
     assert sorted((compiled, loaded) for _, compiled, loaded in said) == [("0", "1"), ("0", "1"), ("1", "0")]
     assert not list(tmp_path.rglob("*.lock"))

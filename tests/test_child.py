@@ -67,8 +67,8 @@ def compiler():
 
 
 def ends(process):
-    """Whether a process is gone within five seconds."""
-    deadline = time.monotonic() + 5
+    """Whether a process is gone within a minute."""
+    deadline = time.monotonic() + 60
     while alive(process) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not alive(process)

@@ -18,24 +18,25 @@ HEADS = ("Dk", "Dv", "Dh", "N")
 
 
 def cases(op, whole):
-    """One step, and 70, with the required inputs in float32 or, whole, with all inputs as models have them, in bfloat16
-    but for gates; 70 steps with the inputs of every rank too, whole with heads of whole tiles."""
-    present = [array.name for array in op.spec.optional if whole]
-    mix = model_dtypes(op) if whole else {}
+    """One step, and 70, with the required inputs in float32; whole, 70 steps with all inputs as models have them, in
+    bfloat16 but for gates, with heads of whole tiles, and with the inputs of every rank."""
     odd = op.spec.examples[-1]
-    tiled = {**odd, **{dim: 64 for dim in HEADS if dim in odd}}
-    yield draw(op, {"B": 2, "L": 1, **odd}, present, mix)
-    yield draw(op, {"B": 1, "L": 70, **odd}, present, mix)
-    sizes = tiled if whole else odd
-    for ranks in rank_sets(op)[1 if sizes == odd else 0 :]:
-        yield draw(op, {"B": 1, "L": 70, **sizes}, present, mix, ranks=ranks)
+    if not whole:
+        yield from (draw(op, {"B": 2, "L": length, **odd}) for length in (1, 70))
+        return
+    present, tiled = [array.name for array in op.spec.optional], {dim: 64 for dim in HEADS if dim in odd}
+    for ranks in rank_sets(op):
+        yield draw(op, {"B": 1, "L": 70, **odd, **tiled}, present, model_dtypes(op), ranks=ranks)
 
 
 def others(op, whole):
-    """Inputs of the sizes of all other examples, for kernels that the last has no use for."""
+    """Inputs of the other ranks, and of the sizes of all other examples, for kernels that `cases` have no use for."""
     present = [array.name for array in op.spec.optional if whole]
-    for sizes in op.spec.examples[:-1]:
-        yield draw(op, {"B": 1, "L": 70, **sizes}, present, model_dtypes(op) if whole else {})
+    for ranks, sizes in (
+        *((ranks, op.spec.examples[-1]) for ranks in rank_sets(op)[1:]),
+        *(({}, sizes) for sizes in op.spec.examples[:-1]),
+    ):
+        yield draw(op, {"B": 1, "L": 70, **sizes}, present, model_dtypes(op) if whole else {}, ranks=ranks)
 
 
 def launch(op, inputs):
@@ -62,11 +63,11 @@ def test_every_kernel(op, whole, monkeypatch):
     made = [*cases(op, whole)]
     for inputs in made:
         launch(Op(op.spec, engine), inputs)
-    if len(recorder.units) < len(kernels):
-        more = [*others(op, whole)]
-        made += more
-        for inputs in more:
-            launch(Op(op.spec, engine), inputs)
+    for inputs in others(op, whole):
+        if len(recorder.units) >= len(kernels):
+            break
+        made.append(inputs)
+        launch(Op(op.spec, engine), inputs)
     assert len(recorder.units) >= len(kernels)
     # Machine code, as MLX asks for, takes a quarter of the time: it is made of the kernels with all their inputs.
     architecture = "sm_90" if whole else "compute_90"

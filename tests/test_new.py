@@ -52,7 +52,7 @@ def python(checkout, *arguments):
     """Run Python in a checkout: (exit status, all that it printed)."""
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=checkout, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], cwd=checkout, env=environment, capture_output=True, text=True, timeout=600
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -3,7 +3,7 @@ CPU runs all threads of a group between two barriers, in an order in which a bar
 
 import mlx.core as mx
 import pytest
-from oracle import check, draw, first, model_dtypes, planned_as
+from oracle import assert_close, call, check, draw, first, model_dtypes, planned_as, run, truth_in_pieces
 
 import loader
 
@@ -36,11 +36,23 @@ def test_selective_scan_of_many_channels():
 
 @pytest.mark.full("it compiles programs of its own")
 def test_ssd_of_many_spans():
-    """So many that a threadgroup walks over two of them, with heads of whole tiles and with small ones."""
-    op = planned_as(loader.get("ssd"), "cuda")
+    """So many that a threadgroup walks over two of them, with heads of whole tiles and with small ones: three sequences
+    36 times."""
+    op, times = planned_as(loader.get("ssd"), "cuda"), 36
     for present, heads in (([array.name for array in op.spec.optional], (64, 64)), ([], (8, 33))):
-        sizes = {"B": 107, "L": 520, "H": 2, "G": 1, **dict(zip(("Dh", "N"), heads))}
-        check(op, draw(op, sizes, present, model_dtypes(op), ranks=RANKS["ssd"]))
+        sizes = {"B": 3, "L": 520, "H": 2, "G": 1, **dict(zip(("Dh", "N"), heads))}
+        inputs = draw(op, sizes, present, model_dtypes(op), ranks=RANKS["ssd"])
+        key, shaped = mx.random.key(1), call(op.reference, op, inputs)
+        cotangents = [mx.random.normal(y.shape, key=key).astype(y.dtype) for y in shaped]
+        many = {name: x if name == "A" else mx.concatenate([x] * times) for name, x in inputs.items()}
+        outputs, gradients = run(op, many, [mx.concatenate([x] * times) for x in cotangents])
+        want_outputs, want_gradients = truth_in_pieces(op, inputs, cotangents)
+        assert_close(op, gradients.pop("A") / times, want_gradients["A"], "grad_A", inputs)
+        results = [("y", outputs[0], want_outputs[0]), ("final_state", outputs[1], want_outputs[1])]
+        results += [(f"grad_{name}", got, want_gradients[name]) for name, got in gradients.items()]
+        for name, got, want in results:
+            for part in mx.split(got, times):
+                assert_close(op, part, want, name, inputs)
 
 
 @pytest.mark.full("it compiles programs of its own")

@@ -192,18 +192,20 @@ def test_compile_errors_stay_compile_errors():
         run("y[i] = nothing;")
 
 
+SMALL = ("gla", "gated_delta", "dplr")
+
+
 def _ours():
-    """(op, ranks, length, whether with all options, dims) of every op and rank."""
+    """(op, ranks, length, whether with all options, dims) of every op and rank, of ops of matrices at first heads that
+    end within a matrix of 8x8, of which a simdgroup has all."""
     marks = pytest.mark.full("validation compiles every kernel anew")
     for name in loader.names():
         yield pytest.param(name, {}, 1, False, {}, marks=() if name == "gated_delta" else marks)
     for name in loader.names():
         for ranks in rank_sets(loader.get(name)):
             is_cheap = not ranks and name in ("rglru", "associative_scan", "short_conv")
-            yield pytest.param(name, ranks, 130, True, {}, marks=() if is_cheap else marks)
-    # Heads that end within a matrix of 8x8, of which a simdgroup has all.
-    for name in ("gla", "gated_delta", "dplr", "gated_delta_chunk_state"):
-        yield pytest.param(name, {}, 41, True, {"Dk": 10, "Dv": 6}, marks=marks)
+            length, dims = (41, {"Dk": 10, "Dv": 6}) if name in SMALL and not ranks else (130, {})
+            yield pytest.param(name, ranks, length, True, dims, marks=() if is_cheap else marks)
 
 
 @pytest.mark.parametrize("name, ranks, length, optional, dims", list(_ours()))

@@ -95,7 +95,7 @@ def test_a_save_starts_a_round(checkout):
         text=True,
     ) as process:
         # Without this a round that never comes would be waited for without end.
-        deadline = threading.Timer(120, process.kill)
+        deadline = threading.Timer(600, process.kill)
         deadline.start()
         try:
             until(process, "watching")

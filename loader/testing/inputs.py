@@ -72,8 +72,8 @@ def rank_sets(op):
 
 def cases(op, sizes):
     """(dtype mix, options, sizes) to test: every subset of the options in float32, all or none of them in the other
-    mixes, and the sizes in turn."""
-    mixes, sets = dtype_mixes(op), option_sets(op)
+    mixes, and the sizes in turn. The first is float32 with all options at the last of the sizes."""
+    mixes, sets = dtype_mixes(op), option_sets(op)[::-1]
     few = [(mixes[0], present) for present in sets] + [(m, sets[-(i % 2)]) for i, m in enumerate(mixes[1:], 1)]
     return [(mix, present, (sizes[-1 - i % len(sizes)],)) for i, (mix, present) in enumerate(few)]
 
