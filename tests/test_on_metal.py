@@ -54,5 +54,6 @@ def test_parity(name, dtype):
     op, example = differing(name)
     dtypes = {array.name: dtype for array in op.spec.inputs if array.differentiable and len(array.dtypes) > 1}
     everything = [array.name for array in op.spec.optional]
-    for ranks in rank_sets(op)[: 2 if dtype == "float32" else 1]:
-        check(op, draw(op, {"B": 2, "L": 150, **example}, everything, dtypes, ranks=ranks))
+    # The inputs of another rank, where one has several, in bfloat16.
+    ranks = rank_sets(op)[0 if dtype == "float32" else -1]
+    check(op, draw(op, {"B": 2, "L": 150, **example}, everything, dtypes, ranks=ranks))

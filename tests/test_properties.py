@@ -18,10 +18,11 @@ lengths = st.integers(1, 300)
 factors = st.integers(1, 3)
 
 
-def pieces(op, batch, length, factor, seed, present=("initial_state", "reset")):
+def pieces(op, batch, length, factor, seed, present=None):
     bound = {name for step in op.spec.steps for _, value in getattr(step, "template", ()) for name in value.names}
     sizes = {name: size if name in bound else size * factor for name, size in op.spec.examples[-1].items()}
     ranks = rank_sets(op)[seed % len(rank_sets(op))]
+    present = [array.name for array in op.spec.optional] if present is None else present
     return draw(op, {"B": batch, "L": length, **sizes}, present, seed=seed, ranks=ranks)
 
 

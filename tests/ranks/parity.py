@@ -30,9 +30,7 @@ def cases(group, how):
     for name in (name for name in loader.names() if name not in UNSPLIT):
         op = loader.get(name)
         for number, (ranks, options) in enumerate(calls(op, how)):
-            # Kernels of the other ranks have the options that tests of properties have, for the same programs.
-            every = everything or not ranks
-            optional = [a.name for a in op.spec.optional if every or a.name in ("initial_state", "reset")]
+            optional = [array.name for array in op.spec.optional]
             for cut, lengths in cuts(group.size(), everything).items():
                 for present in (0, 1) if everything and cut == "unequal" else (1,):
                     label = f"{name} {ranks or ''} {options or ''} {cut} {'all' if present else 'none'}"
