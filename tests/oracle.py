@@ -60,7 +60,7 @@ def first(count, cases, why):
 KERNELS_VMAP = loader.backend() in ("opencl", "reference")
 needs_kernels = pytest.mark.skipif(loader.backend() == "reference", reason="no engine runs kernels here")
 BOUNDS = {DTYPES[name]: value for name, value in testing.BOUNDS.items()}
-LENGTHS = (1, 7, 63, 100, 500)
+LENGTHS = (1, 7, 63, 100, 300)
 
 
 def carrying():

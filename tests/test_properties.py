@@ -4,14 +4,14 @@ import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import FULL, assert_close, carrying, cut, draw, rank_sets
+from oracle import assert_close, carrying, cut, draw, rank_sets
 
 import loader
 
 # As many sequences that no array is below 8 elements, which would be more programs to compile. For the same reason all
 # tests here pass the same options, a state or flags of zeros where they need none.
 BATCH = 8
-few = settings(max_examples=8 if FULL else 4, deadline=None)
+few = settings(max_examples=4, deadline=None)
 lengths = st.integers(1, 300)
 # Dims that the examples of the manifest do not have, but that fit it: multiples of those that kernels read at run
 # time. Each of the others would be one more program to compile.
