@@ -115,6 +115,31 @@ def test_without_result_and_fence():
     assert run(source, X.astype(np.int32), shape=(1,), dtype=mx.int32, threads=THREADS)[0] == X.max()
 
 
+def test_the_last_threadgroup_adds_up_what_all_have_written():
+    """Simdgroups and a fence in one kernel."""
+    source = """
+    threadgroup bool last;
+    const uint group = i / 32, groups = 8;
+    const float sum = simd_sum(a[i]);
+    device atomic_uint* done = (device atomic_uint*)&out[groups + 1];
+    if (i % 32 == 0) {
+      atomic_store_explicit(&out[group], sum, memory_order_relaxed);
+      atomic_thread_fence(mem_flags::mem_device, memory_order_seq_cst, thread_scope_device);
+      last = atomic_fetch_add_explicit(done, 1u, memory_order_relaxed) == groups - 1;
+    }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (last && i % 32 == 0) {
+      atomic_thread_fence(mem_flags::mem_device, memory_order_seq_cst, thread_scope_device);
+      float total = 0;
+      for (uint k = 0; k < groups; ++k)
+        total += atomic_load_explicit(&out[k], memory_order_relaxed);
+      atomic_store_explicit(&out[groups], total, memory_order_relaxed);
+    }
+    """
+    found = run(source, X.astype(np.float32), shape=(10,), threads=32, grid=THREADS, atomic=True, init_value=0)
+    assert found[8] == X.sum()
+
+
 @pytest.mark.parametrize("dtype", [mx.int32, mx.uint32, mx.float32], ids=str)
 def test_atomic_outputs(dtype):
     found = run(

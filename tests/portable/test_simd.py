@@ -265,6 +265,23 @@ def test_functions_of_code_that_all_lanes_run(threads):
     np.testing.assert_array_equal(found[1], np.concatenate([np.full(len(g), g[5]) for g in groups]))
 
 
+@pytest.mark.parametrize("function", ["simd_shuffle_xor", "quad_shuffle_xor"])
+@pytest.mark.parametrize("threads, grid", [(16, 16), (64, 112), (100, 100)])
+def test_a_partial_simdgroup_with_one_function_alone(function, threads, grid):
+    """Between lanes that run; nothing else in the kernel asks which those are."""
+    x = np.random.default_rng(9).normal(size=grid).astype(np.float32)
+    found = run(f"out[i] = {function}(a[i], 1);", x, shape=(grid,), threads=threads, grid=grid)
+    np.testing.assert_array_equal(found, x[np.arange(grid) ^ 1])
+
+
+@pytest.mark.parametrize("function, delta", [("simd_shuffle_rotate_up", -1), ("simd_shuffle_rotate_down", 1)])
+def test_rotations_in_a_partial_simdgroup(function, delta):
+    x = np.random.default_rng(9).normal(size=48).astype(np.float32)
+    found = run(f"out[i] = {function}(a[i], 1);", x, shape=(48,), threads=48)
+    inner = slice(33, 47)
+    np.testing.assert_array_equal(found[inner], np.roll(x, -delta)[inner])
+
+
 def test_simdgroups_exchange_through_memory():
     """A simdgroup_barrier is all that stands between a lane's store and another's load of the same place."""
     body = """

@@ -33,7 +33,8 @@ using ::memory_order_release;
 using ::memory_order_seq_cst;
 
 METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_device) {
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  // As a builtin it keeps Intel's compiler from running lanes together.
+  __asm__ volatile("mfence" ::: "memory");
 }
 
 #define MSL_BITS(space, object) ((volatile space msl::bits<T>*)&(object)->value)

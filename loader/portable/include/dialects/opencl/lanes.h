@@ -80,10 +80,20 @@ METAL_FUNC T each(T x, T y, F f) {
   }
 }
 
+// x. A simdgroup that may be partial runs the masked variant of the kernel, which Intel's compiler makes where
+// something asks for the lane; of rotations alone it makes a scalar one, and gives up.
+template <typename T>
+METAL_FUNC T masked(T x) {
+#ifndef MSL_WHOLE
+  x = lane() < 32 ? x : T();
+#endif
+  return x;
+}
+
 // x of lane `lane() ^ mask`.
 template <typename T>
 METAL_FUNC T xor_lane(T x, uint mask) {
-  typename carrier<T>::type c = carrier<T>::pack(x);
+  typename carrier<T>::type c = masked(carrier<T>::pack(x));
   if (mask & 1)
     c = sub_group_clustered_rotate(c, 1, 2);
   if (mask & 2)
@@ -141,7 +151,7 @@ struct cluster {
   template <typename T>
   static METAL_FUNC T rotate(T x, int delta) {
     if constexpr (Width == 32) {
-      return carrier<T>::unpack(sub_group_rotate(carrier<T>::pack(x), delta));
+      return carrier<T>::unpack(sub_group_rotate(masked(carrier<T>::pack(x)), delta));
     } else {
       return gather(x, index() + (uint)delta);
     }
