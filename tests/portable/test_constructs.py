@@ -34,6 +34,33 @@ CASES = {
         "template <int... K>\n"
         "void each(thread float& s, metal::integer_sequence<int, K...>) { ((s += float(K)), ...); }\n",
     ),
+    "a member's own object": (
+        "N n(x[i]); n += n * n; y[i] = n.v;",
+        X + X * X,
+        "struct N { float v; N(float x) : v(x) {}\n"
+        "  N operator*(const thread N& o) const { return N(v * o.v); }\n"
+        "  thread N& operator+=(const thread N& o) { v += o.v; return *this; } };\n",
+    ),
+    "functions by a typedef": (
+        "float v = x[i]; run<2, add>(&v); y[i] = v + twice<next>(x[i]);",
+        3 * X + 4,
+        "typedef void (*F)(thread float*, int);\nusing G = float (*)(float);\n"
+        "void add(thread float* v, int n) { *v += n; }\nfloat next(float v) { return v + 1; }\n"
+        "template <int N, F f> void run(thread float* v) { f(v, N); }\n"
+        "template <G g> float twice(float v) { return 2 * g(v); }\n",
+    ),
+    "matrices of braces": (
+        "float2x2 m = {{1, x[i]}, {3, 4}}; m = m * float2x2({{1, 0}, {0, 1}});\n"
+        "y[i] = m[0][1] + none[1][1] + table[1][0] + float(more[0][1]);",
+        X + 5,
+        "constant float3x3 none = {};\nconstant half2x2 table = {{1, 2}, {3, 4}};\n"
+        "static constant float2x2 more {{1, 2}, {3, 4}};\n",
+    ),
+    "packed": (
+        "float3 v = x[i]; v += packed_float3(1, 2, 3); y[i] = v.z + dot(v, packed_float3(0, 1, 0));",
+        2 * X + 5,
+        "",
+    ),
     "constant pointer": (
         "y[i] = x[i] * at(table, i % 2);",
         X * np.where(np.arange(64) % 2, 3, 2),

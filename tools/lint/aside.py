@@ -16,6 +16,8 @@ _PARTS = {
     r"|\btensor_ops\b",
     "rasterization rate maps": r"\brasterization_rate_map\w*\b",
     "interpolants": r"\binterpolant\s*<",
+    "Apple's frameworks": r"#\s*(?:include|import)\s*[<\"](?:SwiftUI|CoreImage|SceneKit|RealityKit|ARKit|SpriteKit"
+    r"|ModelIO|MetalPerformanceShaders|MetalFX|MetalKit)/",
 }
 
 

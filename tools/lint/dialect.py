@@ -15,6 +15,7 @@ _DIALECT = [
     (r"loses floating-point precision: 'double' to", None),
     # Vectors are made and converted as classes are.
     (r"from vector .* to vector .* of different size", None),
+    (r"cannot convert between vector and non-scalar values \('(\w+)' .* and '(?:const )?(?:\w+ )?packed_\1'", None),
     (r"too few elements in vector initialization", None),
     (r"excess elements in scalar initializer", r"\("),
     (r"cannot initialize a variable of type '(vec<|\w+[234]').* of type '(vec<|\w+[234]')", r"\w\s+\w+\s*\("),
@@ -25,13 +26,16 @@ _DIALECT = [
     # A temporary lies in no space: it fits the operators for all of them.
     (r"use of overloaded operator '(\[\]|=)' is ambiguous", None),
     (r"explicitly-defaulted copy assignment operator must return", None),
+    # In `constant` memory clang makes no matrix, and none of braces beside vectors.
+    (r"no matching constructor for initialization of 'constant (float|half)\dx\d'", None),
+    (r"no matching constructor for initialization of '(float|half)\dx\d'", r"\{"),
     # `constant` memory is const by itself.
     (r"reinterpret_cast from 'const .* to 'constant .* casts away qualifiers", None),
     # What `#pragma METAL internals` opens.
     (r"use of undeclared identifier '__(metal|METAL)_", None),
     # A constant of a class template that is read before clang would initialise it.
     (r"in-class initializer for static data member .* requires 'constexpr'", None),
-    (r"constexpr variable .* must be initialized by a constant expression", r"::"),
+    (r"constexpr variable .* must be initialized by a constant expression", r"::|\b(float|half)\dx\d\b"),
     # As NS_ENUM of Apple's headers declares a type.
     (r"non-defining declaration of enumeration with a fixed underlying type", None),
 ]
@@ -41,6 +45,8 @@ _SAME_TYPES = re.compile(
 # A class that becomes a number is no operand of a pointer in some space, and braces make no vector for a call.
 _OPERANDS = re.compile(r"invalid operands|subscripted value|no (matching|viable)")
 _NO_OPERAND = re.compile(r"integral_constant<|cannot convert initializer list argument to '[^']*(vec<|[a-z][234]')")
+# A temporary lies in no space for clang, in `thread` memory for Metal.
+_TEMPORARY = re.compile(r"cannot bind reference in default address space to object in address space ''")
 _CONSTANT_COPY = re.compile(r"implicit copy.*address space 'constant'|'this' object is in address space")
 # What may follow from a declaration that clang dropped.
 _FOLLOWS = re.compile(
@@ -60,6 +66,8 @@ def is_dialect(message, notes, line, shared):
         return True
     if re.match(r"variable '(\w+)' (may be|is) uninitialized", message):
         return re.match(r"variable '(\w+)'", message)[1] in shared
+    if _OPERANDS.match(message) and any(map(_TEMPORARY.search, notes)):
+        return True
     if _OPERANDS.match(message) and any(map(_NO_OPERAND.search, (message, *notes))):
         return True
     # Copying a struct out of constant memory: OpenCL's implicit copy takes generic memory only.

@@ -6,6 +6,7 @@ from .finding import Lines
 from .tokens import FLOAT, closing, closing_angle, macro_bodies, tokenize
 
 _BFLOAT = re.compile(r"(.*\d\.?\d*)bf$", re.IGNORECASE)
+_PARAMETERS = re.compile(r"\btemplate\s*<([^<>]*)>")
 _VECTOR = re.compile(r"(float|half|bfloat|u?(char|short|int|long))[234]$")
 _NAMES = {"float", "half", "bfloat", "bool", "char", "short", "int", "long", "uchar", "ushort", "uint", "ulong", "void"}
 # Nothing: it keeps the header's macros, which make vectors, off a type before a bracket.
@@ -58,7 +59,11 @@ class Prepass:
             elif token.kind == "number" and FLOAT.match(text):
                 # A literal is a float in Metal, and a double in clang's templates.
                 self._replace(token.end, token.end, "f")
-            elif (text == "template" and after == "<") or text == "using":
+            elif (
+                (text == "template" and after == "<")
+                or text == "using"
+                or (text == "typedef" and self._is_taken(tokens, i))
+            ):
                 self._function_pointers(tokens, i)
             elif text == "&" and tokens[i - 1].text == "<" and {t.text for t in tokens[i + 2 : i + 3]} & {",", ">"}:
                 # `f<&g>`: the parameter is a reference, see _function_pointers.
@@ -118,12 +123,22 @@ class Prepass:
             if before.text == ")" and token.kind == "word":
                 self._replace(before.end, before.end, ",")
 
+    def _is_taken(self, tokens, i):
+        """Whether the type of a typedef is that of a template parameter."""
+        taken = {
+            words[0]
+            for found in _PARAMETERS.findall(self._source)
+            for words in map(str.split, found.split(","))
+            if words
+        }
+        return not taken.isdisjoint(token.text for token in tokens[i : _find(tokens, i, ";")])
+
     def _function_pointers(self, tokens, i):
-        """`R (*f)(A)` becomes `R (&f)(A)` among template parameters and behind `using`: clang takes no function for a
-        pointer to one there."""
+        """`R (*f)(A)` becomes `R (&f)(A)` among template parameters and behind `using` and `typedef`: clang takes no
+        function for a pointer to one there."""
         in_template = tokens[i].text == "template"
         end = closing_angle(tokens, i + 1) if in_template else _find(tokens, i, ";")
-        start = i + 2 if in_template else _find(tokens, i, "=") + 1
+        start = _find(tokens, i, "=") + 1 if tokens[i].text == "using" else i + 1 + in_template
         for j in range(start, end):
             if tokens[j].text in (",", "<"):
                 start = j + 1

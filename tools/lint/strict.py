@@ -8,9 +8,10 @@ from .finding import Finding
 from .guard import INTERNAL
 from .source import Source
 
-# What no engine but Apple's refuses.
+# What no engine but Apple's refuses, and faults that no run shows.
 _RULES = ("pointer-space", "bfloat-conversion", "double", "unsupported", "function-pointer", "recursion",
           "program-scope", "call", INTERNAL)  # fmt: skip
+_FAULTS = ("threadgroup-unwritten", "uninitialised", "nan-test")
 _REFUSED = "Apple's compiler refuses this: "
 
 
@@ -26,10 +27,10 @@ class StrictJob(NamedTuple):
 
 
 def _is_fault(finding):
-    """Whether a finding is of threadgroup memory that nobody has written, or of a shared variable, of which no log of
-    subscripts knows."""
+    """Whether a finding is of what was never written, of NaN, or of a shared variable, of which no log of subscripts
+    knows."""
     is_shared = finding.rule == "barrier-missing" and "[" not in finding.message
-    return is_shared or finding.rule == "threadgroup-unwritten"
+    return is_shared or finding.rule in _FAULTS
 
 
 def sentences(name, text):

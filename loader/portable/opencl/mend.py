@@ -17,7 +17,15 @@ _NAME = re.compile(r"(?!(?:float|half|bfloat|bool|u?(?:char|short|int|long))\b)\
 _TYPE = r"\b(?:typename|class|struct|using)\s+{0}\b|\btypedef\b[^;]*\b{0}\s*;"
 _CAST = re.compile(r"\(\s*(\w+)\s*\)")
 _CHOICE = re.compile(r"::|[?:()\[\]{};]")
+_ALIAS = re.compile(
+    r"\btypedef\b[^;{}]*\(\s*\*\s*(\w+)\s*\)\s*\([^;{}]*;|\busing\s+(\w+)\s*=[^;{}]*\(\s*\*\s*\)\s*\([^;{}]*;"
+)
 _POINTER = re.compile(r"\*\s*(\w+)\s*\)\s*(?=\()")
+_REFERENCE = re.compile(
+    r"\bthread\b(?=\s+(?:const\s+)?[\w:<>, ]+&\s*(?:\w+|operator\s*[^\s\w(]+|operator\s*\(\s*\))\s*\()"
+)
+_BRACES = re.compile(r"\w+\s*(=?)\s*(?=\{)")
+_MATRIX = re.compile(r"'__constant (\w+)'")
 _ARGUMENT = re.compile(r"(?:\w+::)*(\w+)(?=\s*[,>])")
 _BOUNDARY = re.compile(r"[(){}\[\];]")
 _NAMESPACE = re.compile(r"\bnamespace\b[\w\s:]*\Z")
@@ -122,7 +130,11 @@ def _choose(text, i, _):
 
 
 def _parameter(text, i, _):
-    """`template <R (*F)(A)>` -> `template <typename F>`."""
+    """`template <R (*F)(A)>` -> `template <typename F>`, of a type `typedef R (*F)(A)` or `using F = R (*)(A)` too."""
+    if alias := next((match for match in _ALIAS.finditer(text) if match.start() < i < match.end()), None):
+        parameters = re.finditer(rf"\b{alias[1] or alias[2]}(?=\s+\w+\s*[,>])", text)
+        edits = {(match.start(), match.end(), "typename") for match in parameters}
+        return edits and edits | {(alias.start(), alias.end(), "\n" * alias[0].count("\n"))}
     pointer, start = _POINTER.match(text, i), max(text.rfind("<", 0, i), text.rfind(",", 0, i)) + 1
     if not pointer or not re.search(r"\btemplate\s*<[^;{}]*\Z", text[:start]):
         return set()
@@ -133,7 +145,8 @@ def _parameter(text, i, _):
 def _called(text, i, _):
     """`F(x)` -> `F()(x)` of a parameter that was a pointer to a function."""
     name = re.search(r"\w+\s*\Z", text[max(i - 99, 0) : i])
-    pointer = name and re.search(rf"\(\s*\*\s*{name[0].strip()}\s*\)\s*\(", text)
+    aliases = "|".join(match[1] or match[2] for match in _ALIAS.finditer(text))
+    pointer = name and re.search(rf"(\(\s*\*|\b({aliases}))\s*{name[0].strip()}\s*(\)\s*\(|[,>])", text)
     return {(i, i, "()")} if pointer and text[i] == "(" else set()
 
 
@@ -154,6 +167,22 @@ def _function(text, i, _):
     operator = f"METAL_FUNC auto operator()({values}) const {{ return {argument[0]}(a...); }}"
     struct = f" struct {name} {{ template <typename... A> {operator} }};"
     return {(boundary, boundary, struct), (i - len(before[1]), argument.end(), name)}
+
+
+def _constant(text, i, error):
+    """`constant float3x3 m = {...};` -> `constant float3x3 m = float3x3{...};`."""
+    braces = _BRACES.match(text, i)
+    return (
+        {(braces.end(), braces.end(), f"{'' if braces[1] else '= '}{_MATRIX.search(error.message)[1]}")}
+        if braces
+        else set()
+    )
+
+
+def _returned(text, i, _):
+    """`thread T& f() { return *this; }` -> `T& f() { return *this; }`: what a member returns may lie in any space."""
+    last = [match.span() for match in _REFERENCE.finditer(text, 0, i)][-1:]
+    return {(*span, "") for span in last}
 
 
 def _vector(text, i, _):
@@ -192,8 +221,10 @@ _RULES = (
     ),
     (r"incompatible operand types|conditional expression is ambiguous", _choose),
     (r"invalid vector element type .*'bool'", _vector),
+    (r"no matching constructor for initialization of '__constant (?:float|half)\dx\d'", _constant),
+    (r"binding reference of type '__private .*' to value of type '__generic .*' changes address space", _returned),
     (r"pointers to functions are not allowed", _parameter),
-    (r"called object type 'int' is not a function", _called),
+    (r"called object type .*'int'\)? is not a function", _called),
     (r"taking address of function is not allowed", _function),
     (rf"^(?!use of undeclared|expected|.*{KEPT})", _discard),
 )

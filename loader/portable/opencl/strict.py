@@ -40,7 +40,8 @@ def unit(kernel, arguments, output_dtypes, template):
             '#include "mlx/backend/metal/kernels/utils.h"',
             '#line 1 "header"',
             kernel.header,
-            f"[[kernel]] void {kernel.name}({', '.join(parameters)}) {{",
+            # With another name than any function that the kernel calls, as MLX does.
+            f"[[kernel]] void custom_kernel_{kernel.name}({', '.join(parameters)}) {{",
             *(signature.constant(name, value) for name, value in template),
             f'#line 1 "{kernel.name}"',
             kernel.source,

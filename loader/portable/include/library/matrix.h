@@ -10,8 +10,8 @@ struct matrix {
   matrix() = default;
   matrix(const matrix&) = default;
   matrix& operator=(const matrix&) = default;
-  // From constant memory.
-  MSL_SPACES(matrix(const constant matrix& m) {
+  // From constant memory; a template, so that braces are no such matrix.
+  MSL_SPACES(template <typename M, typename = enable_if_t<msl::same<M, matrix>>> matrix(const constant M& m) {
     for (int c = 0; c < C; ++c) columns[c] = m.columns[c];
   })
   MSL_SPACES(matrix& operator=(const constant matrix& m) { return *this = matrix(m); })
@@ -31,6 +31,13 @@ struct matrix {
     append(i, b);
     (append(i, rest), ...);
   }
+  // From C columns in braces.
+  template <int... N>
+  matrix(const T (&... a)[N]) {
+    static_assert(sizeof...(N) == C && (... && (N == R)), "a matrix has as many columns and rows as its name says");
+    int c = 0;
+    (set(c++, a), ...);
+  }
 
 #define MSL_COLUMN(space)                                              \
   space column& operator[](int c) space { return columns[c]; }         \
@@ -40,6 +47,9 @@ struct matrix {
   MSL_SPACES(const constant column& operator[](int c) const constant { return columns[c]; })
 
  private:
+  void set(int c, const T (&a)[R]) {
+    for (int r = 0; r < R; ++r) columns[c][r] = a[r];
+  }
   template <typename A>
   void append(int& i, A a) {
     if constexpr (msl::size<A> > 1) {

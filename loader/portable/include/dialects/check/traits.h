@@ -18,13 +18,9 @@ struct type_identity {
   using type = T;
 };
 template <typename T>
-using type_identity_t = T;
+using type_identity_t = typename type_identity<T>::type;
 template <typename F, typename... A>
-struct result_of {
-  using type = decltype(declval<F>()(declval<A>()...));
-};
-template <typename F, typename... A>
-using invoke_result_t = typename result_of<F, A...>::type;
+using invoke_result_t = decltype(declval<F>()(declval<A>()...));
 template <typename... T>
 struct common_type {
   using type = decltype((... , declval<T>()));

@@ -14,3 +14,14 @@ typedef __INTPTR_TYPE__ intptr_t;
 typedef __UINTPTR_TYPE__ uintptr_t;
 
 #include "../clang/types.h"
+
+namespace metal {
+struct MTLQuadTessellationFactorsHalf {
+  half edgeTessellationFactor[4];
+  half insideTessellationFactor[2];
+};
+struct MTLTriangleTessellationFactorsHalf {
+  half edgeTessellationFactor[3];
+  half insideTessellationFactor;
+};
+}  // namespace metal

@@ -38,6 +38,9 @@ struct packed_3 {
   }                                                       \
   packed_3& operator op## = (vec<T, 3> b) {               \
     return *this = vector() op b;                         \
+  }                                                       \
+  friend vec<T, 3>& operator op## = (vec<T, 3> & a, packed_3 b) { \
+    return a = a op b.vector();                           \
   }
   MSL_PACKED_OPERATOR(+)
   MSL_PACKED_OPERATOR(-)
