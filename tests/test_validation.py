@@ -62,6 +62,18 @@ OUT_OF_BOUNDS = {
     "a write past the end": ("y[i] = a[i]; y[i + 1] = a[i];", "a write of y[128], but y has 128 elements (128,)"),
     "a write through a pointer": ("device float* p = y + i; p[64] = a[i]; *p = a[i];", "a write of y["),
     "a read of the shape": ("y[i] = a[i] + a_shape[1 + i % 2];", "a read of a_shape[1]"),
+    "a thread's array": (
+        "float r[4] = {1, 2, 3, 4}; y[i] = a[i] + r[i & 7];",
+        "r[4] in line 2, but r has 4 elements",
+    ),
+    "a row of a thread's array": (
+        "float r[4][2]; for (int k = 0; k < 8; ++k) r[k % 2][k / 2] = a[i];\ny[i] = r[0][0];",
+        "r[2] in line 2, but r has 2 elements",
+    ),
+    "a threadgroup array that all threads overrun": (
+        SHARE.replace("128", "32") + "s[i] = a[i]; threadgroup_barrier(SHARED); y[i] = s[i];",
+        "s[32] in line 3, but s has 32 elements of threadgroup memory",
+    ),
 }
 
 
@@ -75,6 +87,21 @@ def test_out_of_bounds_of_a_small_input_and_of_half():
     assert "a read of a[128], but a has 128 elements (2, 64)" in found(
         "y[i] = a[i + 1];", A.reshape(2, 64).astype(mx.float16)
     )
+
+
+def test_what_no_run_shows_is_found_in_the_source():
+    assert "2: uninitialised: s has no values to add to" in found(
+        "float s[2]; for (int k = 0; k < 2; ++k) s[k] += a[i]; y[i] = s[0];", A
+    )
+    assert "2: nan-test:" in found("float v = a[i]; y[i] = v != v ? 0.0f : v;", A)
+
+
+def test_a_kernel_may_have_the_name_of_a_function_that_it_calls():
+    kernel = loader.metal_kernel(
+        "exp", ["a"], ["y"], "y[thread_position_in_grid.x] = exp(a[thread_position_in_grid.x]);", validate=True
+    )
+    launch = dict(grid=(128, 1, 1), threadgroup=(32, 1, 1), output_shapes=[(128,)], output_dtypes=[mx.float32])
+    assert mx.allclose(kernel(inputs=[A / 128], **launch)[0], mx.exp(A / 128))
 
 
 def test_in_bounds_is_clean():

@@ -162,7 +162,7 @@ def findings(log, sites, launch):
 
 
 def _overruns(events, sites, launch):
-    """Threadgroup arrays that are read or written behind their end."""
+    """Arrays of threadgroups and of threads that are read or written outside of them."""
     found = {}
     for at in np.flatnonzero(events["kind"] == _OVERRUN):
         site = sites[events["site"][at]]
@@ -170,7 +170,7 @@ def _overruns(events, sites, launch):
         found.setdefault(
             site,
             f"out of bounds: {site.name}[{index}] in {site.place}, but {site.name} has "
-            f"{events['barriers'][at]} elements of threadgroup memory",
+            f"{events['barriers'][at]} elements{' of threadgroup memory' if events['shared'][at] else ''}",
         )
     return list(found.values())
 

@@ -46,11 +46,14 @@ def run(kernel, inputs, output_shapes, output_dtypes, grid, threadgroup, templat
         "refilled": call.run(unit.ORDERS[0], _FILLS[1], at_end=False),
         **{order: call.run(order, _FILLS[0], at_end=True) for order in unit.ORDERS[1:]},
     }
-    findings = list(dict.fromkeys(r for r in runs.values() if isinstance(r, str)))
-    if not findings:
+    findings = [r for r in runs.values() if isinstance(r, str)]
+    if findings:
+        # The log keeps to an array's bounds, and so survives what ended a run.
+        findings = list(dict.fromkeys([*call.trace(), *findings]))
+    else:
         *outputs, arrivals = runs["given"]
         findings = _barriers(call.dispatch, np.frombuffer(arrivals, np.uint32).reshape(-1, 2))
-        findings = findings or [*call.trace(), *call.compare({key: value[:-1] for key, value in runs.items()})]
+        findings = findings or call.trace_and_compare({key: value[:-1] for key, value in runs.items()})
     if findings:
         raise errors.ValidationError(kernel.name, findings)
     return [_array(*each) for each in zip(outputs, output_shapes, output_dtypes)]
@@ -109,6 +112,11 @@ class _Call:
             warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
                           "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
         return found or []
+
+    def trace_and_compare(self, runs):
+        """What `trace` finds, and what differs between runs; what lies out of bounds may differ, and stands alone."""
+        found = self.trace()
+        return found if any(each.startswith("out of bounds") for each in found) else [*found, *self.compare(runs)]
 
     def _logged(self, traced, sites, known):
         """What `trace` finds with this header and body; None where they do not compile. They log every access to the

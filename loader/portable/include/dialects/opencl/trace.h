@@ -1,4 +1,5 @@
-// For validation: every access by a subscript to device and threadgroup memory is written to a log.
+// For validation: every access by a subscript to device and threadgroup memory is written to a log, and what is outside
+// of a thread's own array.
 #pragma once
 
 #include "arrivals.h"
@@ -60,8 +61,14 @@ METAL_FUNC I touched(__local T (&)[N][M], I i, uint site, uint, int) {
   return outside ? (I)0 : i;
 }
 template <typename T, typename I>
-METAL_FUNC I touched(__private T* base, I i, uint, uint, int) {
+METAL_FUNC I touched(__private T* base, I i, uint, uint, long) {
   return i;
+}
+template <typename T, size_t N, typename I>
+METAL_FUNC I touched(__private T (&)[N], I i, uint site, uint, int) {
+  const bool outside = (ulong)i >= N;
+  if (outside) msl::record((ulong)(long)i, msl::TRACE_OVERRUN, (uint)N, site, (uint)i);
+  return outside ? (I)0 : i;
 }
 template <typename T, typename I>
 METAL_FUNC I touched(__constant T* base, I i, uint, uint, int) {
