@@ -30,6 +30,10 @@ class Prepass:
         # The names of threadgroup variables, and of those that have an initial value.
         self.shared, self.valued = set(), set()
         self._source, self._edits, directives = source, [], []
+        # The first words of template parameters: their types, or `typename`.
+        self._taken = {
+            words.split()[0] for found in _PARAMETERS.findall(source) for words in found.split(",") if words.strip()
+        }
         tokens = tokenize(source, directives)
         self._rewrite(tokens, "\n")
         for body in macro_bodies(source, directives):
@@ -59,11 +63,7 @@ class Prepass:
             elif token.kind == "number" and FLOAT.match(text):
                 # A literal is a float in Metal, and a double in clang's templates.
                 self._replace(token.end, token.end, "f")
-            elif (
-                (text == "template" and after == "<")
-                or text == "using"
-                or (text == "typedef" and self._is_taken(tokens, i))
-            ):
+            elif (text == "template" and after == "<") or text in ("using", "typedef"):
                 self._function_pointers(tokens, i)
             elif text == "&" and tokens[i - 1].text == "<" and {t.text for t in tokens[i + 2 : i + 3]} & {",", ">"}:
                 # `f<&g>`: the parameter is a reference, see _function_pointers.
@@ -123,21 +123,13 @@ class Prepass:
             if before.text == ")" and token.kind == "word":
                 self._replace(before.end, before.end, ",")
 
-    def _is_taken(self, tokens, i):
-        """Whether the type of a typedef is that of a template parameter."""
-        taken = {
-            words[0]
-            for found in _PARAMETERS.findall(self._source)
-            for words in map(str.split, found.split(","))
-            if words
-        }
-        return not taken.isdisjoint(token.text for token in tokens[i : _find(tokens, i, ";")])
-
     def _function_pointers(self, tokens, i):
-        """`R (*f)(A)` becomes `R (&f)(A)` among template parameters and behind `using` and `typedef`: clang takes no
-        function for a pointer to one there."""
+        """`R (*f)(A)` becomes `R (&f)(A)` among template parameters, behind `using`, and behind a `typedef` of what a
+        template takes: clang takes no function for a pointer to one there."""
         in_template = tokens[i].text == "template"
         end = closing_angle(tokens, i + 1) if in_template else _find(tokens, i, ";")
+        if tokens[i].text == "typedef" and not self._taken & {token.text for token in tokens[i:end]}:
+            return
         start = _find(tokens, i, "=") + 1 if tokens[i].text == "using" else i + 1 + in_template
         for j in range(start, end):
             if tokens[j].text in (",", "<"):

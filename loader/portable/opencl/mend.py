@@ -145,7 +145,7 @@ def _parameter(text, i, _):
 def _called(text, i, _):
     """`F(x)` -> `F()(x)` of a parameter that was a pointer to a function."""
     name = re.search(r"\w+\s*\Z", text[max(i - 99, 0) : i])
-    aliases = "|".join(match[1] or match[2] for match in _ALIAS.finditer(text))
+    aliases = "|".join(match[1] or match[2] for match in _ALIAS.finditer(text)) or "(?!)"
     pointer = name and re.search(rf"(\(\s*\*|\b({aliases}))\s*{name[0].strip()}\s*(\)\s*\(|[,>])", text)
     return {(i, i, "()")} if pointer and text[i] == "(" else set()
 
@@ -171,12 +171,8 @@ def _function(text, i, _):
 
 def _constant(text, i, error):
     """`constant float3x3 m = {...};` -> `constant float3x3 m = float3x3{...};`."""
-    braces = _BRACES.match(text, i)
-    return (
-        {(braces.end(), braces.end(), f"{'' if braces[1] else '= '}{_MATRIX.search(error.message)[1]}")}
-        if braces
-        else set()
-    )
+    braces, kind = _BRACES.match(text, i), _MATRIX.search(error.message)[1]
+    return {(braces.end(), braces.end(), kind if braces[1] else f"= {kind}")} if braces else set()
 
 
 def _returned(text, i, _):
