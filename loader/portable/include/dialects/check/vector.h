@@ -1,6 +1,7 @@
 // Making and converting vectors: what clang's own vectors cannot be made to do by their types alone.
 #pragma once
 
+#include "swizzles.h"
 #include "traits.h"
 
 namespace metal {
@@ -16,9 +17,22 @@ constexpr enable_if_t<components_fit<vector_traits<V>::size, A...>, V> make_vect
   return V(0);
 }
 
-#define MSL_BOOL_VECTOR(N)                                  \
+struct bool2;
+struct bool3;
+struct bool4;
+#define MSL_TWO(name) __declspec(property(get = get2, put = put2)) bool2 name;
+#define MSL_THREE(name) __declspec(property(get = get3, put = put3)) bool3 name;
+#define MSL_FOUR(name) __declspec(property(get = get4, put = put4)) bool4 name;
+#define MSL_BOOL_VECTOR(N, L)                               \
   struct bool##N {                                          \
     bool x, y, z, w;                                        \
+    bool2 get2() const;                                     \
+    bool3 get3() const;                                     \
+    bool4 get4() const;                                     \
+    void put2(bool2);                                       \
+    void put3(bool3);                                       \
+    void put4(bool4);                                       \
+    MSL_NAMES_##N L                                         \
     bool##N() = default;                                    \
     template <typename T>                                   \
     explicit operator vec<T, N>() const;                    \
@@ -35,10 +49,13 @@ constexpr enable_if_t<components_fit<vector_traits<V>::size, A...>, V> make_vect
     bool##N operator==(bool##N) const;                      \
     bool##N operator!=(bool##N) const;                      \
   };
-MSL_BOOL_VECTOR(2)
-MSL_BOOL_VECTOR(3)
-MSL_BOOL_VECTOR(4)
+MSL_BOOL_VECTOR(2, (x, y))
+MSL_BOOL_VECTOR(3, (x, y, z))
+MSL_BOOL_VECTOR(4, (x, y, z, w))
 #undef MSL_BOOL_VECTOR
+#undef MSL_TWO
+#undef MSL_THREE
+#undef MSL_FOUR
 template <typename V>
 using vector_bool_t = conditional_t<vector_traits<V>::size == 1, bool,
                                     conditional_t<vector_traits<V>::size == 2, bool2,
