@@ -55,7 +55,7 @@ def _only_full(item):
 
 @pytest.fixture(autouse=True)
 def _same_numbers_in_every_run():
-    """MLX draws by the clock otherwise."""
+    """By itself MLX takes its seed from the clock."""
     mx.random.seed(0)
 
 

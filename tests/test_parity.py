@@ -100,10 +100,8 @@ def test_the_widest_heads(name, sizes, length):
 
 
 def check_wide(name, sizes, length, present, dtypes, ranks=None):
-    inputs = draw(
-        op := poisoned(name), {"B": batch(length, sizes), "L": length, **sizes}, present, dtypes, length, ranks
-    )
-    check(op, inputs)
+    op, dims = poisoned(name), {"B": batch(length, sizes), "L": length, **sizes}
+    check(op, draw(op, dims, present, dtypes, seed=length, ranks=ranks))
 
 
 # The ops whose chunks keep for one another what the activations' dtype can hold, the ranks of their gates, and an

@@ -42,11 +42,13 @@ _DIALECT = [
 _SAME_TYPES = re.compile(
     r"incompatible operand types \('(.*)' and '(.*)'\)|conditional expression is ambiguous; '(.*)' and '(.*)' can be"
 )
-# A class that becomes a number is no operand of a pointer in some space, and braces make no vector for a call.
+# A class that becomes a number is no operand of a pointer in some space, braces make no vector for a call, and a
+# temporary lies in no space for clang, in `thread` memory for Metal.
 _OPERANDS = re.compile(r"invalid operands|subscripted value|no (matching|viable)")
-_NO_OPERAND = re.compile(r"integral_constant<|cannot convert initializer list argument to '[^']*(vec<|[a-z][234]')")
-# A temporary lies in no space for clang, in `thread` memory for Metal.
-_TEMPORARY = re.compile(r"cannot bind reference in default address space to object in address space ''")
+_NO_OPERAND = re.compile(
+    r"integral_constant<|cannot convert initializer list argument to '[^']*(vec<|[a-z][234]')"
+    r"|cannot bind reference in default address space to object in address space ''"
+)
 _CONSTANT_COPY = re.compile(r"implicit copy.*address space 'constant'|'this' object is in address space")
 # What may follow from a declaration that clang dropped.
 _FOLLOWS = re.compile(
@@ -66,8 +68,6 @@ def is_dialect(message, notes, line, shared):
         return True
     if re.match(r"variable '(\w+)' (may be|is) uninitialized", message):
         return re.match(r"variable '(\w+)'", message)[1] in shared
-    if _OPERANDS.match(message) and any(map(_TEMPORARY.search, notes)):
-        return True
     if _OPERANDS.match(message) and any(map(_NO_OPERAND.search, (message, *notes))):
         return True
     # Copying a struct out of constant memory: OpenCL's implicit copy takes generic memory only.

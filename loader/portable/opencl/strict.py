@@ -40,7 +40,7 @@ def unit(kernel, arguments, output_dtypes, template):
             '#include "mlx/backend/metal/kernels/utils.h"',
             '#line 1 "header"',
             kernel.header,
-            # With another name than any function that the kernel calls, as MLX does.
+            # MLX's prefix: no function that the kernel calls has such a name.
             f"[[kernel]] void custom_kernel_{kernel.name}({', '.join(parameters)}) {{",
             *(signature.constant(name, value) for name, value in template),
             f'#line 1 "{kernel.name}"',

@@ -33,7 +33,7 @@ using ::memory_order_release;
 using ::memory_order_seq_cst;
 
 METAL_FUNC void atomic_thread_fence(mem_flags, int, thread_scope = thread_scope_device) {
-  // As a builtin it keeps Intel's compiler from running lanes together.
+  // The builtin fence keeps Intel's compiler from running lanes together.
   __asm__ volatile("mfence" ::: "memory");
 }
 

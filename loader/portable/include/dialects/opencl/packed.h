@@ -26,21 +26,21 @@ struct packed_3 {
   T operator[](int i) const { return (&x)[i]; }
   T operator[](int i) const constant { return (&x)[i]; }
 
-#define MSL_PACKED_OPERATOR(op)                           \
-  friend vec<T, 3> operator op(packed_3 a, packed_3 b) {  \
-    return a.vector() op b.vector();                      \
-  }                                                       \
-  friend vec<T, 3> operator op(packed_3 a, vec<T, 3> b) { \
-    return a.vector() op b;                               \
-  }                                                       \
-  friend vec<T, 3> operator op(vec<T, 3> a, packed_3 b) { \
-    return a op b.vector();                               \
-  }                                                       \
-  packed_3& operator op## = (vec<T, 3> b) {               \
-    return *this = vector() op b;                         \
-  }                                                       \
+#define MSL_PACKED_OPERATOR(op)                                   \
+  friend vec<T, 3> operator op(packed_3 a, packed_3 b) {          \
+    return a.vector() op b.vector();                              \
+  }                                                               \
+  friend vec<T, 3> operator op(packed_3 a, vec<T, 3> b) {         \
+    return a.vector() op b;                                       \
+  }                                                               \
+  friend vec<T, 3> operator op(vec<T, 3> a, packed_3 b) {         \
+    return a op b.vector();                                       \
+  }                                                               \
+  packed_3& operator op## = (vec<T, 3> b) {                       \
+    return *this = vector() op b;                                 \
+  }                                                               \
   friend vec<T, 3>& operator op## = (vec<T, 3> & a, packed_3 b) { \
-    return a = a op b.vector();                           \
+    return a = a op b.vector();                                   \
   }
   MSL_PACKED_OPERATOR(+)
   MSL_PACKED_OPERATOR(-)
