@@ -297,19 +297,19 @@ def test_aliases_of_aliases(write):
     lines = ["a: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)]
     path, _ = write("paper:", *lines)
-    before = time.process_time()
+    before = time.thread_time()
     with pytest.raises(loader.ManifestError, match="manifest.yaml:1: expected at most 20000 values"):
         manifest.load(path)
-    assert time.process_time() - before < 1
+    assert time.thread_time() - before < 1
 
 
 def test_constants_that_are_squares_of_each_other(write):
     names = [f"C{i}: {f'C{i - 1} * C{i - 1}' if i else 3}" for i in range(34)]
     path, line = write("constants: {SIZE", f"constants: {{SIZE: B * L * D, THREADS: 64, {', '.join(names)}}}")
-    before = time.process_time()
+    before = time.thread_time()
     with pytest.raises(loader.ManifestError, match=rf"yaml:{line}: \[mix\] constants.C6: C5 \* C5: .* 63 bits \(C5 = "):
         manifest.load(path)
-    assert time.process_time() - before < 1
+    assert time.thread_time() - before < 1
 
 
 CALLED = [
