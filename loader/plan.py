@@ -53,7 +53,7 @@ class Launch:
     outputs: tuple
     arguments: dict
 
-    @property
+    @cached_property
     def reads(self):
         return tuple(name for name in self.inputs if isinstance(name, str))
 
@@ -112,6 +112,17 @@ def needed(steps, name):
             due.update(step.reads)
             found.append(step)
     return tuple(reversed(found))
+
+
+def independent(steps, name):
+    """The steps of a pass that do not depend on the array called `name`, in order."""
+    made, found = {name}, []
+    for step in steps:
+        if made.isdisjoint(step.reads):
+            found.append(step)
+        else:
+            made.update(step.makes)
+    return tuple(found)
 
 
 @cache

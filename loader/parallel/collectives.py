@@ -6,10 +6,40 @@ one kernel, may so run two collectives the other way round, and all ranks hang. 
 
 import math
 import weakref
+from functools import lru_cache
 
 import mlx.core as mx
+import numpy as np
 
 _last = None
+
+
+class Sent:
+    """What every rank sent: `sent[rank, i]` is array i of a rank, cut out of its row of `rows` where it is read."""
+
+    def __init__(self, rows, shapes):
+        self.rows, self.shapes, self._sizes = rows, shapes, [math.prod(shape) for shape in shapes]
+
+    def __getitem__(self, at):
+        rank, i = at
+        start = sum(self._sizes[:i])
+        return self.rows[rank][start : start + self._sizes[i]].reshape(self.shapes[i])
+
+
+def send(arrays, shapes, group, now=False, after=()):
+    """Arrays of these shapes of every rank, as `Sent`: by one collective, which runs as `all_gather` does and after the
+    arrays `after`. A rank may give fewer `arrays` than `shapes`: the rest, which nobody reads, is NaN."""
+    if not sum(map(math.prod, shapes)):
+        return Sent(mx.zeros((group.size(), 0)), shapes)
+    missing = constant((sum(map(math.prod, shapes[len(arrays) :])),), math.nan)
+    vector = pack([x for x in (*arrays, missing, _first([*after, *_before()])) if x.size])
+    return Sent(_kept(mx.distributed.all_gather(vector[None], group=group), now), shapes)
+
+
+def _first(arrays):
+    """One number, which has a value when all of the arrays have theirs."""
+    firsts = [x.reshape(-1)[:1].astype(mx.float32) for x in arrays]
+    return mx.concatenate(firsts)[:1] if firsts else constant((1,), 0)
 
 
 def all_gather(x, group, now=False):
@@ -30,9 +60,18 @@ def all_sum(x, group, after=()):
 
 
 def _run(collective, x, group, now, after=()):
+    return _kept(collective(behind(x, [*after, *_before()]), group=group), now)
+
+
+def _before():
+    """The collective that the next one has to follow, if there is one."""
+    before = None if _last is None else _last()
+    return [] if before is None else [before]
+
+
+def _kept(result, now):
+    """The result of a collective, which the next one follows."""
     global _last
-    before = [] if _last is None or _last() is None else [_last()]
-    result = collective(behind(x, [*after, *before]), group=group)
     if now:
         mx.eval(result)
     _last = None if now else weakref.ref(result)
@@ -49,9 +88,10 @@ def forget() -> None:
     _last = None
 
 
-def tied(x, arrays):
-    """`x`, which has no value before the `arrays` have theirs, as MLX orders what it evaluates."""
-    return mx.depends([x], list(arrays))[0] if arrays else x
+@lru_cache(maxsize=32)
+def constant(shape, value):
+    """An array of float32 that has its value already, so that no kernel makes it in each call."""
+    return mx.array(np.full(shape, value, np.float32))
 
 
 def behind(x, arrays):

@@ -9,7 +9,7 @@ from ..op import Op
 from ..spec import STATE
 from ..transforms import refusal, several
 from . import transitions
-from .collectives import all_gather, choose, pack, tied, unpack
+from .collectives import Sent, choose, constant, send
 from .piece import START, Piece
 
 
@@ -49,6 +49,7 @@ class _Call:
         self.transition = transitions.find(op.spec, values)
         self.ranks = range(group.size())[::-1] if self.transition.backwards else range(group.size())
         self.place = self.ranks.index(group.rank())
+        self.ones = (self.state[0], *(1 for _ in self.state[1:]))  # of a number a row of the batch
         self.return_state = return_state
         # Without the final state nobody needs what leaves the last piece, nor does anything come back to it.
         self.ends = self.place == group.size() - 1 and not return_state
@@ -78,62 +79,78 @@ class _Call:
         inputs = dict(zip(self.names, arrays))
         start = self._start(inputs)
         piece = Piece(self.op, {**inputs, START: start}, self.options)
-        pieces = self._gather(kept, [*self._acts(piece), self._carries(inputs)])
-        states = [pieces[0][0]]
-        for final, factor, carries in pieces[1:]:
-            states.append(self._leaving(states[-1], final, factor, carries))
-        entering = start if self.place == 0 else states[self.place - 1]
-        results = piece.forward(entering, self._waits(pieces[0][:1]))
-        outputs = [states[-1] if a.name == STATE else y for a, y in zip(self.op.spec.outputs, results)]
+        acts = self._acts(piece)
+        self.shapes = self._shapes(piece, acts)
+        sent = self._send(kept, acts, self.shapes, piece.stateless() if self.ends else [])
+        states = self._states(sent, self.group.size() if self.return_state else self.place)
+        entering = states[self.place - 1] if self.place else start
+        results = piece.forward(entering, self._waits(sent, self.ends))
+        whole = {STATE: states[-1]} if self.return_state else {}
+        outputs = [whole.get(a.name, y) for a, y in zip(self.op.spec.outputs, results)]
         # MLX evaluates all results of a call or none, so that the collective runs where y does not depend on it.
-        return (*outputs, *results, entering, *(x for each in pieces for x in each))
+        return (*outputs, *results, entering, sent.rows)
 
     def _backward(self, kept, *arrays):
-        count, size = len(self.op.spec.outputs), 3 * self.group.size()
+        count, last = len(self.op.spec.outputs), self.op.spec.at_state
         primals, rest, cotangents = arrays[: len(self.names)], arrays[len(self.names) : -count], arrays[-count:]
         inputs = dict(zip(self.names, primals))
-        results, entering, rows = rest[: -size - 1], rest[-size - 1], rest[-size:]
-        pieces = [rows[i : i + 3] for i in range(0, size, 3)]
+        *results, entering, rows = rest
         piece = Piece(self.op, {**inputs, START: entering}, self.options, again=self.place > 0 and not self.now)
-        last = self.op.spec.at_state
-        nothing = mx.zeros_like(entering)
+        nothing = constant(self.state, 0)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
         adjoint = piece.entering if self.ends else piece.adjoint
-        own = nothing if self.place == 0 else adjoint(results, within)
-        asked = self._gather(kept, [own, cotangents[last]])
+        own = adjoint(results, within) if self.place else nothing
+        told = [own, cotangents[last]] if self.return_state else [own] if self.place else []
+        asked = self._send(kept, told, [self.state] * 2, [] if self.place else piece.without_adjoint(results, within))
         if not self.ends:
-            within[last] = self._adjoint(pieces, asked)
-        gradients = piece.backward(results, within, self._waits(asked[0][:1]))
+            within[last] = self._adjoint(Sent(rows, self.shapes), asked)
+        gradients = piece.backward(results, within, self._waits(asked, self.place == 0))
         if self.place:
             gradients[START] = nothing
-        gradients = [gradients.get(name, mx.zeros_like(x)) for name, x in zip(self.names, primals)]
-        return tuple(tied(x, kept) for x in gradients)  # nothing of an empty piece depends on the adjoint
+        found = [gradients[name] if name in gradients else mx.zeros_like(x) for name, x in zip(self.names, primals)]
+        return tuple(mx.depends(found, kept))  # nothing of an empty piece depends on the adjoint
 
     def _start(self, inputs):
         """The state before the first step on the first rank, and one that nothing has entered on the others."""
         if self.place == 0 and START in inputs:
             return inputs[START]
-        return mx.full(self.state, self.transition.neutral, mx.float32)
+        return constant(self.state, self.transition.neutral)
 
     def _acts(self, piece):
-        """How the piece acts on a state, for the other ranks: what leaves it where nothing enters, and the transition.
+        """How the piece acts on a state, for the other ranks: what leaves it where nothing enters, the transition, and
+        whether a row's state reaches the end of the piece, since no reset is in the way.
 
-        Nobody needs the first piece's transition, nor anything of one that `ends`: NaN shows a rank that does.
+        Nobody needs the first piece's transition, nor anything of one that `ends`.
         """
-        if self.place and not self.ends:
-            carries = self._carries(piece.inputs)
-            return piece.final_state(), mx.where(carries, self.transition.of(piece), 0)
-        shape = self.transition.shape(self.state) if self.transition.shape else self.transition.of(piece).shape
-        return (mx.full(self.state, mx.nan) if self.ends else piece.leaving()), mx.full(shape, mx.nan)
+        if self.ends:
+            return []
+        if not self.place:
+            return [piece.leaving()]
+        reset = piece.inputs.get("reset")
+        if reset is None:
+            return [piece.final_state(), self.transition.of(piece), constant(self.ones, 1)]
+        carries = ~reset.any(axis=1).reshape(self.ones)
+        return [piece.final_state(), mx.where(carries, self.transition.of(piece), 0), carries]
 
-    def _waits(self, arrays):
-        """What the rest of a pass waits for, so that a lazy engine does not put it before the collective."""
-        return () if self.now else arrays
+    def _shapes(self, piece, acts):
+        """The shapes of what `_acts` is about, which are those of every rank."""
+        if len(acts) == 3:
+            return [x.shape for x in acts]
+        by_state = self.transition.shape
+        return [self.state, by_state(self.state) if by_state else self.transition.of(piece).shape, self.ones]
 
-    def _carries(self, inputs):
-        """Whether a row's state reaches the end of the piece, `[B, 1, ...]` bool: no reset is in the way."""
-        shape = (self.state[0], *(1 for _ in self.state[1:]))
-        return ~inputs["reset"].any(axis=1).reshape(shape) if "reset" in inputs else mx.ones(shape, mx.bool_)
+    def _waits(self, sent, reads):
+        """What the rest of a pass waits for, so that a lazy engine does not put it before the collective: nothing where
+        each step of the rest `reads` what another rank sent."""
+        return () if self.now or reads else [sent.rows]
+
+    def _states(self, sent, count):
+        """The states that leave the first `count` pieces."""
+        states = []
+        for rank in self.ranks[:count]:
+            final, transition, carries = (sent[rank, i] for i in range(3))
+            states.append(self._leaving(states[-1], final, transition, carries) if states else final)
+        return states
 
     def _leaving(self, state, final, transition, carries):
         """What leaves a piece that `state` enters."""
@@ -141,30 +158,31 @@ class _Call:
         state = mx.where(carries, state, self.transition.neutral)
         return mx.where(carries, self.transition.advance(state, transition, final), final)
 
-    def _adjoint(self, pieces, rows):
+    def _adjoint(self, sent, asked):
         """The adjoint of the state that leaves this rank: from the final state, back through the pieces after it."""
-        adjoint, entering, last = sum(cotangent for _, cotangent in rows), [pieces[0][0]], len(pieces) - 1
-        for final, transition, carries in pieces[1:]:
-            entering.append(self._leaving(entering[-1], final, transition, carries))
-        if not self.return_state:
-            adjoint, last = rows[last][0], last - 1
-        for i in range(last, self.place, -1):
-            final, transition, carries = pieces[i]
-            before = self.transition.retreat(adjoint, entering[i - 1], transition, final)
-            adjoint = rows[i][0] + mx.where(carries != 0, before, 0)
+        if self.return_state:
+            adjoint, after = sum(asked[rank, 1] for rank in self.ranks), len(self.ranks)
+        else:
+            adjoint, after = asked[self.ranks[-1], 0], len(self.ranks) - 1
+        states = self._states(sent, after - 1)
+        for place in range(self.place + 1, after)[::-1]:
+            rank = self.ranks[place]
+            final, transition, carries = (sent[rank, i] for i in range(3))
+            before = self.transition.retreat(adjoint, states[place - 1], transition, final)
+            adjoint = asked[rank, 0] + mx.where(carries != 0, before, 0)
         return adjoint
 
-    def _gather(self, kept, arrays):
-        """These arrays of every rank, in the order of time: one collective, whatever the length of the pieces."""
+    def _send(self, kept, arrays, shapes, after):
+        """What every rank sends of these shapes: one collective, whatever the length of the pieces."""
         try:
-            gathered = all_gather(pack(arrays), self.group, self.now)
+            sent = send(arrays, shapes, self.group, self.now, after)
         except RuntimeError as error:
             raise RuntimeError(
                 f"[{self.op.spec.name} over time] rank {self.group.rank()} of {self.group.size()} expected every rank "
                 f"to come to the same collective but got: {error}. Look for the first error of the other ranks."
             ) from error
-        kept.append(gathered)
-        return [unpack(gathered[rank], [x.shape for x in arrays]) for rank in self.ranks]
+        kept.append(sent.rows)
+        return sent
 
     def _refusal(self, what):
         return refusal(f"[{self.op.spec.name} over time] has no {what}.")

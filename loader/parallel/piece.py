@@ -4,17 +4,17 @@ from .. import plan
 from ..spec import INITIAL, STATE
 from .collectives import behind
 
-START, BEGIN = INITIAL, f"grad_{INITIAL}"
+START, BEGIN, LAST = INITIAL, f"grad_{INITIAL}", f"grad_{STATE}"
 
 
 class Piece:
     """An op on the inputs of one rank: whole passes, the final state alone, or the adjoint of the initial state alone.
 
     `inputs`, which has an `initial_state`, holds arrays by name, and `options` the values of the op's options. A step
-    that has run on the same arrays does not run again: a whole pass goes on from what `leaving` and `entering` ran of
-    it, and shares with the other two what does not depend on the state. With `again` the backward passes
-    recompute the arrays that `adjoint` reads and no state enters: MLX evaluates all results of forward together, so the
-    saved ones wait for the state.
+    that has run on the same arrays does not run again: a whole pass goes on from what `leaving`, `stateless`,
+    `entering` and `without_adjoint` ran of it, and shares with the other two what does not depend on the state. With
+    `again` the backward passes recompute the arrays that `adjoint` reads and no state enters: MLX evaluates all results
+    of forward together, so the saved ones wait for the state.
     """
 
     def __init__(self, op, inputs, options, again=False):
@@ -50,6 +50,11 @@ class Piece:
         steps = plan.needed(self.op.steps(made, "forward"), STATE)
         return self._run(steps, self.op.arrays(self.inputs, self._values))[STATE]
 
+    def stateless(self):
+        """What the first steps of `forward` make that do not depend on the state that enters."""
+        made, arrays = self._plan(self.inputs), self.op.arrays(self.inputs, self._values)
+        return [] if made is None else self._make(plan.independent(self.op.steps(made, "forward"), START), arrays)
+
     def forward(self, state, after=()):
         """The outputs from the state that enters, followed by what backward reads; steps still to run wait for the
         arrays `after`."""
@@ -74,6 +79,11 @@ class Piece:
             return self.adjoint(results, cotangents)
         return self._run(plan.needed(self.op.steps(made, "backward"), BEGIN), arrays)[BEGIN]
 
+    def without_adjoint(self, results, cotangents):
+        """What the first steps of `backward` make that do not depend on the adjoint of the final state."""
+        made, arrays = self._cotangents(results, cotangents)
+        return [] if made is None else self._make(plan.independent(self.op.steps(made, "backward"), LAST), arrays)
+
     def backward(self, results, cotangents, after=()):
         """The gradients of the inputs that have one, by name; steps still to run wait for the arrays `after`."""
         made, arrays = self._cotangents(results, cotangents)
@@ -95,18 +105,17 @@ class Piece:
             return None, arrays
         arrays.update((array.name, x) for array, x in zip(made.results, results))
         arrays.update((f"grad_{array.name}", x) for array, x in zip(self.op.spec.outputs, cotangents))
-        return made, self._run(self._stateless(made) if self._again else (), arrays)
+        return made, self._run(self._read_again(made) if self._again else (), arrays)
 
-    def _stateless(self, made):
+    def _read_again(self, made):
         """The steps of `forward` that read no state and make what those of `adjoint` read."""
-        entered, found = {START}, []
         read = {name for step in self.op.steps(made, "adjoint") for name in step.reads}
-        for step in self.op.steps(made, "forward"):
-            if entered.intersection(step.reads):
-                entered.update(step.makes)
-            elif read.intersection(step.makes):
-                found.append(step)
-        return found
+        return [x for x in plan.independent(self.op.steps(made, "forward"), START) if read.intersection(x.makes)]
+
+    def _make(self, steps, arrays):
+        """Run steps of a pass; returns what they make."""
+        self._run(steps, arrays)
+        return [arrays[name] for step in steps for name in step.makes]
 
     def _run(self, steps, arrays, after=()):
         """Run steps of a pass; `arrays` gets what they make. A step that reads nothing of one that waits for `after`
@@ -114,9 +123,7 @@ class Piece:
         waiting = set()
         for step in steps:
             read = [arrays[name] for name in step.reads]
-            outputs = next(
-                (outputs for known, same, outputs in self._done if known == step and _alike(same, read)), None
-            )
+            outputs = next((made for known, same, made in self._done if _alike(same, read) and known == step), None)
             if outputs is None:
                 smallest = min(step.reads, key=lambda name: arrays[name].nbytes)
                 waits = () if waiting.intersection(step.reads) else after

@@ -1,7 +1,9 @@
 """An op over several devices, each with a piece of the time axis, beside one device with the whole:
 `python -m tools.bench.devices --model qwen3-next --devices 1 2 4`.
 
-Each device is a process of its own. On NVIDIA GPUs they talk by NCCL, else by MLX's ring on this machine.
+`--layers` calls the op as often, each on the output of the one before: a device that waits for the first layer's state
+is behind by as much in every layer, and pays for it once. Each device is a process of its own. On NVIDIA GPUs they talk
+by NCCL, else by MLX's ring on this machine.
 """
 
 import argparse
@@ -41,6 +43,7 @@ def parse():
     add("--devices", nargs="+", type=int, default=[1, 2], help="how many, the first to compare with (default: 1 2)")
     add("--length", nargs="+", type=int, default=[32768], help="steps in all (default: %(default)s)")
     add("--scale", type=float, default=1.0, help="the share of a model's heads or channels (default: %(default)s)")
+    add("--layers", type=int, default=1, help="calls of the op in a row (default: %(default)s)")
     add("--rounds", type=int, default=5, help="(default: %(default)s)")
     add("--network", choices=("nccl", "ring"), help="(default: nccl beside NVIDIA GPUs, else ring)")
     return parser.parse_args()
@@ -52,7 +55,16 @@ def network(options):
 
 def shared(options):
     """The arguments that are passed on to every process."""
-    return ["--scale", str(options.scale), "--rounds", str(options.rounds), "--network", network(options)]
+    return [
+        "--scale",
+        str(options.scale),
+        "--layers",
+        str(options.layers),
+        "--rounds",
+        str(options.rounds),
+        "--network",
+        network(options),
+    ]
 
 
 def start(count, network, arguments):
@@ -83,7 +95,7 @@ def rank(options):
     (count,), (model,), (length,) = options.devices, options.model, options.length
     group = mx.distributed.init(backend=options.network, strict=True) if count > 1 else mx.distributed.init()
     case = model_case.make(model, length // count, options.scale)
-    function = model_case.over(case, parallel.over_time(case.op, group))
+    function = model_case.stacked(case, model_case.over(case, parallel.over_time(case.op, group)), options.layers)
     jobs = {what: measure.job(case, function, what) for what in measure.PASSES}
     peak = mx.distributed.all_max(mx.array(measure.peak(jobs[measure.PASSES[1]]) / 2**20), group=group).item()
     queued = measure.queued(int(peak * 2**20))

@@ -29,6 +29,26 @@ def over(case, function):
     return _positional(case.op, function, case.inputs, models.MODELS[case.label])
 
 
+def stacked(case, function, layers):
+    """`layers` calls of such a function, each on the output of the one before in place of the first input that has its
+    axes, as the layers of a model follow one another."""
+    y, *_ = case.op.spec.outputs
+    name = next(array.name for array in case.op.spec.required if _axes(array) == _axes(y))
+    place = list(case.inputs).index(name)
+
+    def called(*arrays):
+        for _ in range(layers):
+            y = function(*arrays)
+            arrays = (*arrays[:place], y, *arrays[place + 1 :])
+        return y
+
+    return called
+
+
+def _axes(array):
+    return [axis.text for axis in array.shapes[0]]
+
+
 def _positional(op, function, names, model):
     def called(*arrays):
         given = dict(zip(names, arrays))
