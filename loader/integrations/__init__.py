@@ -16,7 +16,8 @@ def patch_mlx_lm() -> Patched:
     call the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
     (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
     RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear attention of Bailing MoE Linear and Bailing Hybrid
-    `gla`. Arguments, results, masks, caches and dtypes stay as they were.
+    `gla`. On CPUs and NVIDIA GPUs every depthwise `mlx.nn.Conv1d` without padding, as those in front of recurrences, is
+    `short_conv`. Arguments, results, masks, caches and dtypes stay as they were.
 
     The patch reaches all models, also those made before, and every module that imports a function by name, also yours
     (`from mlx_lm.models.ssm import ssm_update`). It does not reach functions that mx.compile has traced already, and
@@ -48,10 +49,10 @@ def patch_mlx_vlm() -> Patched:
     5) are `gated_delta`, also with `state_steps`, which returns the states after the first steps, and with a `cache`
     that stores them for speculative decoding; state space duality (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2)
     is `ssd`, Mamba's and Jamba's scan `selective_scan`, RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear
-    attention of Bailing MoE Linear `gla`. Arguments, results, masks, caches and dtypes stay as they were. The patch
-    reaches the same kinds of references as `patch_mlx_lm`. Patching twice is harmless. Returns the patched names, a
-    list with a method `unpatch`. Raises ImportError if mlx-vlm is not installed. If a function is missing or has
-    other parameters, raises LoaderError and patches nothing."""
+    attention of Bailing MoE Linear `gla`; depthwise convolutions are `short_conv` as there. Arguments, results, masks,
+    caches and dtypes stay as they were. The patch reaches the same kinds of references as `patch_mlx_lm`. Patching
+    twice is harmless. Returns the patched names, a list with a method `unpatch`. Raises ImportError if mlx-vlm is not
+    installed. If a function is missing or has other parameters, raises LoaderError and patches nothing."""
     return _MLX_VLM.apply()
 
 

@@ -1,5 +1,7 @@
 """The routes that mlx-lm and mlx-vlm, whose models are copies of mlx-lm's, have in common."""
 
+from mlx import nn
+
 from . import recurrences
 from .recurrences import from_two_tokens, unmasked_length
 
@@ -52,6 +54,7 @@ def shared_routes(ssm, recurrent_gemma, jamba, bailing_moe_linear, rwkv7):
         return recurrences.rwkv7(r, w, k, v, a, b, state)
 
     return {
+        f"{nn.Conv1d.__module__}.Conv1d.__call__": recurrences.conv1d,
         f"{ssm.__name__}.ssm_update": ssm_update,
         f"{recurrent_gemma.__name__}.rnn_scan": rnn_scan,
         f"{jamba.__name__}.JambaMambaMixer.ssm_step": jamba_scan,

@@ -82,6 +82,7 @@ def test_states_and_decays_of_another_dtype(monkeypatch, name, length):
     Dtypes are of the routes, so the ops need no kernels here.
     """
     monkeypatch.setattr("loader.integrations.recurrences.get", lambda op: loader.get(op).reference)
+    monkeypatch.setattr("loader.integrations.recurrences.backend", lambda: "reference")
     model, prompt = tiny_models.build(name).eval(), tiny_models.tokens(2, length)
     model.set_dtype(mx.bfloat16)
     for module in model.modules():
@@ -145,3 +146,34 @@ def test_batches_padded_on_the_right_are_what_each_row_is_alone(name, step):
         ((wanted, wanted_probabilities),) = generate(model, [prompt])
         assert tokens == wanted
         assert_close(probabilities, wanted_probabilities)
+
+
+CONVOLUTIONS = {
+    "depthwise": (dict(kernel_size=4, groups=12), True),
+    "of two taps, without bias": (dict(kernel_size=2, groups=12, bias=False), True),
+    "of one step": (dict(kernel_size=9, groups=12), False),
+    "of groups": (dict(kernel_size=4, groups=6), False),
+    "padded": (dict(kernel_size=4, groups=12, padding=3), False),
+    "dilated": (dict(kernel_size=3, groups=12, dilation=2), False),
+}
+
+
+@pytest.mark.parametrize("what", CONVOLUTIONS)
+def test_convolutions(monkeypatch, what):
+    """Those that models have in front of a recurrence are `short_conv`; all give what nn.Conv1d does."""
+    settings, expected = CONVOLUTIONS[what]
+    called = []
+
+    def get(name):
+        called.append(name)
+        return loader.get(name)
+
+    monkeypatch.setattr("loader.integrations.recurrences.get", get)
+    conv, x = nn.Conv1d(12, 12, **settings), mx.random.normal((2, 9, 12))
+    if "bias" in conv:
+        conv.bias = mx.random.normal((12,))
+    by_all = nn.value_and_grad(conv, lambda conv, x: (conv(x) ** 2).sum())
+    got, want = both(lambda: (conv(x), *by_all(conv, x), mx.grad(lambda x: (conv(x) ** 2).sum())(x)))
+    assert bool(called) == (expected and loader.backend() in ("cuda", "opencl"))
+    for (path, y), (_, wanted) in zip(tree_flatten(got), tree_flatten(want), strict=True):
+        assert_close(y, wanted, path)

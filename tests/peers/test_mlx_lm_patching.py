@@ -5,6 +5,7 @@ import sys
 from types import ModuleType
 
 import mlx.core as mx
+import mlx.nn as nn
 import pytest
 from growth import assert_linear
 from mlx_lm.models import (  # noqa: F401
@@ -39,6 +40,7 @@ NAMES = (
         "mlx_lm.models.bailing_moe_linear.recurrent_gla",
         "mlx_lm.models.bailing_hybrid.recurrent_gla",
         "mlx_lm.models.rwkv7.Rwkv7TimeMixing._wkv7",
+        "mlx.nn.layers.convolution.Conv1d.__call__",
     }
 )
 
@@ -50,10 +52,10 @@ def unpatched():
 
 
 def snapshot():
-    """Every object that a name of mlx-lm's modules, or of the classes in them, leads to."""
+    """Every object that a name of mlx-lm's modules and MLX's convolutions, or of the classes in them, leads to."""
     found = {}
     for name, module in list(sys.modules.items()):
-        if module and name.partition(".")[0] == "mlx_lm":
+        if module and (name.partition(".")[0] == "mlx_lm" or name == nn.Conv1d.__module__):
             for attribute, value in vars(module).items():
                 found[f"{name}.{attribute}"] = value
                 if isinstance(value, type):

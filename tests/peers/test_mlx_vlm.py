@@ -132,10 +132,10 @@ def test_a_model_rolls_back(kept):
 
 
 def snapshot():
-    """Every object that a name of mlx-vlm's modules, or of the classes in them, leads to."""
+    """Every object that a name of mlx-vlm's modules and MLX's convolutions, or of the classes in them, leads to."""
     found = {}
     for name, module in list(sys.modules.items()):
-        if module and name.partition(".")[0] == "mlx_vlm":
+        if module and (name.partition(".")[0] == "mlx_vlm" or name == nn.Conv1d.__module__):
             for attribute, value in vars(module).items():
                 found[f"{name}.{attribute}"] = value
                 if isinstance(value, type):
