@@ -12,6 +12,7 @@ from .. import backend, get
 from ..masks import keep, valid
 
 _MOST_STATES = 8
+_FEWEST_STEPS = 64  # of a convolution: MLX's own takes less time for fewer
 
 
 def from_two_tokens(theirs, length, op_on=()):
@@ -154,18 +155,18 @@ _conv1d = nn.Conv1d.__call__
 
 
 def conv1d(self, x):
-    """What nn.Conv1d makes of x: by `short_conv` if it is a depthwise convolution of several steps without padding, as
-    in front of a recurrence, on engines where that was measured to be faster."""
-    if _is_short(self, x) and backend() in ("cuda", "opencl"):
+    """What nn.Conv1d makes of x: by `short_conv` if it is a long depthwise convolution without padding, as in front of
+    a recurrence, on engines where that was measured to be faster."""
+    if _is_ours(self, x) and backend() in ("cuda", "opencl"):
         op = get("short_conv")
         if op.engine.ready([x, self.weight]):
             return op(x, self.weight[..., 0].T, bias=self.get("bias"))[:, self.weight.shape[1] - 1 :]
     return _conv1d(self, x)
 
 
-def _is_short(conv, x):
+def _is_ours(conv, x):
     taps = conv.weight.shape[1]
-    if x.ndim != 3 or not 2 <= taps <= 8 or x.shape[1] <= taps or x.dtype != conv.weight.dtype:
+    if x.ndim != 3 or x.shape[1] - taps + 1 < _FEWEST_STEPS or not 2 <= taps <= 8 or x.dtype != conv.weight.dtype:
         return False
     depthwise = conv.groups == len(conv.weight) == x.shape[2]
     return depthwise and (conv.stride, conv.padding, conv.dilation) == (1, 0, 1)

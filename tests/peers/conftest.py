@@ -20,6 +20,12 @@ def reproducible():
     mx.enable_compile()
 
 
+@pytest.fixture(autouse=True)
+def short_texts(monkeypatch):
+    """Convolutions of a few steps by our op too: the texts of tiny models have no more."""
+    monkeypatch.setattr("loader.integrations.recurrences._FEWEST_STEPS", 2)
+
+
 @pytest.fixture
 def sdist(request, tmp_path):
     """A function of a package and its version: the folder of its sdist, unpacked; pytest's cache keeps the archive."""

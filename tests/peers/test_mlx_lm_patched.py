@@ -151,7 +151,7 @@ def test_batches_padded_on_the_right_are_what_each_row_is_alone(name, step):
 CONVOLUTIONS = {
     "depthwise": (dict(kernel_size=4, groups=12), True),
     "of two taps, without bias": (dict(kernel_size=2, groups=12, bias=False), True),
-    "of one step": (dict(kernel_size=9, groups=12), False),
+    "of nine taps": (dict(kernel_size=9, groups=12), False),
     "of groups": (dict(kernel_size=4, groups=6), False),
     "padded": (dict(kernel_size=4, groups=12, padding=3), False),
     "dilated": (dict(kernel_size=3, groups=12, dilation=2), False),
@@ -160,7 +160,7 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("what", CONVOLUTIONS)
 def test_convolutions(monkeypatch, what):
-    """Those that models have in front of a recurrence are `short_conv`; all give what nn.Conv1d does."""
+    """Long ones as models have in front of a recurrence are `short_conv`; all give what nn.Conv1d does."""
     settings, expected = CONVOLUTIONS[what]
     called = []
 
@@ -169,11 +169,15 @@ def test_convolutions(monkeypatch, what):
         return loader.get(name)
 
     monkeypatch.setattr("loader.integrations.recurrences.get", get)
-    conv, x = nn.Conv1d(12, 12, **settings), mx.random.normal((2, 9, 12))
+    monkeypatch.setattr("loader.integrations.recurrences._FEWEST_STEPS", 64)
+    conv, x = nn.Conv1d(12, 12, **settings), mx.random.normal((2, 70, 12))
     if "bias" in conv:
         conv.bias = mx.random.normal((12,))
     by_all = nn.value_and_grad(conv, lambda conv, x: (conv(x) ** 2).sum())
     got, want = both(lambda: (conv(x), *by_all(conv, x), mx.grad(lambda x: (conv(x) ** 2).sum())(x)))
     assert bool(called) == (expected and loader.backend() in ("cuda", "opencl"))
+    called.clear()
+    assert_close(*both(lambda: conv(x[:, :60])))
+    assert not called
     for (path, y), (_, wanted) in zip(tree_flatten(got), tree_flatten(want), strict=True):
         assert_close(y, wanted, path)
