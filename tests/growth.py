@@ -3,6 +3,17 @@
 import time
 
 TIMES = 8  # as long as the short input
+# Texts of about n characters that a tokenizer or a regular expression may take long for.
+TEXTS = {
+    "blanks": lambda n: " " * n,
+    "lines": lambda n: "\n" * n,
+    "a comment": lambda n: "/*" + " *" * n + "*/",
+    "a comment that never ends": lambda n: "/*" * n,
+    "line comments": lambda n: "// x\n" * (n // 5),
+    "a string that never ends": lambda n: '"' + '\\"' * n,
+    "one word": lambda n: "a" * n,
+    "digits": lambda n: "1" * n,
+}
 
 
 def assert_linear(run, size):

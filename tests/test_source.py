@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from growth import assert_linear
+from growth import TEXTS, assert_linear
 
 import loader
 from loader import source
@@ -177,19 +177,11 @@ def test_a_file_of_another_system(tree):
     assert read(tree) == want
 
 
-LONG = {
-    "blanks": lambda n: " " * n,
-    "lines": lambda n: "\n" * n,
-    "a comment": lambda n: "/*" + " *" * n + "*/",
-    "a comment that never ends": lambda n: "/*" * n,
-    "line comments": lambda n: "// x\n" * (n // 5),
-    "a string that never ends": lambda n: '"' + '\\"' * n,
+LONG = TEXTS | {
     "templates": lambda n: "template <typename T>\n" * (n // 21),
     "words": lambda n: "a " * n,
-    "one word": lambda n: "a" * n,
     "greater": lambda n: "> " * n,
     "brackets": lambda n: "[[kernel " * (n // 9),
-    "numbers": lambda n: "1" * n,
 }
 
 

@@ -31,7 +31,7 @@ def send(arrays, shapes, group, now=False, after=()):
     arrays `after`. A rank may give fewer `arrays` than `shapes`: the rest, which nobody reads, is NaN."""
     if not sum(map(math.prod, shapes)):
         return Sent(mx.zeros((group.size(), 0)), shapes)
-    missing = constant((sum(map(math.prod, shapes[len(arrays) :])),), math.nan)
+    missing = mx.broadcast_to(mx.array(math.nan), (sum(map(math.prod, shapes[len(arrays) :])),))
     vector = pack([x for x in (*arrays, missing, _first([*after, *_before()])) if x.size])
     return Sent(_kept(mx.distributed.all_gather(vector[None], group=group), now), shapes)
 
@@ -39,7 +39,7 @@ def send(arrays, shapes, group, now=False, after=()):
 def _first(arrays):
     """One number, which has a value when all of the arrays have theirs."""
     firsts = [x.reshape(-1)[:1].astype(mx.float32) for x in arrays]
-    return mx.concatenate(firsts)[:1] if firsts else constant((1,), 0)
+    return mx.concatenate(firsts)[:1] if firsts else mx.array([0.0])
 
 
 def all_gather(x, group, now=False):
@@ -88,9 +88,9 @@ def forget() -> None:
     _last = None
 
 
-@lru_cache(maxsize=32)
-def constant(shape, value):
-    """An array of float32 that has its value already, so that no kernel makes it in each call."""
+@lru_cache(maxsize=4)
+def blank(shape, value):
+    """A state `value` that has its value already, so that no kernel makes it in each call."""
     return mx.array(np.full(shape, value, np.float32))
 
 

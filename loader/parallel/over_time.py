@@ -9,7 +9,7 @@ from ..op import Op
 from ..spec import STATE
 from ..transforms import refusal, several
 from . import transitions
-from .collectives import Sent, choose, constant, send
+from .collectives import Sent, blank, choose, send
 from .piece import START, Piece
 
 
@@ -96,7 +96,7 @@ class _Call:
         inputs = dict(zip(self.names, primals))
         *results, entering, rows = rest
         piece = Piece(self.op, {**inputs, START: entering}, self.options, again=self.place > 0 and not self.now)
-        nothing = constant(self.state, 0)
+        nothing = blank(self.state, 0.0)
         within = [nothing if i == last else x for i, x in enumerate(cotangents)]
         adjoint = piece.entering if self.ends else piece.adjoint
         own = adjoint(results, within) if self.place else nothing
@@ -114,7 +114,7 @@ class _Call:
         """The state before the first step on the first rank, and one that nothing has entered on the others."""
         if self.place == 0 and START in inputs:
             return inputs[START]
-        return constant(self.state, self.transition.neutral)
+        return blank(self.state, self.transition.neutral)
 
     def _acts(self, piece):
         """How the piece acts on a state, for the other ranks: what leaves it where nothing enters, the transition, and
@@ -128,7 +128,7 @@ class _Call:
             return [piece.leaving()]
         reset = piece.inputs.get("reset")
         if reset is None:
-            return [piece.final_state(), self.transition.of(piece), constant(self.ones, 1)]
+            return [piece.final_state(), self.transition.of(piece), mx.ones(self.ones)]
         carries = ~reset.any(axis=1).reshape(self.ones)
         return [piece.final_state(), mx.where(carries, self.transition.of(piece), 0), carries]
 

@@ -2,7 +2,7 @@
 
 import mlx.core as mx
 import pytest
-from growth import assert_linear
+from growth import TEXTS, assert_linear
 from run import LANES, run
 
 import loader
@@ -226,17 +226,7 @@ def test_more_errors_than_the_compiler_names_at_once():
     assert got[0] == 52
 
 
-LONG = {
-    "blanks": lambda n: " " * n,
-    "lines": lambda n: "\n" * n,
-    "a comment": lambda n: "/*" + " *" * n + "*/",
-    "a comment that never ends": lambda n: "/*" * n,
-    "line comments": lambda n: "// x\n" * (n // 5),
-    "a string that never ends": lambda n: '"' + '\\"' * n,
-    "characters that never end": lambda n: "'\\" * n,
-    "one word": lambda n: "a" * n,
-    "digits": lambda n: "1" * n,
-}
+LONG = {**TEXTS, "characters that never end": lambda n: "'\\" * n}
 
 
 @pytest.mark.parametrize("rewrite", [rewrite, cuda_rewrite, swizzles])
