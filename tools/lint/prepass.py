@@ -167,10 +167,10 @@ class Prepass:
     def _shared_variable(self, tokens, i):
         """`threadgroup T x[N];` -> a reference of that type: clang has such variables in OpenCL kernels only."""
         start = self._without_alignment(tokens, i + 1)
-        type_end = _end_of_type(tokens, start)
+        kind, type_end = self._own_type(tokens, i, start) or ("", _end_of_type(tokens, start))
         if type_end is None:
             return
-        kind = self._source[tokens[start].start : tokens[type_end - 1].end].replace("\\\n", " ")
+        kind = kind or self._source[tokens[start].start : tokens[type_end - 1].end].replace("\\\n", " ")
         for name, end, extents in _declarators(self._source, tokens, type_end):
             self.shared.add(tokens[name].text)
             if any(token.text == "=" for token in tokens[name:end]):
@@ -179,6 +179,19 @@ class Prepass:
             target = f"{_HERE} (&{tokens[name].text}){extents}" if extents else f"&{tokens[name].text}"
             text = f"{target} = *{where}0".replace("\\\n", " ").replace("\n", " ")
             self._replace(tokens[name].start, tokens[end - 1].end, text)
+
+    def _own_type(self, tokens, i, start):
+        """`threadgroup struct {...} x;` -> `struct type_of_x {...}; threadgroup type_of_x x;`: the name, and where that
+        of x stands; None where the type at `start` has no body."""
+        opening = _find(tokens, start, "{")
+        end = closing(tokens, opening) if opening < len(tokens) else opening
+        if end + 1 >= len(tokens) or opening > start + 2 or tokens[start].text not in _TYPES:
+            return None
+        kind = tokens[opening - 1].text if opening > start + 1 else f"type_of_{tokens[end + 1].text}"
+        self._replace(tokens[i].start, tokens[i].end, "")
+        self._replace(tokens[start].end, tokens[opening].start, f" {kind} ")
+        self._replace(tokens[end].end, tokens[end].end, f"; threadgroup {kind}")
+        return kind, end + 1
 
     def _without_alignment(self, tokens, i):
         """The index after `__attribute__((aligned(16)))` or `alignas(16)`, which a reference cannot have."""
