@@ -16,8 +16,9 @@ def patch_mlx_lm() -> Patched:
     call the gated delta rule (Qwen3-Next, Qwen3.5, Kimi Linear, OLMo Hybrid, ...) is `gated_delta`, state space duality
     (Mamba-2, Nemotron-H, Falcon-H1, Granite, PLaMo 2) `ssd`, Mamba's and Jamba's scan `selective_scan`,
     RecurrentGemma's `rglru`, RWKV-7 `dplr`, and the linear attention of Bailing MoE Linear and Bailing Hybrid
-    `gla`. On CPUs and NVIDIA GPUs every depthwise `mlx.nn.Conv1d` without padding, as those in front of recurrences, is
-    `short_conv`. Arguments, results, masks, caches and dtypes stay as they were.
+    `gla`. With the opencl and cuda engines every depthwise `mlx.nn.Conv1d` of 2 to 8 taps without padding, as those in
+    front of recurrences, is `short_conv` from 64 steps on; it has no second derivative. Arguments, results, masks,
+    caches and dtypes stay as they were.
 
     The patch reaches all models, also those made before, and every module that imports a function by name, also yours
     (`from mlx_lm.models.ssm import ssm_update`). It does not reach functions that mx.compile has traced already, and

@@ -14,6 +14,8 @@ from types import ModuleType
 from ..errors import LoaderError
 
 _OURS = __name__.partition(".")[0]
+# By route that is in place: what it replaced, and the patches that put it there.
+_PLACED = {}
 
 
 class Patch:
@@ -24,7 +26,6 @@ class Patch:
 
     def __init__(self, package, module, known, function):
         self.package, self.module, self.known, self.function = package, module, known, function
-        self._originals = {}
 
     def apply(self):
         """Patch, and return the patched names, a list with a method `unpatch`.
@@ -37,21 +38,29 @@ class Patch:
         for name, route in routes.items():
             if found[name] is not route:
                 self._check(name, found[name], route)
-        new = {route: found[name] for name, route in routes.items() if found[name] is not route}
-        self._originals.update(new)
-        self._replace({original: route for route, original in self._originals.items()})
+        for name, route in routes.items():
+            original, patches = _PLACED.get(route, (found[name], set()))
+            _PLACED[route] = original if found[name] is route else found[name], patches | {self}
+        self._replace({_PLACED[route][0]: route for route in routes.values()})
         return Patched(self, {f"{name}.{attribute}" for name, _, attribute, _ in self._places(routes.values())})
 
     def undo(self):
-        """Put the package's own functions back wherever `apply` would find them; harmless where nothing is patched."""
-        if self._originals:
-            self._replace(self._originals)
-            self._originals.clear()
+        """Put the package's own functions back wherever `apply` would find them, but for routes that another patch has
+        in place too; harmless where nothing is patched."""
+        left = {}
+        for route, (original, patches) in list(_PLACED.items()):
+            if patches == {self}:
+                left[route] = original
+                del _PLACED[route]
+            elif self in patches:
+                _PLACED[route] = original, patches - {self}
+        if left:
+            self._replace(left)
 
     @contextlib.contextmanager
     def applied(self):
         """`apply` for the length of a `with`; afterwards the package is as before: where it was patched, patched."""
-        before = bool(self._originals)
+        before = any(self in patches for _, patches in _PLACED.values())
         try:
             yield self.apply()
         finally:

@@ -13,6 +13,7 @@ from ..masks import keep, valid
 
 _MOST_STATES = 8
 _FEWEST_STEPS = 64  # of a convolution: MLX's own takes less time for fewer
+_FLOATS = (mx.float32, mx.float16, mx.bfloat16)
 
 
 def from_two_tokens(theirs, length, op_on=()):
@@ -157,19 +158,24 @@ _conv1d = nn.Conv1d.__call__
 def conv1d(self, x):
     """What nn.Conv1d makes of x: by `short_conv` if it is a long depthwise convolution without padding, as in front of
     a recurrence, on engines where that was measured to be faster."""
-    if _is_ours(self, x) and backend() in ("cuda", "opencl"):
+    weight, bias = self.weight, self.get("bias")
+    arrays = [x, weight] if bias is None else [x, weight, bias]
+    if backend() in ("cuda", "opencl") and _is_ours(self, arrays):
         op = get("short_conv")
-        if op.engine.ready([x, self.weight]):
-            return op(x, self.weight[..., 0].T, bias=self.get("bias"))[:, self.weight.shape[1] - 1 :]
+        if op.engine.ready(arrays):
+            return op(x, weight[..., 0].T, bias=bias)[:, weight.shape[1] - 1 :]
     return _conv1d(self, x)
 
 
-def _is_ours(conv, x):
-    taps = conv.weight.shape[1]
-    if x.ndim != 3 or x.shape[1] - taps + 1 < _FEWEST_STEPS or not 2 <= taps <= 8 or x.dtype != conv.weight.dtype:
+def _is_ours(conv, arrays):
+    """Whether `short_conv` takes the input, the weight and the bias of a convolution."""
+    x, weight, *bias = arrays
+    if x.ndim != 3 or weight.ndim != 3 or (conv.stride, conv.padding, conv.dilation) != (1, 0, 1):
         return False
-    depthwise = conv.groups == len(conv.weight) == x.shape[2]
-    return depthwise and (conv.stride, conv.padding, conv.dilation) == (1, 0, 1)
+    channels, taps, inputs = weight.shape
+    depthwise = inputs == 1 and conv.groups == channels == x.shape[2] and all(b.shape == (channels,) for b in bias)
+    long = 2 <= taps <= 8 and x.shape[1] - taps + 1 >= _FEWEST_STEPS
+    return depthwise and long and x.dtype in _FLOATS and all(array.dtype == x.dtype for array in arrays)
 
 
 def only(mask, *arrays):

@@ -27,8 +27,9 @@ class Sent:
 
 
 def send(arrays, shapes, group, now=False, after=()):
-    """Arrays of these shapes of every rank, as `Sent`: by one collective, which runs as `all_gather` does and after the
-    arrays `after`. A rank may give fewer `arrays` than `shapes`: the rest, which nobody reads, is NaN."""
+    """Arrays of these shapes of every rank, as `Sent`: by one collective, which runs as `all_gather` does, whose rows
+    the caller keeps alive in the same way, and after the arrays `after`. A rank may give fewer `arrays` than `shapes`:
+    the rest is NaN."""
     if not sum(map(math.prod, shapes)):
         return Sent(mx.zeros((group.size(), 0)), shapes)
     missing = mx.broadcast_to(mx.array(math.nan), (sum(map(math.prod, shapes[len(arrays) :])),))
@@ -90,7 +91,8 @@ def forget() -> None:
 
 @lru_cache(maxsize=4)
 def blank(shape, value):
-    """A state `value` that has its value already, so that no kernel makes it in each call."""
+    """A state `value` that has its value already, so that no kernel makes it in each call. The last few, one of each
+    op's sizes, stay as long as the process."""
     return mx.array(np.full(shape, value, np.float32))
 
 

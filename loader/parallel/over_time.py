@@ -120,7 +120,7 @@ class _Call:
         """How the piece acts on a state, for the other ranks: what leaves it where nothing enters, the transition, and
         whether a row's state reaches the end of the piece, since no reset is in the way.
 
-        Nobody needs the first piece's transition, nor anything of one that `ends`.
+        Nobody needs the first piece's transition nor, if no rank asks for the final state, anything of the last.
         """
         if self.ends:
             return []

@@ -150,6 +150,8 @@ def test_batches_padded_on_the_right_are_what_each_row_is_alone(name, step):
 
 CONVOLUTIONS = {
     "depthwise": (dict(kernel_size=4, groups=12), True),
+    "with a bias of another dtype": (dict(kernel_size=4, groups=12), False),
+    "with one number as bias": (dict(kernel_size=4, groups=12), False),
     "of two taps, without bias": (dict(kernel_size=2, groups=12, bias=False), True),
     "of nine taps": (dict(kernel_size=9, groups=12), False),
     "of groups": (dict(kernel_size=4, groups=6), False),
@@ -172,7 +174,8 @@ def test_convolutions(monkeypatch, what):
     monkeypatch.setattr("loader.integrations.recurrences._FEWEST_STEPS", 64)
     conv, x = nn.Conv1d(12, 12, **settings), mx.random.normal((2, 70, 12))
     if "bias" in conv:
-        conv.bias = mx.random.normal((12,))
+        conv.bias = mx.random.normal((1,) if "one number" in what else (12,))
+        conv.bias = conv.bias.astype(mx.float16 if "dtype" in what else mx.float32)
     by_all = nn.value_and_grad(conv, lambda conv, x: (conv(x) ** 2).sum())
     got, want = both(lambda: (conv(x), *by_all(conv, x), mx.grad(lambda x: (conv(x) ** 2).sum())(x)))
     assert bool(called) == (expected and loader.backend() in ("cuda", "opencl"))

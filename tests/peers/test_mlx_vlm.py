@@ -180,6 +180,17 @@ def test_mlx_lm_stays_as_it_is():
     assert of_mlx_lm.ssm_update is own
 
 
+@pytest.mark.parametrize("first, second", [("lm", "vlm"), ("vlm", "lm")])
+def test_a_route_of_both_packages_stays_until_both_are_unpatched(first, second):
+    patches = {"lm": loader.patched_mlx_lm, "vlm": loader.patched_mlx_vlm}
+    own = nn.Conv1d.__call__
+    with patches[second]():
+        with patches[first]():
+            ours = nn.Conv1d.__call__
+        assert nn.Conv1d.__call__ is ours is not own
+    assert nn.Conv1d.__call__ is own
+
+
 def test_a_version_with_other_parameters(monkeypatch):
     monkeypatch.setattr(ssm, "ssm_update", lambda x: x)
     message = r"\[patch_mlx_vlm\] expected mlx-vlm [\d.]+ to have mlx_vlm.models.ssm.ssm_update\(.*takes \(x\); nothing"
