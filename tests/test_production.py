@@ -21,7 +21,7 @@ WRONG = sorted((FOLDER / "wrong").glob("*_bad.metal"))
 OPTIONS = Options(include=(FOLDER / "right/include",), style=False)
 LEFT_ASIDE = {
     *("a25_body_file", "g05_raytracing", "g06_indirect_commands", "g08_mesh_object", "k10_imageblock"),
-    "k19_frameworks",
+    *("k19_frameworks", "k25_tensors", "k26_sparse_textures"),
 }
 
 

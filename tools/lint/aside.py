@@ -15,6 +15,7 @@ _PARTS = {
     "tensors": r"<metal_tensor>|MetalPerformancePrimitives|\bcooperative_tensor\b|\bmpp::|\b\w+b_format\b"
     r"|\btensor_ops\b",
     "rasterization rate maps": r"\brasterization_rate_map\w*\b",
+    "sparse textures": r"\bsparse_(?:color|sample|read|gather)\w*",
     "interpolants": r"\binterpolant\s*<",
     "Apple's frameworks": r"#\s*(?:include|import)\s*[<\"](?:SwiftUI|CoreImage|SceneKit|RealityKit|ARKit|SpriteKit"
     r"|ModelIO|MetalPerformanceShaders|MetalFX|MetalKit)/",

@@ -1,6 +1,7 @@
 """Rules about a kernel's signature: attributes, their types, buffers."""
 
 from .finding import Finding
+from .tokens import closing
 
 _VECTORS = ("thread_position_in_grid", "thread_position_in_threadgroup", "threadgroup_position_in_grid",
             "threads_per_grid", "threads_per_threadgroup", "threadgroups_per_grid", "dispatch_threads_per_threadgroup",
@@ -39,6 +40,8 @@ _OTHERS = ("kernel", "buffer", "threadgroup", "texture", "sampler", "id", "funct
            "always_inline", "noinline", "user", "raster_order_group", "vertex", "fragment")  # fmt: skip
 # Parts of the types of parameters that need no attribute. One without a name is a macro of parameters.
 _UNMARKED = ("texture", "sampler", "imageblock")
+# Ends of the types that are bound to the index of a buffer themselves.
+_BOUND = ("structure", "table")
 _LAST_BUFFER = 30
 _MOST_THREADS = 1024
 
@@ -51,15 +54,28 @@ def check(file, lines, tokens, functions):
 
     yield from _unknown(finding, tokens)
     yield from _host_names(finding, lines, tokens)
+    resources = _structs_of_resources(tokens)
     for function in functions:
         if function.is_kernel:
-            yield from _kernel(finding, function, lines)
+            yield from _kernel(finding, function, lines, resources)
+
+
+def _structs_of_resources(tokens):
+    """The structs whose members have attributes: textures and samplers, say, which have places of their own."""
+    found = set()
+    for i, token in enumerate(tokens[:-2]):
+        if token.text == "struct" and tokens[i + 2].text == "{":
+            if any(inner.text == "[[" for inner in tokens[i + 2 : closing(tokens, i + 2)]):
+                found.add(tokens[i + 1].text)
+    return found
 
 
 def _unknown(finding, tokens):
     for i, token in enumerate(tokens):
-        if token.text == "[[" and i + 1 < len(tokens) and tokens[i + 1].text not in (*VALUES, *_OTHERS, *_GRAPHICS):
-            yield finding(tokens[i + 1], "attribute", f"there is no attribute {tokens[i + 1].text}")
+        name = tokens[i + 1].text if token.text == "[[" and i + 1 < len(tokens) else ""
+        # Attributes have lower case letters: others are of macros.
+        if name.islower() and name not in (*VALUES, *_OTHERS, *_GRAPHICS):
+            yield finding(tokens[i + 1], "attribute", f"there is no attribute {name}")
 
 
 def _host_names(finding, lines, tokens):
@@ -72,7 +88,7 @@ def _host_names(finding, lines, tokens):
             seen[name] = token
 
 
-def _kernel(finding, function, lines):
+def _kernel(finding, function, lines, resources):
     for name, (token, arguments) in function.attributes.items():
         if name.endswith("threads_per_threadgroup") and arguments and arguments[0].isdigit():
             if int(arguments[0]) > _MOST_THREADS:
@@ -92,7 +108,7 @@ def _kernel(finding, function, lines):
                 index = f"({arguments[0]})" if arguments else ""
                 yield finding(token, rule, f"{name}{index} is there already, on {_called(seen[key])}")
             seen[key] = parameter
-        yield from _parameter(finding, parameter)
+        yield from _parameter(finding, parameter, resources)
 
 
 def _of_one_unit(parameters, lines):
@@ -108,7 +124,7 @@ def _called(parameter):
     return parameter.name.text if parameter.name else "another parameter"
 
 
-def _parameter(finding, parameter):
+def _parameter(finding, parameter, resources):
     place, attributes = parameter.tokens[0], parameter.attributes
     name = parameter.name.text if parameter.name else "this parameter"
     for attribute in attributes:
@@ -119,14 +135,18 @@ def _parameter(finding, parameter):
             yield finding(place, "pointer-space", f"{name} is a pointer without device, constant or threadgroup")
         for attribute in set(attributes) & set(VALUES):
             yield finding(place, "attribute", f"{name} is a buffer, so it cannot be {attribute}")
-    elif "buffer" in attributes and not any(w.endswith(("structure", "table")) for w in parameter.words):
+    elif "buffer" in attributes and not any(w.startswith("tensor") or w.endswith(_BOUND) for w in parameter.words):
         yield finding(place, "parameter", f"{name} is a buffer, so it must be a pointer or a reference")
-    elif not attributes and parameter.name and not any(part in w for part in _UNMARKED for w in parameter.words):
+    elif parameter.name and not attributes and not parameter.words & resources and not _needs_no_mark(parameter):
         yield finding(place, "parameter", f"{name} is neither a buffer nor has an attribute")
     if "buffer" in attributes and attributes["buffer"][1]:
         index = attributes["buffer"][1][0]
         if index.isdigit() and int(index) > _LAST_BUFFER:
             yield finding(attributes["buffer"][0], "buffer-index", f"expected at most {_LAST_BUFFER} but got {index}")
+
+
+def _needs_no_mark(parameter):
+    return any(part in word for part in _UNMARKED for word in parameter.words)
 
 
 def _type(finding, parameter, attribute):

@@ -7,6 +7,10 @@ _DIALECT = [
     (r"kernel functions cannot be used in a template", None),
     (r"cannot be used as the type of a kernel parameter", None),
     (r"variable in constant address space must be initialized", r"function_constant|\bstatic\b|::\w+"),
+    # A macro may say that it is a function constant.
+    (r"variable in constant address space must be initialized", r"\b[A-Z][A-Z\d_]+\("),
+    # `constant T` of a T that is const already.
+    (r"conflicting address space qualifiers are provided between types 'const constant \w+' and 'const ", None),
     (r"attribute list cannot appear here", None),
     (r"cast from .*(half.*bfloat|bfloat.*half)", None),
     (r"cast from .*\bvector of \d.* is not allowed", None),

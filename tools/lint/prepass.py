@@ -87,10 +87,12 @@ class Prepass:
                 self._shared_variable(tokens, i)
                 if i + 1 < len(tokens) and "#if" in self._source[token.end : tokens[i + 1].start]:
                     self._shared_variable(tokens, _alternative(tokens, i + 1, Lines(self._source)) - 1)
+            elif text == "threadgroup" and inside and _starts_statement(tokens, i - 1) and _is_name(tokens, i + 1):
+                self._refer(tokens, i + 1, tokens[i - 1].text)  # float threadgroup x[4];
             elif text == "constant" and inside and tokens[i - 1].text == "static" and after not in _CONSTANT:
                 # Of a struct's constants clang initialises those alone.
                 self._replace(token.end, token.end, " constexpr")
-            elif text == "constexpr" and after == "sampler" and not inside:
+            elif text == "constexpr" and not inside and _is_of_samplers(tokens, i):
                 self._replace(token.start, token.end, "constant constexpr")
 
     def original(self, line, column):
@@ -170,8 +172,12 @@ class Prepass:
         kind, type_end = self._own_type(tokens, i, start) or ("", _end_of_type(tokens, start))
         if type_end is None:
             return
-        kind = kind or self._source[tokens[start].start : tokens[type_end - 1].end].replace("\\\n", " ")
-        for name, end, extents in _declarators(self._source, tokens, type_end):
+        self._refer(tokens, type_end, kind or self._source[tokens[start].start : tokens[type_end - 1].end])
+
+    def _refer(self, tokens, i, kind):
+        """The variables of a type from the name at `i` on become references."""
+        kind = kind.replace("\\\n", " ")
+        for name, end, extents in _declarators(self._source, tokens, i):
             self.shared.add(tokens[name].text)
             if any(token.text == "=" for token in tokens[name:end]):
                 self.valued.add(tokens[name].text)
@@ -262,6 +268,12 @@ def _alternative(tokens, i, lines):
     return next((j for j in range(i, len(tokens)) if lines.exclude(tokens[i].start, tokens[j].start)), len(tokens))
 
 
+def _is_of_samplers(tokens, i):
+    """Whether the `constexpr` at `i` is of a sampler, or an array of some, that names no space."""
+    words = [token.text for token in tokens[max(0, i - 1) : i + 6]]
+    return "sampler" in words[1:] and "constant" not in words and "=" not in words[: words.index("sampler", 1)]
+
+
 def _is_type_alone(tokens, i):
     """Whether the vector's name at `i`, before a bracket, makes no vector: `float4 (&x)[2]`, `operator float4()`."""
     is_declarator = tokens[i + 2 : i + 3] and tokens[i + 2].text in ("&", "*")
@@ -304,6 +316,11 @@ def _starts_statement(tokens, i):
     """Whether a declaration starts at `i`, which is inside some braces."""
     before = tokens[i - 1].text if i else ";"
     return before in _BEFORE_STATEMENT or before in ("volatile", "]]")
+
+
+def _is_name(tokens, i):
+    """Whether the token at `i` is the name of a variable that a declaration ends or goes on with."""
+    return i + 1 < len(tokens) and tokens[i].kind == "word" and tokens[i + 1].text in ("[", ";", ",", "=")
 
 
 def _end_of_type(tokens, i):

@@ -9,6 +9,7 @@ kernel void mirror(const device T* x, device T* y, uint lane [[thread_index_in_t
     T values[32];
     uint count;
   } memory;
+  uint threadgroup seen[1];
   threadgroup union Word {
     float value;
     uint bits;
@@ -18,9 +19,10 @@ kernel void mirror(const device T* x, device T* y, uint lane [[thread_index_in_t
   if (lane == 0) {
     memory.count = 32;
     last.bits = 0;
+    seen[0] = 1;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  y[lane] = memory.values[memory.count - 1 - lane] + T(words[lane].bits != last.bits);
+  y[lane] = T(seen[0]) * memory.values[memory.count - 1 - lane] + T(words[lane].bits != last.bits);
 }
 
 template [[host_name("mirror_float")]] kernel void mirror<float>(const device float*, device float*, uint);

@@ -35,6 +35,19 @@ struct sampler {
   template <typename... A>
   constexpr sampler(A...) constant {}
 };
+/// The elements of an array, of any number.
+template <typename T>
+struct array_ref {
+  template <size_t N>
+  array_ref(const thread array<T, N>&);
+  template <size_t N>
+  array_ref(const constant array<T, N>&);
+  template <size_t N>
+  array_ref(const device array<T, N>&);
+  size_t size() const;
+  bool empty() const;
+  const thread T& operator[](size_t) const;
+};
 struct level {
   explicit level(float);
 };

@@ -23,6 +23,11 @@ struct bool4;
 #define MSL_TWO(name) __declspec(property(get = get2, put = put2)) bool2 name;
 #define MSL_THREE(name) __declspec(property(get = get3, put = put3)) bool3 name;
 #define MSL_FOUR(name) __declspec(property(get = get4, put = put4)) bool4 name;
+// Of two bool vectors, or what clang makes of a comparison and one.
+#define MSL_CONDITION(N, op)                                                \
+  bool##N operator op(bool##N) const;                                       \
+  template <typename T>                                                     \
+  friend bool##N operator op(vec<T, N>, bool##N) { return bool##N(); }
 #define MSL_BOOL_VECTOR(N, L)                               \
   struct bool##N {                                          \
     bool x, y, z, w;                                        \
@@ -41,18 +46,22 @@ struct bool4;
     bool operator[](int) const;                             \
     bool& operator[](int);                                  \
     bool##N operator!() const;                              \
-    bool##N operator&&(bool##N) const;                      \
-    bool##N operator||(bool##N) const;                      \
-    bool##N operator&(bool##N) const;                       \
-    bool##N operator|(bool##N) const;                       \
-    bool##N operator^(bool##N) const;                       \
-    bool##N operator==(bool##N) const;                      \
-    bool##N operator!=(bool##N) const;                      \
+    MSL_CONDITION(N, &&)                                    \
+    MSL_CONDITION(N, ||)                                    \
+    MSL_CONDITION(N, &)                                     \
+    MSL_CONDITION(N, |)                                     \
+    MSL_CONDITION(N, ^)                                     \
+    MSL_CONDITION(N, ==)                                    \
+    MSL_CONDITION(N, !=)                                    \
+    bool##N& operator&=(bool##N);                           \
+    bool##N& operator|=(bool##N);                           \
+    bool##N& operator^=(bool##N);                           \
   };
 MSL_BOOL_VECTOR(2, (x, y))
 MSL_BOOL_VECTOR(3, (x, y, z))
 MSL_BOOL_VECTOR(4, (x, y, z, w))
 #undef MSL_BOOL_VECTOR
+#undef MSL_CONDITION
 #undef MSL_TWO
 #undef MSL_THREE
 #undef MSL_FOUR

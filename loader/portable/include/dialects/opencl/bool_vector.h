@@ -63,6 +63,12 @@ struct bool_vector : bool_fields<N> {
   MSL_BOOL_OPERATOR(==)
   MSL_BOOL_OPERATOR(!=)
 #undef MSL_BOOL_OPERATOR
+#define MSL_BOOL_ASSIGNMENT(op) \
+  friend bool_vector& operator op##=(bool_vector& a, bool_vector b) { return a = a op b; }
+  MSL_BOOL_ASSIGNMENT(&)
+  MSL_BOOL_ASSIGNMENT(|)
+  MSL_BOOL_ASSIGNMENT(^)
+#undef MSL_BOOL_ASSIGNMENT
   friend bool_vector operator!(bool_vector a) { return a == bool_vector(false); }
 
  private:
