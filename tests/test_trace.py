@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 
 import loader
-from loader.portable.opencl import registers, trace
+from loader.portable.opencl import registers, scalars, trace
 
 pytestmark = pytest.mark.skipif(loader.backend() != "opencl", reason="validation is the opencl engine's")
 
@@ -44,6 +44,12 @@ WRONG = {
         "in line 6: two threads write it",
         dict(init_value=None),
     ),
+    "a counter of a threadgroup": (
+        "threadgroup uint c;\nif (l == 0) c = 0;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "if (x[i] > 0) c++;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = c;",
+        "c in line 6: two threads write it",
+        {"init_value": None},
+    ),
     "mem_none": (
         PARTS + "threadgroup_barrier(mem_flags::mem_none);\ny[i] = part[0] + part[1];",
         RACE,
@@ -81,6 +87,16 @@ RIGHT = {
     "in turns": (
         "threadgroup float s[1];\nif (l == 0) s[0] = 1;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
         "if (l == 1) s[0] += 1;\nthreadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s[0];",
+        {},
+    ),
+    "scalars of a threadgroup": (
+        "threadgroup float s, t;\nthreadgroup float* p = &t;\nif (l == 0) {\n  s = x[i];\n  *p = 2;\n}\n"
+        "threadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s * t;",
+        {},
+    ),
+    "a name of two scalars": (
+        "threadgroup float s;\nif (l == 0) s = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+        "y[i] = s;\nfor (uint s = 0; s < 2; ++s) y[i] += s;",
         {},
     ),
     "the same value": ("y[i] = 1;\ny[0] = 1;", {}),
@@ -159,6 +175,12 @@ def test_what_is_not_told_apart_is_said_to_be_either():
 def test_a_right_kernel(case):
     body, call = RIGHT[case]
     run(body, **call)
+
+
+def test_a_scalar_is_an_array_of_one_element():
+    source, names = scalars.as_arrays("threadgroup int a, b; threadgroup float c; a = b + p.a; float c = 1; f(&b);")
+    assert names == ["a", "b"]
+    assert source == "threadgroup int a[1], b[1]; threadgroup float c; a[0] = b[0] + p.a; float c = 1; f(&b[0]);"
 
 
 def test_what_is_logged():

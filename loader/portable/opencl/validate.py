@@ -5,6 +5,7 @@ simdgroups or threadgroups, and barriers that not all threads of a threadgroup r
 """
 
 import ctypes
+import re
 import warnings
 
 import mlx.core as mx
@@ -12,7 +13,7 @@ import numpy as np
 
 from ... import errors
 from .. import signature
-from . import followed, memory, program, registers, strict, trace, unit
+from . import followed, memory, program, registers, scalars, strict, trace, unit
 from .child import Child, Ended
 from .dispatch import Dispatch
 from .worker import Argument, Job
@@ -98,20 +99,27 @@ class _Call:
 
     def trace(self):
         """Sentences about what the threads of one run do to each other's elements, from the log of its accesses."""
-        body, sites = trace.instrument(self.kernel.source)
+        source, names = scalars.as_arrays(self.kernel.source)
+        found = self._traced(source) if names else None
+        if found is None:
+            found = self._traced(self.kernel.source)
+        if found is None:
+            warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
+                          "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
+        return [re.sub(rf"\b({'|'.join(names)})\[0\]", r"\1", each) if names else each for each in found or []]
+
+    def _traced(self, source):
+        """What the log of a run tells of the kernel with this body, or None where none can be kept."""
+        body, sites = trace.instrument(source)
         # What kernels of ops include is long, and tested with each of them.
         above = "" if self.kernel.quick else self.kernel.header
         header, more = trace.instrument(above, len(sites), " of the header")
         if not sites and not more:
             return []
-        known = followed.arrays(self.kernel.header, self.kernel.source, sites)
+        known = followed.arrays(self.kernel.header, source, sites)
         found = self._logged((header, body), [*sites, *more], known) if more else None
         # A subscript that a class of the author's defines may take no logged index.
-        found = self._logged((self.kernel.header, body), sites, known) if found is None and sites else found
-        if found is None:
-            warnings.warn(f"[{self.kernel.name}] expected a body whose subscripts can be logged: not checked: lost "
-                          "updates and overruns of threadgroup memory.", stacklevel=2)  # fmt: skip
-        return found or []
+        return self._logged((self.kernel.header, body), sites, known) if found is None and sites else found
 
     def trace_and_compare(self, runs):
         """What `trace` finds, and what differs between runs; what lies out of bounds may differ, and stands alone."""
