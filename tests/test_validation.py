@@ -155,6 +155,19 @@ def test_threadgroups_have_no_order():
     assert "depends on the order in which threadgroups run" in found(source, A, threads=32, init_value=0)
 
 
+def test_a_wait_for_another_threadgroup(monkeypatch):
+    monkeypatch.setattr("loader.portable.opencl.validate._PATIENCE", 3)
+    source = """
+    uint g = threadgroup_position_in_grid.x;
+    if (thread_index_in_threadgroup == 0) {
+      uint before = 1;
+      while (g > 0 && (before = atomic_load_explicit(&y[g - 1], memory_order_relaxed)) == 0) {}
+      atomic_store_explicit(&y[g], before + 1, memory_order_relaxed);
+    }"""
+    said = found(source, A, threads=32, shape=(4,), dtype=mx.uint32, init_value=0, atomic_outputs=True)
+    assert "with threadgroups reversed the kernel did not end in 3 s: a thread waits for what another" in said
+
+
 def test_atomic_sums_may_round():
     values = mx.random.normal((4096,), key=mx.random.key(0))
     y = run("atomic_fetch_add_explicit(&y[0], a[i], memory_order_relaxed);", values, size=4096, threads=64, shape=(1,),

@@ -29,6 +29,10 @@ class Ended(Exception):
     """A child ended instead of answering. The message says how."""
 
 
+class Late(Ended):
+    """A child was ended, since it took too long to answer."""
+
+
 class Child:
     """A process that answers requests by a module beside this one, started when needed and again after it ended."""
 
@@ -37,24 +41,30 @@ class Child:
         self._process, self._lock = None, threading.Lock()
         atexit.register(self._stop_at_exit)
 
-    def ask(self, request):
-        """The tuple that the module answers. Raises the LoaderError that the module raised, or Ended."""
+    def ask(self, request, seconds=None):
+        """The tuple that the module answers. Raises the LoaderError that the module raised, or Ended; Late, if it took
+        more than `seconds`."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
             said = os.fstat(self._said).st_size
             # At exit another thread stops the process, and forgets it, while this one waits for an answer.
-            process = self._process
+            process, late = self._process, threading.Event()
+            timer = threading.Timer(seconds or 0, lambda: (late.set(), process.kill()))
             try:
+                if seconds:
+                    timer.start()
                 pickle.dump(request, process.stdin)
                 process.stdin.flush()
                 answer = pickle.load(process.stdout)
             except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-                raise Ended(self._end(process, said)) from None
+                raise (Late if late.is_set() else Ended)(self._end(process, said)) from None
             except BaseException:
                 # Nobody will read the answer to a request that was interrupted.
                 self._stop()
                 raise
+            finally:
+                timer.cancel()
         if answer[0] == "error":
             _, kind, message = answer
             raise getattr(errors, kind)(message)

@@ -6,6 +6,7 @@ simdgroups or threadgroups, and barriers that not all threads of a threadgroup r
 
 import ctypes
 import re
+import time
 import warnings
 
 import mlx.core as mx
@@ -14,12 +15,14 @@ import numpy as np
 from ... import errors
 from .. import signature
 from . import followed, memory, program, registers, scalars, strict, trace, unit
-from .child import Child, Ended
+from .child import Child, Ended, Late
 from .dispatch import Dispatch
 from .worker import Argument, Job
 
 _FILLS = (0xA5, 0x5A)
 _SHOWN = 3
+# Seconds that a run may take, at least, after the first has ended.
+_PATIENCE = 30
 _NO_BARRIER = (
     "depends on the order in which the simdgroups of a threadgroup run: a barrier is missing, or several threads write "
     "the element; accesses by subscript, x[i], are told apart and named with their line, those by *p are not"
@@ -75,7 +78,7 @@ class _Call:
             for size, array in zip(wanted, memory.size_arrays(layout, wanted)):
                 dtype = mx.int64 if size == "strides" else mx.int32
                 self._inputs.append((f"{name}_{size}", dtype, (max(x.ndim, 1),), Argument(bytes(array))))
-        self._filled = init_value is None
+        self._filled, self._patience = init_value is None, None
         # By the manifest's convention the gradient of an input that is absent is never written.
         self._idle = {f"grad_{flag[4:].lower()}" for flag, value in template if flag[:4] == "HAS_" and value is False}
         self._starts = [
@@ -160,10 +163,18 @@ class _Call:
             kernel.aligned,
             unit.ORDERS.index(order),
         )
+        start = time.monotonic()
         try:
-            kind, *answer = _worker.ask(job)
+            kind, *answer = _worker.ask(job, self._patience)
+        except Late:
+            return (
+                f"with {order} the kernel did not end in {self._patience:.0f} s: a thread waits for what another "
+                "simdgroup or threadgroup does, which may never run beside it"
+            )
         except Ended as how:
             raise errors.BackendError(f"[{kernel.name}] ended the validating process ({how}).") from None
+        # What ends in one order ends in every other, in about as long.
+        self._patience = self._patience or max(_PATIENCE, 20 * (time.monotonic() - start))
         if kind == "done":
             return answer[0]
         _worker.stop()
