@@ -105,6 +105,11 @@ OPERATORS = {
         "(q = (bool4(v > w) && !bool4(v > 5.0f)) || bool4(false), float(q.z))",
         lambda x, y: ((x > y) & ~(x > 5)) * 1.0,
     ),
+    "bool4 in place": (
+        "(q = v > w, q &= v < w + 3.0f, q ^= bool4(true), float(q.x))",
+        lambda x, y: ~((x > y) & (x < y + 3)),
+    ),
+    "comparison beside bool4": ("(q = bool4(true, false, true, false), float(((v > w) & q).x))", lambda x, y: x > y),
     "float4 of bool4": ("(q = v > w, float4(q).x + float(int4(q).y))", lambda x, y: (x > y) * 2.0),
     "isnan": ("isnan(float2(s, NAN)).y && !isnan(float2(s, NAN)).x ? s : 0.0f", lambda x, y: x),
     "array of vectors": ("(list[i % 3] = v, list[i % 3].w)", lambda x, y: x),
