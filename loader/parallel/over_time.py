@@ -49,7 +49,7 @@ class _Call:
         self.transition = transitions.find(op.spec, values)
         self.ranks = range(group.size())[::-1] if self.transition.backwards else range(group.size())
         self.place = self.ranks.index(group.rank())
-        self.ones = (self.state[0], *(1 for _ in self.state[1:]))  # of a number a row of the batch
+        self.ones = (self.state[0], *(1 for _ in self.state[1:]))  # the shape of one number a row of the batch
         self.return_state = return_state
         # Without the final state nobody needs what leaves the last piece, nor does anything come back to it.
         self.ends = self.place == group.size() - 1 and not return_state
