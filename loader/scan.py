@@ -13,7 +13,7 @@ from .operators import OPERATORS
 
 _Tree = TypeVar("_Tree")
 _NAMES = (*OPERATORS, "affine")
-_FLOATS = (mx.float32, mx.float16, mx.bfloat16)
+FLOATS = (mx.float32, mx.float16, mx.bfloat16)
 # With fewer channels, lanes of a simdgroup would idle: then the axes before time become channels too.
 _LANES = 32
 
@@ -130,7 +130,7 @@ def _op(name):
 
 
 def _on_kernels(*arrays):
-    return all(x.dtype in _FLOATS for x in arrays) and _op("associative_scan").engine.ready(arrays)
+    return all(x.dtype in FLOATS for x in arrays) and _op("associative_scan").engine.ready(arrays)
 
 
 def _on_channels(function, arrays, axis):
@@ -146,7 +146,7 @@ def _on_channels(function, arrays, axis):
 
 def _in_float32(combine, elems, axis, reverse):
     """As `_by_calls`, in float32, rounded to 16 bits at the end."""
-    wide = tree_map(lambda x: x.astype(mx.float32) if x.dtype in _FLOATS else x, elems)
+    wide = tree_map(lambda x: x.astype(mx.float32) if x.dtype in FLOATS else x, elems)
     return tree_map(lambda x, y: y.astype(x.dtype), elems, _by_calls(combine, wide, axis, reverse))
 
 

@@ -10,10 +10,10 @@ from mlx import nn
 
 from .. import backend, get
 from ..masks import keep, valid
+from ..scan import FLOATS
 
 _MOST_STATES = 8
 _FEWEST_STEPS = 64  # of a convolution: MLX's own takes less time for fewer
-_FLOATS = (mx.float32, mx.float16, mx.bfloat16)
 
 
 def from_two_tokens(theirs, length, op_on=()):
@@ -175,7 +175,7 @@ def _is_ours(conv, arrays):
     channels, taps, inputs = weight.shape
     depthwise = inputs == 1 and conv.groups == channels == x.shape[2] and all(b.shape == (channels,) for b in bias)
     long = 2 <= taps <= 8 and x.shape[1] - taps + 1 >= _FEWEST_STEPS
-    return depthwise and long and x.dtype in _FLOATS and all(array.dtype == x.dtype for array in arrays)
+    return depthwise and long and x.dtype in FLOATS and all(array.dtype == x.dtype for array in arrays)
 
 
 def only(mask, *arrays):

@@ -7,7 +7,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from ..masks import keep
 from ..transforms import several
-from .collectives import all_gather, all_sum, choose, pack, unpack
+from .collectives import Sent, all_gather, all_sum, choose, pack, send, unpack
 
 _Tree = TypeVar("_Tree")
 
@@ -78,13 +78,13 @@ def halo(x: mx.array, steps: int, group: mx.distributed.Group | None = None, res
 
     @mx.custom_function
     def forward(x):
-        rows = all_gather(pack([_tail(x, steps, reset), open_, length]), group)
-        kept.append(rows)
-        return _window(*_rows(rows), steps, group.rank()).astype(x.dtype), rows
+        sent = send([_tail(x, steps, reset), open_, length], shapes, group)
+        kept.append(sent.rows)
+        return _window(*_columns(sent), steps, group.rank()).astype(x.dtype), sent.rows
 
     @forward.vjp
     def _(x, cotangents, results):
-        tails, opens, lengths = _rows(results[1])
+        tails, opens, lengths = _columns(Sent(results[1], shapes))
         _, gradients = mx.vjp(
             lambda tails: _window(tails, opens, lengths, steps, group.rank()),
             [tails],
@@ -93,8 +93,8 @@ def halo(x: mx.array, steps: int, group: mx.distributed.Group | None = None, res
         (gradient,) = _sums(group, kept)(gradients[0])
         return mx.vjp(lambda x: _tail(x, steps, reset), [x], [gradient[group.rank()].astype(x.dtype)])[1][0]
 
-    def _rows(gathered):
-        return [mx.stack(each) for each in zip(*(unpack(row, shapes) for row in gathered))]
+    def _columns(sent):
+        return [mx.stack([sent[rank, i] for rank in range(group.size())]) for i in range(len(shapes))]
 
     return forward(x)[0]
 

@@ -55,16 +55,8 @@ def network(options):
 
 def shared(options):
     """The arguments that are passed on to every process."""
-    return [
-        "--scale",
-        str(options.scale),
-        "--layers",
-        str(options.layers),
-        "--rounds",
-        str(options.rounds),
-        "--network",
-        network(options),
-    ]
+    values = {name: getattr(options, name) for name in ("scale", "layers", "rounds")} | {"network": network(options)}
+    return [part for name, value in values.items() for part in (f"--{name}", str(value))]
 
 
 def start(count, network, arguments):

@@ -3,12 +3,10 @@
 import re
 
 from ..text import blank, edit
+from .trace import is_declaration
 
 _TYPES = "bool|u?char|u?short|u?int|u?long|unsigned|float|half|bfloat|size_t|u?int(?:8|16|32|64)_t"
 _DECLARED = re.compile(rf"\bthreadgroup\s+(?:{_TYPES})\s+(\w+(?:\s*,\s*\w+)*)\s*;")
-_BEFORE_USE = {"return", "else", "do", "case"}
-# How far before a name its type begins.
-_NEAR = 80
 
 
 def as_arrays(source):
@@ -20,14 +18,7 @@ def as_arrays(source):
             own = re.compile(rf"(?<![\w.:])(?<!->){name}\b")
             places = [match.start() for match in own.finditer(text)]
             uses = [at for at in places if not declaration.start() <= at < declaration.end()]
-            if not any(_is_declared(text, at) for at in uses):
+            if not any(is_declaration(text, at) for at in uses):
                 edits += [(at + len(name), at + len(name), "[0]" if at in uses else "[1]") for at in places]
                 found.append(name)
     return edit(source, edits), found
-
-
-def _is_declared(text, at):
-    """Whether the name at an offset follows a type."""
-    before = text[max(0, at - _NEAR) : at]
-    word = re.search(r"(\w+)\s+\Z", before)
-    return bool(word and word[1] not in _BEFORE_USE or re.search(rf"\b(?:{_TYPES}|auto)\s*[&*]\s*\Z", before))

@@ -50,7 +50,7 @@ def instrument(source, first=0, of=""):
     for match in _NAME.finditer(text):
         opening, end = _last_subscript(text, match.end() - 1)
         base, index = source[match.start() : opening], source[opening + 1 : end - 1]
-        if not index.strip() or _SIDE_EFFECT.search(base + index) or _is_declaration(text, match):
+        if not index.strip() or _SIDE_EFFECT.search(base + index) or is_declaration(text, match.start()):
             continue
         kind = _kind(text, match.start(), end)
         if kind:
@@ -96,9 +96,9 @@ def _last_subscript(text, opening):
         opening = following.end() - 1
 
 
-def _is_declaration(text, match):
-    """Whether the name is declared here: it follows a type."""
-    before = text[: match.start()].rstrip()
+def is_declaration(text, start):
+    """Whether the name that starts there is declared there: it follows a type."""
+    before = text[:start].rstrip()
     word = re.search(r"(\w+)\Z", before)
     if word:
         return word[1] not in _KEYWORDS
